@@ -1,0 +1,1 @@
+"""What runs inside a cluster node: kernel gateway, kernelspecs, node entry points."""

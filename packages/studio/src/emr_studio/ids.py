@@ -1,0 +1,71 @@
+"""Identifiers in AWS's forms (lengths and alphabets as AWS's own ids show them)."""
+
+from __future__ import annotations
+
+import secrets
+import string
+
+_UPPER = string.ascii_uppercase + string.digits
+_LOWER = string.ascii_lowercase + string.digits
+_HEX = "0123456789abcdef"
+# IAM unique ids use base 32 (RFC 4648): no 0, 1, 8, 9.
+_BASE32 = string.ascii_uppercase + "234567"
+
+
+def _random(alphabet: str, length: int) -> str:
+    return "".join(secrets.choice(alphabet) for _ in range(length))
+
+
+def studio_id() -> str:
+    """`es-` and 25 of [A-Z0-9]."""
+    return "es-" + _random(_UPPER, 25)
+
+
+def editor_id() -> str:
+    """`e-` and 25 of [A-Z0-9]: a Workspace."""
+    return "e-" + _random(_UPPER, 25)
+
+
+def cluster_id() -> str:
+    """`j-` and 13 of [A-Z0-9]."""
+    return "j-" + _random(_UPPER, 13)
+
+
+def instance_group_id() -> str:
+    """`ig-` and 13 of [A-Z0-9]."""
+    return "ig-" + _random(_UPPER, 13)
+
+
+def instance_id() -> str:
+    """`ci-` and 13 of [A-Z0-9]: EMR's own id of an instance."""
+    return "ci-" + _random(_UPPER, 13)
+
+
+def ec2_id(prefix: str) -> str:
+    """EC2's long form: `prefix-` and 17 hexadecimal digits (`vpc`, `subnet`, `sg`, `i`, `eni`)."""
+    return f"{prefix}-" + _random(_HEX, 17)
+
+
+def iam_id(prefix: str) -> str:
+    """IAM unique id: a four-letter prefix (AIDA user, AROA role, ANPA policy …) and 17 characters."""
+    return prefix + _random(_BASE32, 17)
+
+
+def access_key_id(prefix: str = "AKIA") -> str:
+    """Access key id: `AKIA` (long-term) or `ASIA` (temporary) and 16 characters."""
+    return prefix + _random(_BASE32, 16)
+
+
+def secret_access_key() -> str:
+    """40 characters, as AWS's secret access keys."""
+    return _random(string.ascii_letters + string.digits + "+/", 40)
+
+
+def lower_id(length: int = 25) -> str:
+    """EMR on EKS form: `length` of [a-z0-9]."""
+    return _random(_LOWER, length)
+
+
+def password(length: int = 16) -> str:
+    """A readable random password: no characters that look alike."""
+    return _random("abcdefghjkmnpqrstuvwxyzABCDEFGHJKMNPQRSTUVWXYZ23456789", length)

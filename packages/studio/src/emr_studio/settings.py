@@ -1,0 +1,152 @@
+"""Typed settings: defaults, then `emr-studio.toml` in the data folder, then `EMR_STUDIO_*`.
+
+Every process of an installation is started with `EMR_STUDIO_DATA_DIR`; everything else follows.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from pathlib import Path
+from typing import Literal
+
+from pydantic_settings import (
+    BaseSettings,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    TomlConfigSettingsSource,
+)
+
+# A unix socket's path has at most 107 characters; the longest name below the run folder needs 46.
+_LONGEST_RUN_DIR = 60
+DEFAULT_DATA_DIR = Path.home() / ".emr-studio"
+
+
+class Settings(BaseSettings):
+    """Settings of one installation."""
+
+    model_config = SettingsConfigDict(env_prefix="EMR_STUDIO_", extra="ignore", frozen=True)
+
+    data_dir: Path = DEFAULT_DATA_DIR
+    port: int = 8080
+    """Port of the edge, the one door (loopback only)."""
+    domain: str = ""
+    """Base domain with port; empty: `localhost:<port>`."""
+    scheme: Literal["http", "https"] = "http"
+    account_id: str = "123456789012"
+    region: str = "us-east-1"
+    database_url: str = ""
+    """SQLAlchemy URL; empty: SQLite in the data folder. PostgreSQL: `postgresql+psycopg://…`."""
+    loopback_octet: int = 31
+    """Second octet of the loopback addresses of instances: `172.31.y.z` is `127.<octet>.y.z`."""
+    log_level: str = "INFO"
+    session_idle_seconds: int = 900
+    """A console session ends so long after its last use (emr-studio.md 2.3: 15 minutes)."""
+    repository_root: Path | None = None
+    """Where `.envs` lies; empty: the checkout that this package runs from."""
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        values = init_settings() | {}
+        folder = Path(values.get("data_dir") or os.environ.get("EMR_STUDIO_DATA_DIR") or DEFAULT_DATA_DIR)
+        toml = TomlConfigSettingsSource(settings_cls, folder / "emr-studio.toml")
+        return init_settings, env_settings, toml
+
+    @property
+    def host_port(self) -> str:
+        """Base domain with port, as it stands in URLs."""
+        return self.domain or f"localhost:{self.port}"
+
+    @property
+    def endpoint_url(self) -> str:
+        """The one AWS endpoint (and the console)."""
+        return f"{self.scheme}://{self.host_port}"
+
+    @property
+    def partition(self) -> str:
+        """ARN partition of the region."""
+        if self.region.startswith("cn-"):
+            return "aws-cn"
+        return "aws-us-gov" if self.region.startswith("us-gov-") else "aws"
+
+    def studio_url(self, studio_id: str) -> str:
+        """Access URL of a Studio: its own origin."""
+        return f"{self.scheme}://{studio_id.lower()}.studio.{self.host_port}"
+
+    def workspace_url(self, editor_id: str) -> str:
+        """Origin of a Workspace."""
+        return f"{self.scheme}://{editor_id.lower()}.workspace.{self.host_port}"
+
+    def app_ui_url(self, cluster_id: str) -> str:
+        """Origin of a cluster's application UIs."""
+        return f"{self.scheme}://{cluster_id.lower()}.appui.{self.host_port}"
+
+    @property
+    def sqlalchemy_url(self) -> str:
+        return self.database_url or f"sqlite:///{self.data_dir / 'db' / 'studio.sqlite'}"
+
+    @property
+    def root(self) -> Path:
+        """The checkout or installation folder that holds `.envs` and `.venv`."""
+        return self.repository_root or Path(__file__).resolve().parents[4]
+
+    def env_python(self, name: str) -> Path:
+        """The interpreter of a separate environment: `workspace`, or a release label."""
+        return self.root / ".envs" / name / "bin" / "python"
+
+    # Folders. The supervisor makes them (mode 700 but where a Workspace's own user must pass).
+    @property
+    def run_dir(self) -> Path:
+        """Sockets and process ids; moved below /tmp where the data folder's path is too long."""
+        wanted = self.data_dir / "run"
+        if len(str(wanted)) <= _LONGEST_RUN_DIR:
+            return wanted
+        digest = hashlib.sha256(str(self.data_dir.resolve()).encode()).hexdigest()[:12]
+        return Path("/tmp") / f"emr-studio-{os.getuid()}-{digest}"
+
+    @property
+    def keys_dir(self) -> Path:
+        return self.data_dir / "keys"
+
+    @property
+    def logs_dir(self) -> Path:
+        return self.data_dir / "logs"
+
+    @property
+    def store_dir(self) -> Path:
+        return self.data_dir / "store"
+
+    @property
+    def agent_dir(self) -> Path:
+        return self.data_dir / "agent"
+
+    @property
+    def workspaces_dir(self) -> Path:
+        return self.data_dir / "workspaces"
+
+    @property
+    def clusters_dir(self) -> Path:
+        return self.data_dir / "clusters"
+
+    @property
+    def api_socket(self) -> Path:
+        return self.run_dir / "api.sock"
+
+    @property
+    def agent_socket(self) -> Path:
+        return self.run_dir / "agent.sock"
+
+    @property
+    def controller_socket(self) -> Path:
+        return self.run_dir / "controller.sock"
+
+    def workspace_run_dir(self, editor_id: str) -> Path:
+        """Where a Workspace's server listens (`s.sock`) and finds its kernel gateway (`g.sock`)."""
+        return self.run_dir / "w" / editor_id
