@@ -1,0 +1,67 @@
+# Open EMR Studio: everything from a fresh clone. `make help` lists the targets.
+SHELL := /bin/bash
+BIN := .venv/bin
+DATA_DIR ?= $(HOME)/.emr-studio
+PORT ?=
+WORKERS ?= 2
+
+.DEFAULT_GOAL := help
+.PHONY: help install up down test lint unit api system browser chaos bench capabilities compatibility docs format clean
+
+help:  ## list the targets
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
+
+install:  ## make .venv and all else that the studio needs
+	@deploy/install.sh run
+
+up: install  ## start a working studio and print where it is
+	@$(BIN)/emr-studio up --detach --data-dir "$(DATA_DIR)" $(if $(PORT),--port $(PORT))
+
+down:  ## stop it; nothing is lost
+	@$(BIN)/emr-studio down --data-dir "$(DATA_DIR)"
+
+.PHONY: dev
+dev:
+	@deploy/install.sh browser
+
+lint: dev  ## formatting, types, import layers, the console's types
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-cache
+	$(BIN)/python -m tests.tools.capabilities --check
+	@if [ -d console/node_modules ]; then cd console && npm run --silent lint; fi
+
+test: lint  ## all tests
+	tests/run.sh
+
+unit: dev  ## the packages' own tests
+	$(BIN)/pytest -q -n $(WORKERS) packages
+
+api: dev  ## boto3 and the AWS CLI against a running server
+	$(BIN)/pytest -q tests/api
+
+system: dev  ## real Spark, the demo
+	$(BIN)/pytest -q tests/system
+
+browser: dev  ## real Chromium
+	$(BIN)/pytest -q tests/browser
+
+chaos: dev  ## kill -9 of each process
+	$(BIN)/pytest -q tests/chaos
+
+bench:  ## measure beside the peers, in the same run
+	@deploy/install.sh bench
+	$(BIN)/python -m bench
+
+capabilities: dev  ## write docs/capabilities.md
+	$(BIN)/python -m tests.tools.capabilities
+
+compatibility: dev  ## write docs/compatibility.md
+	$(BIN)/emr-studio reference compatibility > docs/compatibility.md
+
+format: dev
+	$(BIN)/ruff check --fix -q . ; $(BIN)/ruff format -q .
+
+clean:  ## remove what install made
+	rm -rf .venv .envs .cache console/node_modules packages/studio/src/emr_studio/console/static

