@@ -1,0 +1,104 @@
+"""S3 clients for the agent, the bootstrap and the domains: always through the edge, so IAM always decides."""
+
+from __future__ import annotations
+
+import datetime as dt
+import threading
+from typing import Any
+from urllib.parse import urlsplit
+
+import httpx
+from botocore import UNSIGNED
+from botocore.config import Config
+from botocore.credentials import Credentials, RefreshableCredentials
+from botocore.loaders import create_loader
+from botocore.session import Session
+
+_CONFIG = {
+    "signature_version": "s3v4",
+    "s3": {"addressing_style": "path"},
+    "connect_timeout": 5,
+    "read_timeout": 60,
+    "max_pool_connections": 16,
+    "retries": {"mode": "standard", "max_attempts": 3},
+}
+_models = threading.Lock()
+_loader = create_loader()
+
+
+def parse_s3_uri(uri: str) -> tuple[str, str]:
+    """Split `s3://bucket/key` (or a location's prefix); the key may be empty.
+
+    Raises:
+        ValueError: if it is not an S3 URI with a bucket.
+    """
+    parts = urlsplit(uri, allow_fragments=False)
+    if parts.scheme not in {"s3", "s3a", "s3n"} or not parts.netloc:
+        raise ValueError(f"{uri!r} is not an S3 URI (s3://bucket/key)")
+    query = f"?{parts.query}" if parts.query or uri.endswith("?") else ""
+    return parts.netloc, parts.path.removeprefix("/") + query
+
+
+def static_client(endpoint_url: str, region: str, access_key_id: str, secret_access_key: str, token: str = "") -> Any:
+    """A boto-style S3 client (botocore) with fixed keys."""
+    return _client(endpoint_url, region, Credentials(access_key_id, secret_access_key, token or None))
+
+
+def role_client(endpoint_url: str, region: str, credentials_url: str, credentials_token: str) -> Any:
+    """A boto-style S3 client whose keys come from a container-credentials endpoint and renew themselves.
+
+    The keys are fetched at the first request, and again before they expire.
+    """
+
+    def refresh() -> dict[str, str]:
+        return _fetch_keys(credentials_url, credentials_token)
+
+    keys = RefreshableCredentials(
+        access_key="",
+        secret_key="",
+        token="",
+        # Long past: so the first request fetches.
+        expiry_time=dt.datetime(2000, 1, 1, tzinfo=dt.UTC),
+        refresh_using=refresh,
+        method="container-role",
+        advisory_timeout=120,
+        mandatory_timeout=30,
+    )
+    return _client(endpoint_url, region, keys)
+
+
+def unsigned_client(endpoint_url: str, region: str) -> Any:
+    """A client that does not sign: for the store itself, which only the edge and its probes reach."""
+    return _client(endpoint_url, region, None, signature_version=UNSIGNED)
+
+
+def _fetch_keys(url: str, token: str) -> dict[str, str]:
+    answer = httpx.get(url, headers={"Authorization": token}, timeout=10)
+    answer.raise_for_status()
+    keys = answer.json()
+    return {
+        "access_key": keys["AccessKeyId"],
+        "secret_key": keys["SecretAccessKey"],
+        "token": keys["Token"],
+        "expiry_time": keys["Expiration"],
+    }
+
+
+class _FixedProvider:
+    """Stands where botocore looks for keys: always the same (self-renewing) ones."""
+
+    def __init__(self, keys: Credentials | None) -> None:
+        self._keys = keys
+
+    def load_credentials(self) -> Credentials | None:
+        return self._keys
+
+
+def _client(endpoint_url: str, region: str, keys: Credentials | None, **extra: Any) -> Any:
+    session = Session()
+    # One loader for all clients of a process: the parsed models are shared, a client costs little.
+    session.register_component("data_loader", _loader)
+    session.register_component("credential_provider", _FixedProvider(keys))
+    config = Config(**{**_CONFIG, **extra})
+    with _models:
+        return session.create_client("s3", region_name=region, endpoint_url=endpoint_url, config=config)
