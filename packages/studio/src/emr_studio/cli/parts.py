@@ -1,0 +1,64 @@
+"""The parts of an embedded studio: what runs, how it is started, when it is ready."""
+
+from __future__ import annotations
+
+import os
+import socket
+import sys
+from contextlib import closing
+
+import httpx
+
+from emr_studio.runtime.client import LocalRuntime
+from emr_studio.runtime.contract import RuntimeUnavailable
+from emr_studio.runtime.supervisor import Part
+from emr_studio.settings import Settings
+from emr_studio.storage import store
+
+NAMES = ("store", "api", "agent", "controller", "edge")
+
+
+def environment(settings: Settings) -> dict[str, str]:
+    """What every part is started with: ours plus the data folder; nothing of a caller's AWS profile."""
+    kept = {key: value for key, value in os.environ.items() if not key.startswith("AWS_")}
+    return kept | {"EMR_STUDIO_DATA_DIR": str(settings.data_dir), "PYTHONUNBUFFERED": "1"}
+
+
+def parts(settings: Settings) -> list[Part]:
+    """All parts, in the order in which they are started."""
+    checks = {
+        "store": lambda: store.ready(settings),
+        "api": lambda: _answers(f"http://api{HEALTH}", str(settings.api_socket)),
+        "agent": lambda: _agent_ready(settings),
+        "controller": lambda: _datagram_socket_open(str(settings.controller_socket)),
+        "edge": lambda: _answers(f"http://127.0.0.1:{settings.port}{HEALTH}", host=settings.host_port),
+    }
+    return [Part(name, (sys.executable, "-m", "emr_studio.cli", name), checks[name]) for name in NAMES]
+
+
+HEALTH = "/_health"
+
+
+def _answers(url: str, uds: str | None = None, host: str = "api") -> bool:
+    try:
+        with httpx.Client(transport=httpx.HTTPTransport(uds=uds), timeout=2.0) as client:
+            return client.get(url, headers={"Host": host}).status_code == httpx.codes.OK
+    except httpx.HTTPError:
+        return False
+
+
+def _agent_ready(settings: Settings) -> bool:
+    try:
+        LocalRuntime(settings).list()
+    except RuntimeUnavailable:
+        return False
+    return True
+
+
+def _datagram_socket_open(path: str) -> bool:
+    with closing(socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)) as probe:
+        try:
+            probe.connect(path)
+        except OSError:
+            return False
+    return True
