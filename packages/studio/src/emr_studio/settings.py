@@ -54,7 +54,9 @@ class Settings(BaseSettings):
         dotenv_settings: PydanticBaseSettingsSource,
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        values = init_settings() | {}
+        # Secrets come from files with their own modes, never from a .env or a secrets folder.
+        del dotenv_settings, file_secret_settings
+        values = init_settings()
         folder = Path(values.get("data_dir") or os.environ.get("EMR_STUDIO_DATA_DIR") or DEFAULT_DATA_DIR)
         toml = TomlConfigSettingsSource(settings_cls, folder / "emr-studio.toml")
         return init_settings, env_settings, toml

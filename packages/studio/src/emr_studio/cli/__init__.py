@@ -48,7 +48,12 @@ def up(
                 progress.done()
                 ready.show(out, settings)
                 return
-            supervise.supervise(settings, progress.step, lambda: (progress.done(), ready.show(out, settings))[0])
+
+            def say_ready() -> None:
+                progress.done()
+                ready.show(out, settings)
+
+            supervise.supervise(settings, progress.step, say_ready)
     except supervise.UpFailed as error:
         raise _fail(f"The studio did not start, and nothing was left running.\n{error}") from None
 
@@ -105,8 +110,8 @@ def status(data_dir: DataDir = None, as_json: Annotated[bool, typer.Option("--js
     raise typer.Exit(0 if found["state"] == "running" else 1)
 
 
-@app.command()
-def doctor(data_dir: DataDir = None) -> None:
+@app.command(name="doctor")
+def doctor_command(data_dir: DataDir = None) -> None:
     """What this machine can isolate, what is missing, how to mend it."""
     from emr_studio.cli import doctor as checks
     from emr_studio.cli import installation
@@ -115,8 +120,8 @@ def doctor(data_dir: DataDir = None) -> None:
         raise typer.Exit(1)
 
 
-@app.command()
-def demo(data_dir: DataDir = None) -> None:
+@app.command(name="demo")
+def demo_command(data_dir: DataDir = None) -> None:
     """The main job by the public API alone, each step with its time."""
     from emr_studio.cli import demo as main_job
     from emr_studio.cli import installation
@@ -128,7 +133,7 @@ def demo(data_dir: DataDir = None) -> None:
 
 
 @app.command(name="configure-aws")
-def configure_aws(
+def configure_aws_command(
     data_dir: DataDir = None,
     profile: Annotated[str, typer.Option(help="Name of the profile to write.")] = "emr-studio",
 ) -> None:

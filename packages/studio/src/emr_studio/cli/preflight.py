@@ -34,7 +34,7 @@ def _disk(settings: Settings) -> Iterator[str]:
     if free < _LEAST_DISK_BYTES:
         yield (
             f"Only {free // 1_000_000} MB are free where {settings.data_dir} lies; at least "
-            f"{_LEAST_DISK_BYTES // 1_000_000} MB are needed. Free some space, or choose another folder with --data-dir."
+            f"{_LEAST_DISK_BYTES // 1_000_000} MB are needed. Free some space, or choose another --data-dir."
         )
 
 

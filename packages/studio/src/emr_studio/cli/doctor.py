@@ -1,0 +1,42 @@
+"""`emr-studio doctor`: what this machine can isolate, what is missing, how to mend it."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+
+from rich.console import Console
+
+from emr_studio.cli import preflight, supervise
+from emr_studio.runtime.isolation import isolation_report
+from emr_studio.settings import Settings
+
+
+def run(out: Console, data_dir: Path) -> bool:
+    """Print what was found; False if something keeps the studio from starting."""
+    settings = Settings(data_dir=data_dir)
+    out.print("Programs", style="bold")
+    java = preflight.java_version()
+    _line(out, java is not None, f"Java {java}" if java else "Java is missing")
+    for name in ("caddy", "weed"):
+        found = preflight.binary(name)
+        _line(out, found is not None, f"{name}: {found or 'missing (make install)'}")
+    for name in ("workspace", "emr-8.0.0"):
+        _line(out, settings.env_python(name).exists(), f"environment {name}")
+    _line(out, shutil.which("git") is not None, "git (for the Git panel)")
+    out.print("Isolation of Workspaces", style="bold")
+    if os.geteuid() != 0:
+        out.print("  - not started as root: Workspaces run as your own user, see below")
+    for fact in isolation_report():
+        _line(out, fact.available, f"{fact.name}: {fact.detail}")
+    running = supervise.is_running(settings) if data_dir.exists() else False
+    blockers = [] if running or not data_dir.exists() else preflight.problems(settings)
+    for problem in blockers:
+        out.print(f"  ✗ {problem}", style="red")
+    out.print("The studio is running." if running else "The studio can start." if not blockers else "Mend the above.")
+    return not blockers
+
+
+def _line(out: Console, good: bool, text: str) -> None:
+    out.print(f"  {'✓' if good else '✗'} {text}", style="" if good else "yellow")
