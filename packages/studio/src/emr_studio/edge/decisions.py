@@ -1,0 +1,170 @@
+"""The questions that Caddy asks before it passes a request on, and their answers.
+
+For a request that is not for the control plane itself, Caddy first sends its head (no body) to
+`/_edge/<kind>` on the control plane's unix socket. A resolver registered for that kind answers:
+200 with the address to dial, or the very response the client shall get (401, 403, a redirect).
+
+    registry = Decisions()
+    registry.register("workspace", resolve_workspace)     # app.py does this
+    routes += registry.routes()
+
+What a question says about the client (`X-Forwarded-*`, `X-Emr-Studio-*`) is believed because only
+the edge can write to the socket, and the edge strips those headers from what clients send.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+from starlette.concurrency import run_in_threadpool
+from starlette.datastructures import Headers
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+log = logging.getLogger(__name__)
+
+UPSTREAM = "X-Emr-Studio-Upstream"
+IDENTITY = "X-Emr-Studio-Identity"
+QUESTION = "X-Emr-Studio-Question"
+"""Marks a question of the edge; never reaches the control plane from a client."""
+REPLACE_PREFIX = "X-Emr-Studio-Set-"
+"""`X-Emr-Studio-Set-<Name>` in an answer replaces the request header `<Name>` on its way upstream."""
+DELETE = "-"
+"""As a replacement's value: the header is removed."""
+REPLACEABLE = (
+    "Authorization",
+    "Content-Encoding",
+    "Content-Md5",
+    "X-Amz-Acl",
+    "X-Amz-Content-Sha256",
+    "X-Amz-Copy-Source",
+    "X-Amz-Date",
+    "X-Amz-Decoded-Content-Length",
+    "X-Amz-Security-Token",
+    "X-Amz-Server-Side-Encryption",
+    "X-Amz-Server-Side-Encryption-Aws-Kms-Key-Id",
+    "X-Amz-Tagging",
+    "X-Amz-Trailer",
+)
+"""Request headers that an answer may replace; Caddy needs their names beforehand."""
+_LENGTH = "X-Emr-Studio-Content-Length"
+
+
+@dataclass(frozen=True)
+class EdgeRequest:
+    """A client's request as the edge received it, without its body.
+
+    `uri` is path and query, percent-encoded as sent; `host` the Host header with its port;
+    `headers` are the client's own (case-insensitive; `Content-Length` as sent, hop-by-hop headers
+    and `Upgrade` gone: see `upgrade`).
+    """
+
+    method: str
+    uri: str
+    host: str
+    headers: Headers
+    source_ip: str
+    upgrade: bool = False
+    """True for a websocket handshake: it can be refused with 401 or 403 but never redirected."""
+
+    @property
+    def path(self) -> str:
+        """The percent-encoded path."""
+        return self.uri.partition("?")[0]
+
+    @property
+    def query(self) -> str:
+        """The raw query, without `?`."""
+        return self.uri.partition("?")[2]
+
+
+@dataclass(frozen=True)
+class EdgeAnswer:
+    """Where the request goes, or what its client gets instead.
+
+    With status 200, `upstream` is dialled (`unix//path/to.sock` or `host:port`), `identity` (a
+    token of `edge.identity`, or empty) is added as `X-Emr-Studio-Identity`, and `headers` replace
+    request headers named in `REPLACEABLE` (`DELETE` removes one). With any other status the client
+    gets `status`, `body`, `content_type` and `response_headers` (`Location`, `WWW-Authenticate`).
+    """
+
+    status: int = 200
+    upstream: str = ""
+    identity: str = ""
+    headers: Mapping[str, str] = field(default_factory=dict)
+    body: bytes = b""
+    content_type: str = "text/plain; charset=utf-8"
+    response_headers: Mapping[str, str] = field(default_factory=dict)
+
+
+Resolver = Callable[[EdgeRequest], EdgeAnswer]
+"""Synchronous; called in a worker thread."""
+
+
+class Decisions:
+    """The resolvers, by kind (`workspace`, `appui`, `s3`)."""
+
+    def __init__(self) -> None:
+        self._resolvers: dict[str, Resolver] = {}
+
+    def register(self, kind: str, resolver: Resolver) -> None:
+        """Let `resolver` answer the questions at `/_edge/<kind>`."""
+        self._resolvers[kind] = resolver
+
+    def routes(self) -> list[Route]:
+        """Routes of the control plane for the edge's questions."""
+        return [Route("/_edge/{kind}", self._answer, methods=["GET"])]
+
+    async def _answer(self, request: Request) -> Response:
+        resolver = self._resolvers.get(request.path_params["kind"])
+        if resolver is None or QUESTION not in request.headers:
+            return Response(status_code=404)
+        try:
+            answer = await run_in_threadpool(resolver, question(request))
+            return _response(answer)
+        except Exception:
+            log.exception("the question %s failed", request.url.path)
+            return Response("The studio could not decide about this request.\n", 503, {"Cache-Control": "no-store"})
+
+
+def question(request: Request) -> EdgeRequest:
+    """Read the edge's question."""
+    sent = request.headers
+    return EdgeRequest(
+        method=sent.get("x-forwarded-method", "GET"),
+        uri=sent.get("x-forwarded-uri", "/"),
+        host=sent.get("host", ""),
+        headers=_client_headers(request),
+        source_ip=sent.get("x-forwarded-for", "").rpartition(",")[2].strip() or "127.0.0.1",
+        upgrade=sent.get(QUESTION) == "upgrade",
+    )
+
+
+_OURS = ("x-emr-studio-", "x-forwarded-")
+
+
+def _client_headers(request: Request) -> Headers:
+    kept = [(name, value) for name, value in request.headers.raw if not name.decode("latin-1").startswith(_OURS)]
+    if length := request.headers.get(_LENGTH):
+        kept = [(name, value) for name, value in kept if name != b"content-length"]
+        kept.append((b"content-length", length.encode("latin-1")))
+    return Headers(raw=kept)
+
+
+def _response(answer: EdgeAnswer) -> Response:
+    headers = {"Cache-Control": "no-store"} | dict(answer.response_headers)
+    if answer.status != 200:
+        return Response(answer.body, answer.status, headers, answer.content_type)
+    if not answer.upstream:
+        raise ValueError("a resolver answered 200 without an upstream")
+    headers[UPSTREAM] = answer.upstream
+    if answer.identity:
+        headers[IDENTITY] = answer.identity
+    for name, value in answer.headers.items():
+        if name.title() not in REPLACEABLE:
+            raise ValueError(f"the edge does not replace the header {name}: add it to REPLACEABLE")
+        headers[REPLACE_PREFIX + name.title()] = value
+    return Response(status_code=200, headers=headers)

@@ -1,0 +1,1 @@
+"""Sign-in: console sessions, presigned links, and who may pass to a Workspace."""
