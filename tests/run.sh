@@ -1,0 +1,10 @@
+#!/usr/bin/env bash
+# All tests in an order that fails early: the packages' own (in parallel), then the console's, then
+# everything that needs a running studio (one process: they share it), then the API on PostgreSQL.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+PYTEST=".venv/bin/pytest -q"
+$PYTEST -n "${WORKERS:-2}" packages
+if [ -d console/node_modules ]; then (cd console && npm test --silent); fi
+$PYTEST tests/api tests/security tests/system tests/browser tests/chaos
+EMR_STUDIO_TEST_DATABASE=postgresql $PYTEST tests/api
