@@ -1,0 +1,1 @@
+"""Networks: VPCs, subnets, security groups and the addresses taken from subnets."""

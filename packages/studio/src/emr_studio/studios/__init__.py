@@ -1,0 +1,1 @@
+"""Studios: the resource itself, its rules, its tags and its access URL."""

@@ -1,0 +1,173 @@
+"""The Workspace's table (AWS calls it an editor), its states, and what other rooms may ask of it.
+
+Status and target are two columns: a request writes `target` (and `wanted_cluster_id`), the
+controller moves `status` towards it, one saved step at a time (emr-studio.md 6.2, 6.10).
+
+    Starting ──> Ready ──> Attaching ──> Attached          target READY, compute wanted or not
+        ^          │  ^────────┴────────────┘
+        │          v
+      Idle <── Stopping                                    target IDLE
+        └──────────┴──> Deleting ──> (row gone)            target GONE
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from dataclasses import dataclass
+from enum import StrEnum
+
+from sqlalchemy import Index, select
+from sqlalchemy.orm import Mapped, Session, mapped_column
+
+from emr_studio.aws.errors import InvalidRequest
+from emr_studio.db import Base
+from emr_studio.settings import Settings
+
+KIND = "workspace"
+_UID_BASE = 200_000
+
+
+class Status(StrEnum):
+    """What DescribeEditor shows."""
+
+    STARTING = "Starting"
+    READY = "Ready"
+    ATTACHING = "Attaching"
+    ATTACHED = "Attached"
+    IDLE = "Idle"
+    STOPPING = "Stopping"
+    DELETING = "Deleting"
+
+
+class Target(StrEnum):
+    """What the last request wants."""
+
+    READY = "READY"
+    IDLE = "IDLE"
+    GONE = "GONE"
+
+
+RUNNING = (Status.READY, Status.ATTACHING, Status.ATTACHED)
+
+
+class Editor(Base):
+    """A Workspace."""
+
+    __tablename__ = "editors"
+    __table_args__ = (
+        Index("ix_editors_listing", "account_id", "region", "creation_time", "id"),
+        Index("ix_editors_unsettled", "unsettled", "id"),
+    )
+
+    id: Mapped[str] = mapped_column(primary_key=True)
+    account_id: Mapped[str]
+    region: Mapped[str]
+    studio_id: Mapped[str] = mapped_column(index=True)
+    """Not a foreign key: a Workspace outlives its Studio."""
+    name: Mapped[str]
+    description: Mapped[str | None] = mapped_column(default=None)
+    creator_user_id: Mapped[str]
+    creation_time: Mapped[dt.datetime]
+    last_modified_time: Mapped[dt.datetime]
+    tags: Mapped[dict[str, str]] = mapped_column(default=dict)
+
+    # Kept from the Studio as it was when the Workspace was made: both outlive the Studio.
+    s3_location: Mapped[str]
+    service_role_arn: Mapped[str]
+
+    status: Mapped[str]
+    target: Mapped[str]
+    unsettled: Mapped[bool] = mapped_column(default=True)
+    """The controller has work: status is not the target, or a running Workspace needs a look."""
+    state_code: Mapped[str | None] = mapped_column(default=None)
+    state_message: Mapped[str | None] = mapped_column(default=None)
+
+    uid: Mapped[int]
+    """The Workspace's own user on its host; never used twice."""
+    subnet_id: Mapped[str]
+    availability_zone: Mapped[str]
+    crashes: Mapped[int] = mapped_column(default=0)
+    """Unasked ends of the server since the last start that a user asked for."""
+    retry_at: Mapped[dt.datetime | None] = mapped_column(default=None)
+    address: Mapped[str] = mapped_column(default="")
+    """What the edge dials; empty unless the server runs."""
+    launched_at: Mapped[dt.datetime | None] = mapped_column(default=None)
+
+    wanted_cluster_id: Mapped[str | None] = mapped_column(default=None)
+    wanted_role_arn: Mapped[str | None] = mapped_column(default=None)
+    attached_cluster_id: Mapped[str | None] = mapped_column(default=None)
+    """The cluster that the running server's gateway points to."""
+
+    open_by_user_id: Mapped[str | None] = mapped_column(default=None)
+    open_by_name: Mapped[str | None] = mapped_column(default=None)
+    open_since: Mapped[dt.datetime | None] = mapped_column(default=None)
+    open_seen_at: Mapped[dt.datetime | None] = mapped_column(default=None)
+
+
+class UidNumber(Base):
+    """Numbers handed out to Workspaces; the row stays, so that no user id is used twice."""
+
+    __tablename__ = "workspace_uids"
+    __table_args__ = ({"sqlite_autoincrement": True},)
+
+    number: Mapped[int] = mapped_column(primary_key=True, autoincrement=True)
+    editor_id: Mapped[str]
+
+
+@dataclass(frozen=True)
+class EdgeTarget:
+    """What the edge needs to send a request to a Workspace. `address` is empty unless it runs."""
+
+    editor_id: str
+    account_id: str
+    studio_id: str
+    address: str
+    status: str
+    open_by_user_id: str | None
+
+
+def find_editor(session: Session, account_id: str, editor_id: str) -> Editor:
+    """Return the account's Workspace.
+
+    Raises:
+        InvalidRequest: if the account has none of that id.
+    """
+    editor = session.get(Editor, editor_id)
+    if editor is None or editor.account_id != account_id:
+        raise InvalidRequest(f"Editor '{editor_id}' does not exist.")
+    return editor
+
+
+def edge_target(session: Session, editor_id: str) -> EdgeTarget | None:
+    """Return where the Workspace is; None if there is none of that id (as in its ARN, `e-ABC…`)."""
+    columns = (Editor.account_id, Editor.studio_id, Editor.address, Editor.status, Editor.open_by_user_id)
+    row = session.execute(select(*columns).where(Editor.id == editor_id)).one_or_none()
+    return None if row is None else EdgeTarget(editor_id, *row)
+
+
+def editor_arn(editor: Editor, partition: str = "aws") -> str:
+    """`arn:aws:elasticmapreduce:<region>:<account>:editor/<id>`."""
+    return f"arn:{partition}:elasticmapreduce:{editor.region}:{editor.account_id}:editor/{editor.id}"
+
+
+def workload_owner(editor_id: str) -> str:
+    """Owner of a Workspace's workload and grants."""
+    return f"editor/{editor_id}"
+
+
+def default_notebook(editor: Editor) -> str:
+    """The notebook that every Workspace begins with."""
+    return f"{editor.name}.ipynb"
+
+
+def notebook_url(settings: Settings, editor: Editor) -> str:
+    """Where JupyterLab shows the Workspace's own notebook."""
+    return settings.workspace_url(editor.id)
+
+
+def next_uid(session: Session, editor_id: str) -> int:
+    """A user id of its own for a Workspace: 200001 and up; call in a writing session."""
+    row = UidNumber(editor_id=editor_id)
+    session.add(row)
+    session.flush()
+    return _UID_BASE + row.number
