@@ -6,6 +6,7 @@ Every call is idempotent: a controller may be cut anywhere and call again.
 
 from __future__ import annotations
 
+import builtins
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -158,7 +159,7 @@ class Runtime(Protocol):
         """All workloads of the host, so that orphans can be found."""
         ...
 
-    def logs(self, workload_id: str, lines: int = 50) -> list[str]:
+    def logs(self, workload_id: str, lines: int = 50) -> builtins.list[str]:
         """The last lines of the log."""
         ...
 

@@ -7,6 +7,7 @@ moves it until it has left the given state. `hold()` stops that, for tests that 
 
 from __future__ import annotations
 
+import builtins
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from enum import StrEnum
@@ -56,6 +57,8 @@ class InProcessRuntime:
         self.workloads: dict[str, Workload] = {}
         self.calls: list[tuple[str, str]] = []
         """Every changing call in order: (method, workload id)."""
+        self.graces: dict[str, float] = {}
+        """The grace that the last `stop` of a workload asked for, in seconds."""
         self._instant = instant
         self._held = False
         self._failures: list[_Failure] = []
@@ -108,6 +111,7 @@ class InProcessRuntime:
     def stop(self, workload_id: str, grace_seconds: float = 10.0) -> None:
         self._check(Stage.STOP, workload_id)
         self.calls.append(("stop", workload_id))
+        self.graces[workload_id] = grace_seconds
         if self.state(workload_id) in (WorkloadState.STARTING, WorkloadState.RUNNING):
             workload = self.workloads[workload_id]
             workload.observation = replace(workload.observation, state=WorkloadState.STOPPING, address="")
@@ -124,7 +128,7 @@ class InProcessRuntime:
         self._check(Stage.OBSERVE, "")
         return [self._look(workload_id) for workload_id in sorted(self.workloads)]
 
-    def logs(self, workload_id: str, lines: int = 50) -> list[str]:
+    def logs(self, workload_id: str, lines: int = 50) -> builtins.list[str]:
         self._check(Stage.OBSERVE, workload_id)
         return list(self._peek(workload_id).log_tail[-lines:])
 
