@@ -103,4 +103,10 @@ if [ "$WANT" = browser ]; then
   command -v chromium >/dev/null || apt_install "Chromium (for the browser tests)" chromium fonts-dejavu-core
   ls /usr/lib/postgresql/*/bin/postgres >/dev/null 2>&1 || apt_install "PostgreSQL (for the tests)" postgresql
 fi
-if [ "$WANT" = bench ]; then environment .envs/bench bench; fi
+if [ "$WANT" = bench ]; then
+  environment .venv dev studio workspace cluster
+  environment .envs/bench bench
+  command -v wrk >/dev/null || apt_install "wrk (load for the benchmarks)" wrk
+  [ -d bench/peers/node_modules ] || (cd bench/peers && npm ci --no-audit --no-fund --loglevel=error >/dev/null) \
+    || die "npm could not fetch JupyterHub's proxy"
+fi

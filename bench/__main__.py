@@ -1,0 +1,27 @@
+"""Run all benchmarks, or those named: `python -m bench workspaces api`."""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+from pathlib import Path
+
+from bench import api, results, workspaces
+from tests.support.studio import running
+
+BENCHMARKS = {"workspaces": workspaces.measure, "api": api.measure}
+
+
+def main() -> None:
+    names = sys.argv[1:] or list(BENCHMARKS)
+    figures: list[results.Figure] = []
+    with tempfile.TemporaryDirectory(prefix="bench-") as folder, running(Path(folder) / "studio") as studio:
+        for name in names:
+            print(f"== {name}", flush=True)
+            figures += BENCHMARKS[name](studio)
+    results.write(figures)
+    print(results.table(figures))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,155 @@
+"""Starting a Workspace, and its memory, beside JupyterHub's SimpleLocalProcessSpawner.
+
+Both from the API call to the first 200 of the server's own `/api/status`, through the product's own
+proxy, with JupyterLab as the server; a fresh user or Workspace each time.
+"""
+
+from __future__ import annotations
+
+import statistics
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from bench.processes import PEERS, descendants, pss_megabytes, server
+from bench.results import Figure, lower_is_better
+from emr_studio.cli.demo.browser import Workspace
+from emr_studio.runtime.client import LocalRuntime
+from emr_studio.runtime.processes import free_port
+from tests.support.studio import Studio, until
+
+PEER = "JupyterHub SimpleLocalProcessSpawner"
+RUNS = 10
+TOKEN = "bench-token-of-this-run"
+HUB_CONFIG = """
+c = get_config()
+c.JupyterHub.bind_url = "http://127.0.0.1:{port}"
+c.JupyterHub.hub_port = {hub_port}
+c.ConfigurableHTTPProxy.api_url = "http://127.0.0.1:{proxy_port}"
+c.JupyterHub.authenticator_class = "dummy"
+c.Authenticator.allow_all = True
+c.JupyterHub.spawner_class = "simple"
+c.Spawner.args = ["--allow-root"]
+c.SimpleLocalProcessSpawner.home_dir_template = "{folder}/home/{{username}}"
+c.JupyterHub.services = [{{"name": "bench", "api_token": "{token}"}}]
+c.JupyterHub.load_roles = [{{"name": "bench", "services": ["bench"], "scopes": ["admin:users", "admin:servers", "access:servers"]}}]
+c.JupyterHub.concurrent_spawn_limit = 0
+"""
+
+
+def measure(studio: Studio) -> list[Figure]:
+    """Start time from the zygote and cold, and PSS of ten idle ones."""
+    with tempfile.TemporaryDirectory(prefix="hub-") as folder, _hub(Path(folder)) as hub:
+        ours, theirs = [], []
+        # In turn, so that both see the same machine.
+        for number in range(RUNS):
+            ours.append(_start_workspace(studio, f"bench-{number}"))
+            theirs.append(hub.start(f"user{number}"))
+            print(f"  start {number}: {ours[-1]:.3f} s, hub {theirs[-1]:.3f} s", flush=True)
+        memory = _workspace_memory(studio), hub.memory(RUNS)
+        cold = [_cold_start(studio, f"cold-{number}") for number in range(3)]
+        _delete_all(studio)
+    return [
+        lower_is_better("workspace start", "s", ours, theirs, PEER),
+        lower_is_better("workspace start without a warm zygote", "s", cold, theirs, PEER),
+        lower_is_better(f"memory of an idle workspace (PSS, {RUNS} of them)", "MB", [memory[0]], [memory[1]], PEER),
+    ]
+
+
+def _start_workspace(studio: Studio, name: str) -> float:
+    """Create and stop one, then time StartEditor to the first answer of `/api/status`."""
+    emr = studio.client("emr", "sample")
+    editor_id = emr.create_editor(StudioId=studio.json["sample"]["studio_id"], Name=name)["EditorId"]
+    _await_status(emr, editor_id, "Ready")
+    workspace = Workspace(emr.open_editor_in_console(EditorId=editor_id)["Url"])
+    emr.stop_editor(EditorId=editor_id)
+    _await_status(emr, editor_id, "Idle")
+    begun = time.monotonic()
+    emr.start_editor(EditorId=editor_id)
+    while workspace.origin.request("GET", "/api/status").status_code != httpx.codes.OK:
+        assert time.monotonic() - begun < 60, "the Workspace did not start"
+        time.sleep(0.005)
+    took = time.monotonic() - begun
+    workspace.close()
+    _await_status(emr, editor_id, "Ready")
+    return took
+
+
+def _cold_start(studio: Studio, name: str) -> float:
+    """As above, after the zygote was ended: the agent must make a new one first."""
+    LocalRuntime(studio.settings).end_zygote()
+    return _start_workspace(studio, name)
+
+
+def _await_status(emr: Any, editor_id: str, status: str) -> None:
+    until(f"{editor_id} is {status}", lambda: emr.describe_editor(EditorId=editor_id)["Editor"]["Status"] == status, 60)
+
+
+def _workspace_memory(studio: Studio) -> float:
+    pids = [o.pid for o in LocalRuntime(studio.settings).list() if o.workload_id.startswith("e-") and o.pid]
+    sizes = [pss_megabytes([pid, *descendants(pid)]) for pid in pids]
+    return statistics.fmean(sizes)
+
+
+def _delete_all(studio: Studio) -> None:
+    emr = studio.client("emr", "sample")
+    for editor in emr.list_editors(StudioId=studio.json["sample"]["studio_id"])["Editors"]:
+        emr.delete_editor(EditorId=editor["EditorId"])
+
+
+class _Hub:
+    """A running JupyterHub, driven by its REST API."""
+
+    def __init__(self, url: str, pid: int) -> None:
+        self._http = httpx.Client(base_url=url, headers={"Authorization": f"token {TOKEN}"}, timeout=60)
+        self._pid = pid
+
+    def start(self, user: str) -> float:
+        """Make a user, start the server once (home folder, caches), stop it, then time a start."""
+        self._http.post(f"/hub/api/users/{user}").raise_for_status()
+        self._spawn(user)
+        self._http.delete(f"/hub/api/users/{user}/server").raise_for_status()
+        until(f"{user} stopped", lambda: not self._http.get(f"/hub/api/users/{user}").json()["servers"], 60)
+        return self._spawn(user)
+
+    def _spawn(self, user: str) -> float:
+        begun = time.monotonic()
+        self._http.post(f"/hub/api/users/{user}/server").raise_for_status()
+        while self._http.get(f"/user/{user}/api/status").status_code != httpx.codes.OK:
+            assert time.monotonic() - begun < 60, "JupyterHub did not start the server"
+            time.sleep(0.005)
+        return time.monotonic() - begun
+
+    def memory(self, count: int) -> float:
+        """Mean PSS in MB of the single-user servers."""
+        servers = [pid for pid in descendants(self._pid) if "jupyterhub-singleuser" in _command_line(pid)]
+        assert len(servers) == count, f"{len(servers)} single-user servers run, not {count}"
+        return statistics.fmean(pss_megabytes([pid]) for pid in servers)
+
+
+def _command_line(pid: int) -> str:
+    return Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode()
+
+
+@contextmanager
+def _hub(folder: Path) -> Iterator[_Hub]:
+    port, hub_port, proxy_port = free_port(), free_port(), free_port()
+    config = folder / "jupyterhub_config.py"
+    config.write_text(
+        HUB_CONFIG.format(port=port, hub_port=hub_port, proxy_port=proxy_port, folder=folder, token=TOKEN)
+    )
+    url = f"http://127.0.0.1:{port}"
+
+    def ready() -> bool:
+        try:
+            return httpx.get(f"{url}/hub/api/").status_code == httpx.codes.OK
+        except httpx.HTTPError:
+            return False
+
+    with server([str(PEERS / "jupyterhub"), "-f", str(config)], ready, folder) as pid:
+        yield _Hub(url, pid)
