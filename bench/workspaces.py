@@ -37,7 +37,9 @@ c.JupyterHub.spawner_class = "simple"
 c.Spawner.args = ["--allow-root"]
 c.SimpleLocalProcessSpawner.home_dir_template = "{folder}/home/{{username}}"
 c.JupyterHub.services = [{{"name": "bench", "api_token": "{token}"}}]
-c.JupyterHub.load_roles = [{{"name": "bench", "services": ["bench"], "scopes": ["admin:users", "admin:servers", "access:servers"]}}]
+c.JupyterHub.load_roles = [
+    {{"name": "bench", "services": ["bench"], "scopes": ["admin:users", "admin:servers", "access:servers"]}}
+]
 c.JupyterHub.concurrent_spawn_limit = 0
 """
 
