@@ -153,4 +153,4 @@ def test_a_workspace_start_survives(studio: Studio, part: str) -> None:
 def _observed(studio: Studio, editor_id: str) -> bool:
     from emr_studio.runtime.client import LocalRuntime
 
-    return any(o.owner == editor_id or o.workload_id == editor_id for o in LocalRuntime(studio.settings).list())
+    return any(editor_id in (o.owner, o.workload_id) for o in LocalRuntime(studio.settings).list())
