@@ -22,24 +22,36 @@ _LONGEST_RUN_DIR = 60
 DEFAULT_DATA_DIR = Path.home() / ".emr-studio"
 
 
+def partition_of(region: str) -> str:
+    """ARN partition of a region."""
+    if region.startswith("cn-"):
+        return "aws-cn"
+    return "aws-us-gov" if region.startswith("us-gov-") else "aws"
+
+
 class Settings(BaseSettings):
     """Settings of one installation."""
 
-    model_config = SettingsConfigDict(env_prefix="EMR_STUDIO_", extra="ignore", frozen=True)
+    model_config = SettingsConfigDict(env_prefix="EMR_STUDIO_", extra="ignore", frozen=True, use_attribute_docstrings=True)
 
     data_dir: Path = DEFAULT_DATA_DIR
+    """Where this installation keeps everything."""
     port: int = 8080
     """Port of the edge, the one door (loopback only)."""
     domain: str = ""
     """Base domain with port; empty: `localhost:<port>`."""
     scheme: Literal["http", "https"] = "http"
+    """Scheme of all URLs; `https` where TLS ends at the edge or before it."""
     account_id: str = "123456789012"
+    """The account that the first start makes."""
     region: str = "us-east-1"
+    """The region that the first start makes its resources in."""
     database_url: str = ""
     """SQLAlchemy URL; empty: SQLite in the data folder. PostgreSQL: `postgresql+psycopg://…`."""
     loopback_octet: int = 31
     """Second octet of the loopback addresses of instances: `172.31.y.z` is `127.<octet>.y.z`."""
     log_level: str = "INFO"
+    """Python level name: DEBUG, INFO, WARNING, ERROR."""
     session_idle_seconds: int = 900
     """A console session ends so long after its last use (emr-studio.md 2.3: 15 minutes)."""
     repository_root: Path | None = None
@@ -74,9 +86,7 @@ class Settings(BaseSettings):
     @property
     def partition(self) -> str:
         """ARN partition of the region."""
-        if self.region.startswith("cn-"):
-            return "aws-cn"
-        return "aws-us-gov" if self.region.startswith("us-gov-") else "aws"
+        return partition_of(self.region)
 
     def studio_url(self, studio_id: str) -> str:
         """Access URL of a Studio: its own origin."""
