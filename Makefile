@@ -6,7 +6,7 @@ PORT ?=
 WORKERS ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help install up down test lint unit api system browser chaos bench capabilities compatibility docs format clean
+.PHONY: help install up down test lint unit api system browser chaos bench capabilities reference format clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -57,8 +57,10 @@ bench:  ## measure beside the peers, in the same run
 capabilities: dev  ## write docs/capabilities.md
 	$(BIN)/python -m tests.tools.capabilities
 
-compatibility: dev  ## write docs/compatibility.md
+reference: dev  ## write the pages made from the code: docs/compatibility.md, docs/reference/settings.md
+	@mkdir -p docs/reference
 	$(BIN)/emr-studio reference compatibility > docs/compatibility.md
+	$(BIN)/emr-studio reference settings > docs/reference/settings.md
 
 format: dev
 	$(BIN)/ruff check --fix -q . ; $(BIN)/ruff format -q .

@@ -69,7 +69,7 @@ class Demo:
         found: dict[str, Any] = self.client("emr").describe_cluster(ClusterId=self.cluster_id)["Cluster"]
         return found
 
-    def keys(self) -> set[str]:
+    def saved(self) -> set[str]:
         """Names of the objects under the Workspace's prefix, relative to it."""
         location = urlsplit(self.editor()["S3Location"] if self.editor_id else "")
         return self.keys_at(location.netloc, location.path.lstrip("/"))

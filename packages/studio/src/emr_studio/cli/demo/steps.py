@@ -92,7 +92,7 @@ def _run_notebook(demo: Demo) -> None:
 
 
 def _in_s3(demo: Demo) -> None:
-    until(f"{EXAMPLE} is in S3", lambda: EXAMPLE in demo.keys(), 10)
+    until(f"{EXAMPLE} is in S3", lambda: EXAMPLE in demo.saved(), 10)
     location = urlsplit(demo.editor()["S3Location"])
     key = location.path.lstrip("/") + EXAMPLE
 
@@ -120,7 +120,7 @@ def _start_again(demo: Demo) -> None:
 
 def _delete_file(demo: Demo) -> None:
     _workspace(demo).delete(EXAMPLE)
-    until(f"the S3 copy of {EXAMPLE} is gone", lambda: EXAMPLE not in demo.keys(), 10)
+    until(f"the S3 copy of {EXAMPLE} is gone", lambda: EXAMPLE not in demo.saved(), 10)
 
 
 def _delete_workspace(demo: Demo) -> None:
