@@ -13,6 +13,7 @@ from sqlalchemy.orm import Mapped, Session, mapped_column
 from emr_studio.aws.errors import InvalidRequest
 from emr_studio.db import Base
 from emr_studio.settings import Settings
+from emr_studio.tagging import emr_arn
 
 
 class Studio(Base):
@@ -60,9 +61,9 @@ def find_studio(session: Session, account_id: str, studio_id: str) -> Studio:
     return studio
 
 
-def studio_arn(studio: Studio, partition: str = "aws") -> str:
+def studio_arn(studio: Studio) -> str:
     """`arn:aws:elasticmapreduce:<region>:<account>:studio/<id>`."""
-    return f"arn:{partition}:elasticmapreduce:{studio.region}:{studio.account_id}:studio/{studio.id}"
+    return emr_arn(studio.region, studio.account_id, f"studio/{studio.id}")
 
 
 def s3_prefix(location: str) -> tuple[str, str]:

@@ -22,6 +22,7 @@ from sqlalchemy.orm import Mapped, Session, mapped_column
 from emr_studio.aws.errors import InvalidRequest
 from emr_studio.db import Base
 from emr_studio.settings import Settings
+from emr_studio.tagging import emr_arn
 
 KIND = "workspace"
 _UID_BASE = 200_000
@@ -145,9 +146,9 @@ def edge_target(session: Session, editor_id: str) -> EdgeTarget | None:
     return None if row is None else EdgeTarget(editor_id, *row)
 
 
-def editor_arn(editor: Editor, partition: str = "aws") -> str:
+def editor_arn(editor: Editor) -> str:
     """`arn:aws:elasticmapreduce:<region>:<account>:editor/<id>`."""
-    return f"arn:{partition}:elasticmapreduce:{editor.region}:{editor.account_id}:editor/{editor.id}"
+    return emr_arn(editor.region, editor.account_id, f"editor/{editor.id}")
 
 
 def workload_owner(editor_id: str) -> str:
