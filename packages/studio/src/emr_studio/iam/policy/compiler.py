@@ -1,0 +1,251 @@
+"""Compiling: documents into closures, layers that know which statements an action can meet."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from functools import lru_cache
+from typing import NamedTuple
+
+from emr_studio.iam.policy.conditions import Predicate, compile_condition
+from emr_studio.iam.policy.glob import (
+    ANY,
+    TextMatcher,
+    Tokens,
+    any_of,
+    arn_expression,
+    compiled,
+    match_tokens,
+    matcher,
+    tokenize,
+)
+from emr_studio.iam.policy.grammar import Document, PolicyKind, Statement, parse
+from emr_studio.iam.policy.principals import Naming, Principal, PrincipalSet
+from emr_studio.iam.policy.variables import RequestContext, Template, read_pattern
+
+ResourceTest = Callable[[str, RequestContext], bool]
+_ACTIONS_REMEMBERED = 2048
+_ARN_PARTS = 6
+
+
+class PolicySource(NamedTuple):
+    """A policy's text and the name by which a decision refers to it."""
+
+    name: str
+    text: str
+
+
+class StatementRef(NamedTuple):
+    """A deciding statement: which policy, which statement (from 0), its Sid if it has one."""
+
+    policy: str
+    statement: int
+    sid: str | None
+
+
+class CompiledStatement:
+    """A statement as functions."""
+
+    __slots__ = ("allow", "conditions", "index", "not_principals", "principals", "resource", "sid")
+
+    def __init__(self, statement: Statement, *, variables: bool) -> None:
+        self.index = statement.index
+        self.sid = statement.sid
+        self.allow = statement.allow
+        self.resource = _resource_test(statement, variables=variables)
+        self.conditions: tuple[Predicate, ...] = tuple(
+            compile_condition(condition, variables=variables) for condition in statement.conditions
+        )
+        self.principals = PrincipalSet(statement.principals) if statement.principals is not None else None
+        self.not_principals = statement.not_principals
+
+    def applies(self, resource: str, context: RequestContext) -> bool:
+        """True if resource and conditions hold (the action is known to match)."""
+        test = self.resource
+        if test is not None and not test(resource, context):
+            return False
+        for condition in self.conditions:  # noqa: SIM110 - a generator would cost more than the tests
+            if not condition(context):
+                return False
+        return True
+
+    def naming(self, principal: Principal, *, has_boundary: bool) -> Naming:
+        """How closely the statement's principals name the caller (`DIRECT` where it has none)."""
+        if self.principals is None:
+            return Naming.DIRECT
+        if not self.not_principals:
+            return self.principals.naming(principal)
+        spared = self.principals.exempts(principal, has_boundary=has_boundary)
+        return Naming.NOT if spared else Naming.DIRECT
+
+
+class Entry(NamedTuple):
+    """A statement in a layer."""
+
+    statement: CompiledStatement
+    ref: StatementRef
+
+
+class Candidates(NamedTuple):
+    """The statements of a layer whose actions match."""
+
+    denies: tuple[Entry, ...]
+    allows: tuple[Entry, ...]
+
+
+class _Compiled(NamedTuple):
+    action: TextMatcher
+    statement: CompiledStatement
+
+
+class Layer:
+    """All policies of one kind that speak in a decision. Immutable but for its memory of actions."""
+
+    __slots__ = ("_entries", "_known")
+
+    def __init__(self, entries: Sequence[tuple[TextMatcher, Entry]]) -> None:
+        self._entries = tuple(entries)
+        self._known: dict[str, Candidates] = {}
+
+    def candidates(self, action: str) -> Candidates:
+        """Statements that `action` (lower case) meets."""
+        found = self._known.get(action)
+        return found if found is not None else self._remember(action)
+
+    def _remember(self, action: str) -> Candidates:
+        matching = [entry for matches, entry in self._entries if matches(action)]
+        found = Candidates(
+            tuple(entry for entry in matching if not entry.statement.allow),
+            tuple(entry for entry in matching if entry.statement.allow),
+        )
+        if len(self._known) >= _ACTIONS_REMEMBERED:
+            self._known.clear()
+        self._known[action] = found
+        return found
+
+
+@lru_cache(maxsize=8192)
+def compile_layer(sources: tuple[PolicySource, ...], kind: PolicyKind) -> Layer:
+    """Compile policies of one kind.
+
+    Raises:
+        MalformedPolicy: if one of them is.
+    """
+    entries = []
+    for name, text in sources:
+        for action, statement in _compile_text(text, kind):
+            ref = StatementRef(name, statement.index, statement.sid)
+            entries.append((action, Entry(statement, ref)))
+    return Layer(entries)
+
+
+@lru_cache(maxsize=8192)
+def _compile_text(text: str, kind: PolicyKind) -> tuple[_Compiled, ...]:
+    return compile_document(parse(text, kind))
+
+
+def compile_document(document: Document) -> tuple[_Compiled, ...]:
+    """Compile the statements of one document."""
+    variables = document.has_variables
+    return tuple(
+        _Compiled(_action_test(statement), CompiledStatement(statement, variables=variables))
+        for statement in document.statements
+    )
+
+
+def _action_test(statement: Statement) -> TextMatcher:
+    found = matcher(tokenize(action.lower()) for action in statement.actions)
+    if found is None:
+        return lambda _action: statement.not_actions
+    if not statement.not_actions:
+        return found
+    return lambda action: not found(action)
+
+
+def _resource_test(statement: Statement, *, variables: bool) -> ResourceTest | None:
+    """Test of Resource or NotResource; None if every resource passes."""
+    entries = statement.resources
+    if entries is None:
+        return None
+    test = _resource_matcher(entries, variables=variables)
+    if statement.not_resources:
+        return (lambda _resource, _context: False) if test is None else _inverse(test)
+    return test
+
+
+def _inverse(test: ResourceTest) -> ResourceTest:
+    return lambda resource, context: not test(resource, context)
+
+
+def _resource_matcher(entries: Iterable[str], *, variables: bool) -> ResourceTest | None:
+    exact, prefixes, expressions, dynamic = [], [], [], []
+    for entry in entries:
+        tokens = tokenize(entry)
+        if tokens == (ANY,):
+            return None
+        if variables and "${" in entry and (test := _dynamic_resource(entry)):
+            dynamic.append(test)
+        elif ANY not in tokens and len(tokens) == 1:
+            exact.append(entry)
+        elif len(tokens) == 2 and tokens[1] is ANY:
+            prefixes.append(str(tokens[0]))
+        else:
+            expressions.append(_arn_pattern(entry))
+    return _join(any_of(exact, prefixes, expressions), dynamic)
+
+
+def _join(static: TextMatcher | None, dynamic: Sequence[ResourceTest]) -> ResourceTest:
+    if not dynamic:
+        plain = static or (lambda _resource: False)
+        return lambda resource, _context: bool(plain(resource))
+
+    def test(resource: str, context: RequestContext) -> bool:
+        if static is not None and static(resource):
+            return True
+        return any(one(resource, context) for one in dynamic)
+
+    return test
+
+
+def _arn_pattern(entry: str) -> str:
+    """Expression of an ARN pattern: six parts, or fewer with a `*` at the end that covers the rest."""
+    return arn_expression([tokenize(part) for part in entry.split(":", _ARN_PARTS - 1)])
+
+
+def _dynamic_resource(entry: str) -> ResourceTest | None:
+    """Test of an ARN with variables in its sixth part; None if they are no variables after all."""
+    parts = entry.split(":", _ARN_PARTS - 1)
+    if len(parts) < _ARN_PARTS:
+        return None
+    last = read_pattern(parts[-1], variables=True)
+    if isinstance(last, Template):
+        return _template_test(parts[:-1], last)
+    return _literal_tail_test(parts[:-1], last)
+
+
+def _template_test(head: Sequence[str], last: Template) -> ResourceTest:
+    matches_head = _head_test(head)
+
+    def test(resource: str, context: RequestContext) -> bool:
+        parts = resource.split(":", _ARN_PARTS - 1)
+        if len(parts) < _ARN_PARTS or not matches_head(":".join(parts[:-1])):
+            return False
+        tokens = last.fill(context)
+        return tokens is not None and match_tokens(tokens, parts[-1])
+
+    return test
+
+
+def _literal_tail_test(head: Sequence[str], last: Tokens) -> ResourceTest:
+    """The sixth part holds `${*}` and the like only."""
+    pattern = compiled(arn_expression([*(tokenize(part) for part in head), last]))
+    return lambda resource, _context: pattern.match(resource) is not None
+
+
+def _head_test(head: Sequence[str]) -> TextMatcher:
+    text = ":".join(head)
+    if "*" not in text and "?" not in text:
+        return lambda given: given == text
+    *inner, last = (tokenize(part) for part in head)
+    # The fifth part is followed by a colon in a pattern; give it one.
+    pattern = compiled(arn_expression([*inner, last, ()]))
+    return lambda given: pattern.match(f"{given}:")
