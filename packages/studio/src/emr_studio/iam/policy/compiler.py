@@ -63,10 +63,13 @@ class CompiledStatement:
         test = self.resource
         if test is not None and not test(resource, context):
             return False
-        for condition in self.conditions:  # noqa: SIM110 - a generator would cost more than the tests
+        # A plain loop: a generator would cost more than the conditions themselves.
+        passed = True
+        for condition in self.conditions:
             if not condition(context):
-                return False
-        return True
+                passed = False
+                break
+        return passed
 
     def naming(self, principal: Principal, *, has_boundary: bool) -> Naming:
         """How closely the statement's principals name the caller (`DIRECT` where it has none)."""

@@ -26,8 +26,10 @@ _TRUST_ACTIONS = frozenset(
         *("sts:TagSession", "sts:SetSourceIdentity", "sts:SetContext"),
     )
 )
-_TRUST_MESSAGE = "Trust Policy statement actions can only be "
+_TRUST_MESSAGE = (
+    "Trust Policy statement actions can only be "
     "sts:AssumeRole, sts:AssumeRoleWithSAML,  and sts:AssumeRoleWithWebIdentity"
+)
 
 
 def validate(text: str, kind: PolicyKind, *, newest: bool = False) -> Document:
