@@ -38,6 +38,7 @@ REPLACEABLE = (
     "Authorization",
     "Content-Encoding",
     "Content-Md5",
+    "Cookie",
     "X-Amz-Acl",
     "X-Amz-Content-Sha256",
     "X-Amz-Copy-Source",
@@ -50,6 +51,7 @@ REPLACEABLE = (
     "X-Amz-Trailer",
 )
 """Request headers that an answer may replace; Caddy needs their names beforehand."""
+_UPGRADE = "X-Emr-Studio-Upgrade"
 _LENGTH = "X-Emr-Studio-Content-Length"
 
 
@@ -139,7 +141,7 @@ def question(request: Request) -> EdgeRequest:
         host=sent.get("host", ""),
         headers=_client_headers(request),
         source_ip=sent.get("x-forwarded-for", "").rpartition(",")[2].strip() or "127.0.0.1",
-        upgrade=sent.get(QUESTION) == "upgrade",
+        upgrade=bool(sent.get(_UPGRADE)),
     )
 
 

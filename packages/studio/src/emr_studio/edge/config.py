@@ -1,0 +1,289 @@
+"""Caddy's configuration, as its native JSON, from the settings. Pure: no file is read or written.
+
+JSON and not a Caddyfile, because the order in which a request is handled is what keeps it safe, and
+in JSON the order is the one written here:
+
+    strip what only the edge may say -> 404 for the control plane's inner paths -> by host:
+    S3-signed (ask, then the store) | base and Studio hosts (control plane) | Workspaces and
+    application UIs (ask, then the address of the answer) -> 404 for every other host
+
+There are no routes for single resources: nothing changes while it runs, so nothing reloads, and no
+websocket is cut by a reload (Caddy would close them all). Placeholders: https://caddyserver.com/docs/conventions
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+from emr_studio.edge.decisions import DELETE, IDENTITY, QUESTION, REPLACE_PREFIX, REPLACEABLE, UPSTREAM
+from emr_studio.settings import Settings
+
+Json = dict[str, Any]
+
+CONTROL_PLANE_MAX_BODY = 16 * 1024 * 1024
+"""Bytes; AWS's own limit for the services served is below 1 MB. S3 and Workspaces have none here."""
+_RETRY = {"try_duration": "5s", "try_interval": "100ms"}
+"""While the control plane restarts, requests wait for it (only dialling is tried again)."""
+_LOOPBACK = "127.0.0.1"
+_UPSTREAM_VAR = "emr_studio_upstream"
+_IMMUTABLE = "public, max-age=31536000, immutable"
+# JupyterLab's `1014.073326ef5d98db5e.js` and `0031b1860ea4ad75.woff`, Vite's `index-BX3f9a0Q.js`.
+_HASHED_LAB = r"(\.|/)[0-9a-f]{16,}\.[a-z0-9.]+$"
+_NOT_AVAILABLE = "The studio does not answer at this address now. Try again in a moment.\n"
+
+
+def caddy_config(settings: Settings) -> Json:
+    """The whole configuration."""
+    config: Json = {
+        "admin": {"disabled": True, "config": {"persist": False}},
+        "storage": {"module": "file_system", "root": str(edge_dir(settings) / "storage")},
+        "logging": {"logs": {"default": {"level": "WARN", "encoder": {"format": "console"}}}},
+        "apps": {"http": {"grace_period": "2s", "servers": {"edge": _server(settings)}}},
+    }
+    if settings.scheme == "https":
+        config["apps"] |= _internal_certificates(settings)
+    return config
+
+
+def edge_dir(settings: Settings) -> Path:
+    """Where the edge keeps its configuration and certificates."""
+    return settings.data_dir / "edge"
+
+
+def base_domain(settings: Settings) -> str:
+    """The base domain without its port, lower case."""
+    return re.sub(r":\d+$", "", settings.host_port).lower()
+
+
+def _server(settings: Settings) -> Json:
+    secure = settings.scheme == "https"
+    server: Json = {
+        "listen": [f"{_LOOPBACK}:{settings.port}"],
+        "protocols": ["h1", "h2"] if secure else ["h1"],
+        "automatic_https": {"disable_redirects": True} if secure else {"disable": True},
+        "read_header_timeout": "30s",
+        "idle_timeout": "5m",
+        "max_header_bytes": 64 * 1024,
+        "routes": _routes(settings),
+        "errors": {"routes": _error_routes()},
+    }
+    if secure:
+        server["tls_connection_policies"] = [{}]
+    return server
+
+
+def _internal_certificates(settings: Settings) -> Json:
+    domain = base_domain(settings)
+    subjects = [domain, *(f"*.{kind}.{domain}" for kind in ("studio", "workspace", "appui"))]
+    return {
+        "tls": {"automation": {"policies": [{"subjects": subjects, "issuers": [{"module": "internal"}]}]}},
+        "pki": {"certificate_authorities": {"local": {"install_trust": False}}},
+    }
+
+
+# --- Routes, in the order in which they are tried -------------------------------------------------
+
+
+def _routes(settings: Settings) -> list[Json]:
+    domain = base_domain(settings)
+    base = [domain, _LOOPBACK]
+    return [
+        {"handle": [_strip_claims(), _hide_server()]},
+        _route({"path": ["/_edge", "/_edge/*", "/_internal", "/_internal/*"]}, _status(404)),
+        _s3_route(settings, base),
+        _pages_route(settings, [*base, f"*.studio.{domain}"]),
+        _asked_route(settings, "workspace", [f"*.workspace.{domain}"], _workspace_first(settings)),
+        _asked_route(settings, "appui", [f"*.appui.{domain}"], _studio_paths(settings)),
+        _route(None, _status(404)),
+    ]
+
+
+def _route(match: Json | list[Json] | None, *handlers: Json) -> Json:
+    """A route that ends the search."""
+    route: Json = {"handle": list(handlers), "terminal": True}
+    if match is not None:
+        route["match"] = match if isinstance(match, list) else [match]
+    return route
+
+
+def _strip_claims() -> Json:
+    """Remove what only the edge itself may tell the control plane and the upstreams."""
+    return {"handler": "headers", "request": {"delete": ["X-Emr-Studio-*", "X-Forwarded-*", "Forwarded", "X-Real-Ip"]}}
+
+
+def _hide_server() -> Json:
+    return {"handler": "headers", "response": {"deferred": True, "delete": ["Server", "Via"]}}
+
+
+def _status(code: int | str, body: str = "") -> Json:
+    return {
+        "handler": "static_response",
+        "status_code": code,
+        "body": body,
+        "headers": {"Cache-Control": ["no-store"], "Content-Type": ["text/plain; charset=utf-8"]},
+    }
+
+
+def _s3_route(settings: Settings, hosts: list[str]) -> Json:
+    signed = {"pattern": r"/s3/aws4_request"}
+    matches: list[Json] = [
+        {"host": hosts, "header_regexp": {"Authorization": signed | {"name": "s3_header"}}},
+        {
+            "host": hosts,
+            "vars_regexp": {"{http.request.uri.query.X-Amz-Credential}": signed | {"name": "s3_query"}},
+        },
+    ]
+    return _route(
+        matches, _question(settings, "s3", REPLACEABLE), _answered_upstream(drop=("Authorization",), name="store")
+    )
+
+
+def _pages_route(settings: Settings, hosts: list[str]) -> Json:
+    console = Path(__file__).resolve().parents[1] / "console" / "static"
+    routes = [_static("^/(assets/.+)$", console), *_to_control_plane(settings)]
+    return _route({"host": hosts}, _subroute(routes))
+
+
+def _asked_route(settings: Settings, kind: str, hosts: list[str], first: list[Json]) -> Json:
+    asked = {"handle": [_question(settings, kind, ("Cookie",)), _encode(), _answered_upstream(name=kind)]}
+    return _route({"host": hosts}, _subroute([*first, asked]))
+
+
+def _workspace_first(settings: Settings) -> list[Json]:
+    share = settings.env_python("workspace").parents[1] / "share" / "jupyter"
+    return [
+        *_studio_paths(settings),
+        _static("^/static/lab/(.+)$", share / "lab" / "static", strip="/static/lab", hashed=_HASHED_LAB),
+        _static("^/lab/extensions/(.+)$", share / "labextensions", strip="/lab/extensions", hashed=_HASHED_LAB),
+    ]
+
+
+def _studio_paths(settings: Settings) -> list[Json]:
+    return [{"match": [{"path": ["/_studio", "/_studio/*"]}], **_terminal(_to_control_plane(settings))}]
+
+
+def _terminal(routes: list[Json]) -> Json:
+    return {"handle": [_subroute(routes)], "terminal": True}
+
+
+def _subroute(routes: list[Json]) -> Json:
+    return {"handler": "subroute", "routes": routes}
+
+
+# --- Handlers -----------------------------------------------------------------------------------
+
+
+def _unix(path: Path) -> str:
+    return f"unix/{path}"
+
+
+def _to_control_plane(settings: Settings) -> list[Json]:
+    proxy = {
+        "handler": "reverse_proxy",
+        "upstreams": [{"dial": _unix(settings.api_socket)}],
+        "load_balancing": _RETRY,
+        "transport": {"protocol": "http", "compression": False},
+    }
+    return [{"handle": [{"handler": "request_body", "max_size": CONTROL_PLANE_MAX_BODY}, _encode(), proxy]}]
+
+
+def _question(settings: Settings, kind: str, replaceable: tuple[str, ...]) -> Json:
+    """Ask the control plane; go on where it says yes (2xx), else hand its answer to the client."""
+    said = {
+        QUESTION: "1",
+        "X-Emr-Studio-Upgrade": "{http.request.header.Upgrade}",
+        "X-Emr-Studio-Content-Length": "{http.request.header.Content-Length}",
+        "X-Forwarded-Method": "{http.request.method}",
+        "X-Forwarded-Uri": "{http.request.orig_uri}",
+    }
+    return {
+        "handler": "reverse_proxy",
+        "upstreams": [{"dial": _unix(settings.api_socket)}],
+        "load_balancing": _RETRY,
+        "transport": {"protocol": "http", "compression": False},
+        "rewrite": {"method": "GET", "uri": f"/_edge/{kind}"},
+        "headers": {
+            "request": {
+                "set": {name: [value] for name, value in said.items()},
+                "delete": ["Upgrade", "Connection", "Expect", "Te", "Trailer"],
+            }
+        },
+        "handle_response": [{"match": {"status_code": [2]}, "routes": _take_answer(replaceable)}],
+    }
+
+
+def _answer(name: str) -> str:
+    return f"{{http.reverse_proxy.header.{name}}}"
+
+
+def _take_answer(replaceable: tuple[str, ...]) -> list[Json]:
+    routes: list[Json] = [{"handle": [{"handler": "vars", _UPSTREAM_VAR: _answer(UPSTREAM)}]}]
+    for name, source in [(IDENTITY, IDENTITY), *((name, REPLACE_PREFIX + name) for name in replaceable)]:
+        unset, delete = {"vars": {_answer(source): [""]}}, {"vars": {_answer(source): [DELETE]}}
+        routes += [
+            {
+                "match": [{"not": [unset, delete]}],
+                "handle": [{"handler": "headers", "request": {"set": {name: [_answer(source)]}}}],
+            },
+            {"match": [delete], "handle": [{"handler": "headers", "request": {"delete": [name]}}]},
+        ]
+    return routes
+
+
+def _answered_upstream(*, name: str, drop: tuple[str, ...] = ()) -> Json:
+    """Pass the request, its body streamed, to the address of the answer."""
+    proxy: Json = {
+        "handler": "reverse_proxy",
+        "upstreams": [{"dial": f"{{http.vars.{_UPSTREAM_VAR}}}"}],
+        "transport": {"protocol": "http", "compression": False, "dial_timeout": "5s"},
+    }
+    if name != "store":
+        proxy["flush_interval"] = -1
+    if drop:
+        proxy["headers"] = {"request": {"delete": list(drop)}}
+    return proxy
+
+
+def _encode() -> Json:
+    return {
+        "handler": "encode",
+        "encodings": {"zstd": {"level": "fastest"}, "gzip": {"level": 1}},
+        "prefer": ["zstd", "gzip"],
+    }
+
+
+def _static(pattern: str, root: Path, *, strip: str = "", hashed: str = "") -> Json:
+    """Files from disk without asking; a file that is not there is left to the next route.
+
+    `pattern`'s first group is the file below `root`. `hashed`: the pattern of names that carry a
+    hash of their content and so may be kept for ever; empty: all do. Others are asked for again
+    with their ETag.
+    """
+    forever = _cache_control(_IMMUTABLE)
+    keep = [_cache_control("no-cache"), forever | {"match": [{"path_regexp": {"pattern": hashed}}]}]
+    serve = {
+        "match": [{"file": {"root": str(root), "try_files": ["{http.regexp.static.1}"]}}],
+        "handle": [
+            _subroute(keep if hashed else [forever]),
+            _encode(),
+            {"handler": "rewrite", "strip_path_prefix": strip},
+            {"handler": "file_server", "root": str(root), "canonical_uris": False},
+        ],
+    }
+    # Nested, because the matchers of one set are tried in no certain order.
+    match = {"path_regexp": {"name": "static", "pattern": pattern}}
+    return {"match": [match], "handle": [_subroute([serve])]}
+
+
+def _cache_control(value: str) -> Json:
+    set_ = {"Cache-Control": [value], "X-Content-Type-Options": ["nosniff"]}
+    return {"handle": [{"handler": "headers", "response": {"set": set_}}]}
+
+
+def _error_routes() -> list[Json]:
+    unreachable = {"vars": {"{http.error.status_code}": ["502", "503", "504"]}}
+    retry = _status(503, _NOT_AVAILABLE)
+    retry["headers"]["Retry-After"] = ["1"]
+    return [_route(unreachable, retry), _route(None, _status("{http.error.status_code}"))]
