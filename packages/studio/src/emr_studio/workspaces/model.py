@@ -89,6 +89,8 @@ class Editor(Base):
     availability_zone: Mapped[str]
     crashes: Mapped[int] = mapped_column(default=0)
     """Unasked ends of the server since the last start that a user asked for."""
+    files_unsaved: Mapped[bool] = mapped_column(default=False)
+    """The last stop could not save everything to S3: the host's folder holds more."""
     retry_at: Mapped[dt.datetime | None] = mapped_column(default=None)
     address: Mapped[str] = mapped_column(default="")
     """What the edge dials; empty unless the server runs."""

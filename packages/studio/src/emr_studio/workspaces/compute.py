@@ -1,0 +1,101 @@
+"""What a Workspace may be attached to: EMR on EC2 clusters, for now.
+
+Checked twice: by the operations, so that a bad cluster is refused at once with the reason (CL-07),
+and by the controller, since a cluster may end between the request and the attach (CL-12).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from sqlalchemy.orm import Session
+
+from emr_studio.aws.context import Context
+from emr_studio.aws.errors import AwsError, InvalidRequest
+from emr_studio.aws.registry import Request
+from emr_studio.clusters.model import Cluster, cluster_arn, compatible_for_attach, find_cluster, gateway_of
+from emr_studio.network.model import GATEWAY_PORT, connection_allowed, get_subnets
+from emr_studio.runtime.contract import Gateway
+from emr_studio.studios.model import Studio
+from emr_studio.workspaces.model import Editor
+
+ENGINE_TYPE = "EMR"
+_COMING = ("STARTING", "BOOTSTRAPPING")
+_ALIVE = ("RUNNING", "WAITING")
+
+__all__ = ["ENGINE_TYPE", "Verdict", "check_attachable", "cluster_arn", "engine_of", "is_alive", "verdict"]
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """Whether a cluster can be attached now: its gateway; or what to wait for; or why not."""
+
+    gateway: Gateway | None = None
+    waiting: str = ""
+    refused: str = ""
+
+
+def engine_of(context: Context, request: Request) -> Cluster | None:
+    """The cluster that a request's `ExecutionEngine` names; None if there is none.
+
+    Raises:
+        InvalidRequest: for an unknown cluster or what this installation cannot attach.
+    """
+    engine = request.get("ExecutionEngine")
+    if not engine:
+        return None
+    if engine.get("Type", ENGINE_TYPE) != ENGINE_TYPE:
+        raise InvalidRequest(f"ExecutionEngine.Type '{engine['Type']}' is not supported; use {ENGINE_TYPE}.")
+    if engine.get("ExecutionRoleArn"):
+        raise InvalidRequest("ExecutionEngine.ExecutionRoleArn is not supported: the cluster has no runtime roles.")
+    return find_cluster(context.session, context.account_id, engine.get("Id", ""))
+
+
+def check_attachable(session: Session, studio: Studio | None, cluster: Cluster) -> None:
+    """Refuse a cluster that can never be attached, with the reason.
+
+    Raises:
+        InvalidRequest: naming what is wrong.
+    """
+    if reason := _mismatch(session, studio, cluster):
+        raise InvalidRequest(f"Cluster id '{cluster.id}' cannot be attached: {reason}")
+
+
+def verdict(session: Session, editor: Editor, cluster_id: str) -> Verdict:
+    """Decide for the controller."""
+    try:
+        cluster = find_cluster(session, editor.account_id, cluster_id)
+    except AwsError as error:
+        return Verdict(refused=error.message)
+    if reason := _mismatch(session, session.get(Studio, editor.studio_id), cluster):
+        return Verdict(refused=f"Cluster {cluster_id}: {reason}")
+    if cluster.state in _COMING:
+        return Verdict(waiting=f"Cluster {cluster_id} is {cluster.state}.")
+    return Verdict(gateway=gateway_of(session, cluster))
+
+
+def is_alive(session: Session, editor: Editor) -> bool:
+    """True while the cluster that the Workspace is attached to can run code."""
+    cluster = session.get(Cluster, editor.attached_cluster_id)
+    return cluster is not None and cluster.state in _ALIVE
+
+
+def _mismatch(session: Session, studio: Studio | None, cluster: Cluster) -> str:
+    """Why the cluster cannot serve this Workspace; empty if it can (now or once it is up)."""
+    if cluster.state not in (*_COMING, *_ALIVE):
+        return f"it is {cluster.state}."
+    if reason := compatible_for_attach(cluster):
+        return reason
+    if studio is None:
+        return "the Workspace's Studio no longer exists."
+    (subnet,) = get_subnets(session, cluster.account_id, [cluster.subnet_id])
+    if subnet.vpc_id != studio.vpc_id:
+        return f"it is in VPC {subnet.vpc_id}, the Studio is in {studio.vpc_id}."
+    if not connection_allowed(
+        session, studio.workspace_security_group_id, studio.engine_security_group_id, GATEWAY_PORT
+    ):
+        return (
+            f"security group {studio.engine_security_group_id} does not let "
+            f"{studio.workspace_security_group_id} in at port {GATEWAY_PORT}, or that does not let it out."
+        )
+    return ""

@@ -1,0 +1,443 @@
+"""The Workspaces' controller: moves `status` to `target`, one saved step at a time.
+
+    target   status                     step
+    READY    Starting                   grant the service role, launch, wait for the first answer
+    READY    Ready/Attaching/Attached   watch the server; point its gateway to the wanted cluster
+    IDLE     Stopping                   save to S3, stop, wait for the end, forget, revoke the grant
+    GONE     Deleting                   the same, then remove the local folder and the row
+
+Every turn begins from the row and from what the runtime observes, so it may be cut anywhere. A
+result is saved only if no request changed the row meanwhile (`_save`); else the turn is done again.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import logging
+import shutil
+import time
+from typing import Any, Protocol
+
+from sqlalchemy import or_, select
+from sqlalchemy.orm import Session
+
+from emr_studio.aws.errors import AwsError
+from emr_studio.clock import Clock
+from emr_studio.controllers import backoff_seconds
+from emr_studio.db import Database
+from emr_studio.runtime.contract import Observation, Runtime, RuntimeUnavailable, WorkloadState, WorkspaceSpec
+from emr_studio.settings import Settings
+from emr_studio.workspaces import compute
+from emr_studio.workspaces.model import (
+    KIND,
+    RUNNING,
+    Editor,
+    Status,
+    Target,
+    default_notebook,
+    workload_owner,
+)
+
+log = logging.getLogger(__name__)
+
+SESSION_NAME = "ElasticMapReduceEditorsSession"
+"""Role session name of everything that the Studio does with its service role (emr-studio.md 3.8)."""
+MAX_CRASHES = 3
+_STABLE_SECONDS = 600
+_WAIT_SECONDS = 2.0
+_LOOK_SECONDS = 2.0
+_AGENT_AWAY_SECONDS = 0.5
+_GRACE_SECONDS = 10.0
+_LOG_LINES = 5
+
+
+class Grants(Protocol):
+    """What the controller needs of `emr_studio.iam`."""
+
+    def grant_role(self, session: Session, *, account_id: str, role_arn: str, session_name: str, owner: str) -> str: ...
+
+    def revoke_grants(self, session: Session, owner: str) -> None: ...
+
+
+class WorkspaceReconciler:
+    """Reconciles one installation's Workspaces."""
+
+    kind = KIND
+
+    def __init__(
+        self,
+        database: Database,
+        clock: Clock,
+        runtime: Runtime,
+        settings: Settings,
+        *,
+        grants: Grants,
+        identity_public_key: str,
+    ) -> None:
+        self._database = database
+        self._clock = clock
+        self._runtime = runtime
+        self._settings = settings
+        self._grants = grants
+        self._identity_public_key = identity_public_key
+        self._next_look = 0.0
+
+    # What the loop asks.
+
+    def pending(self) -> list[str]:
+        """What a request or a failure left to do; now and then, what has to be looked at."""
+        now = self._clock.now()
+        with self._database.read() as session:
+            due = or_(Editor.retry_at.is_(None), Editor.retry_at <= now)
+            found = list(session.scalars(select(Editor.id).where(Editor.unsettled.is_(True), due)))
+        if time.monotonic() >= self._next_look:
+            self._next_look = time.monotonic() + _LOOK_SECONDS
+            found += self.changed()
+        return found
+
+    def changed(self) -> list[str]:
+        """Settled Workspaces whose server or cluster is no longer as the row says."""
+        with self._database.read() as session:
+            settled = select(Editor).where(Editor.status.in_(RUNNING), Editor.unsettled.is_(False))
+            editors = list(session.scalars(settled))
+            lost = {e.id for e in editors if e.attached_cluster_id and not compute.is_alive(session, e)}
+        if not editors:
+            return []
+        try:
+            running = {o.workload_id for o in self._runtime.list() if o.state is WorkloadState.RUNNING}
+        except RuntimeUnavailable:
+            return sorted(lost)
+        return [e.id for e in editors if e.id in lost or e.id not in running]
+
+    def owner_exists(self, owner: str) -> bool | None:
+        """For the orphan sweep: does the Workspace that owns a workload exist?"""
+        prefix = workload_owner("")
+        if not owner.startswith(prefix):
+            return None
+        with self._database.read() as session:
+            return session.get(Editor, owner.removeprefix(prefix)) is not None
+
+    def reconcile(self, resource_id: str) -> float | None:
+        """Take one step; see the module's text."""
+        editor = self._load(resource_id)
+        if editor is None:
+            return None
+        try:
+            return self._step(editor)
+        except RuntimeUnavailable as error:
+            log.info("%s waits for the host agent: %s", resource_id, error)
+            if editor.unsettled:
+                self._note(editor, "HOST_UNAVAILABLE", f"The host agent does not answer ({error}); trying again.")
+            return _AGENT_AWAY_SECONDS
+
+    def _step(self, editor: Editor) -> float | None:
+        if editor.target == Target.GONE:
+            return self._delete(editor)
+        if editor.target == Target.IDLE:
+            return self._stop(editor)
+        if editor.status == Status.STARTING:
+            return self._start(editor)
+        return self._watch(editor)
+
+    # Rows.
+
+    def _load(self, editor_id: str) -> Editor | None:
+        with self._database.read() as session:
+            return session.get(Editor, editor_id)
+
+    def _save(self, seen: Editor, **changes: Any) -> bool:
+        """Write `changes` unless a request changed what is wanted since `seen` was read."""
+        with self._database.write() as session:
+            editor = self._same(session, seen)
+            if editor is None:
+                return False
+            for column, value in changes.items():
+                setattr(editor, column, value)
+        return True
+
+    @staticmethod
+    def _same(session: Session, seen: Editor) -> Editor | None:
+        editor = session.get(Editor, seen.id, with_for_update=True)
+        if editor is None:
+            return None
+        now = (editor.status, editor.target, editor.wanted_cluster_id)
+        return editor if now == (seen.status, seen.target, seen.wanted_cluster_id) else None
+
+    def _note(self, seen: Editor, code: str, message: str) -> None:
+        """Show what is being waited for, once."""
+        if (seen.state_code, seen.state_message) != (code, message):
+            self._save(seen, state_code=code, state_message=message)
+
+    # Starting.
+
+    def _start(self, editor: Editor) -> float | None:
+        now = self._clock.now()
+        if editor.retry_at is not None and editor.retry_at > now:
+            return (editor.retry_at - now).total_seconds()
+        return self._launch(editor) if editor.launched_at is None else self._await_start(editor)
+
+    def _await_start(self, editor: Editor) -> float | None:
+        seen = self._runtime.wait(editor.id, WorkloadState.STARTING, _WAIT_SECONDS)
+        if seen.state is WorkloadState.STARTING:
+            if not editor.crashes:
+                self._note(editor, "STARTING", seen.progress or "The Workspace is being prepared.")
+            return 0.0
+        if seen.state is WorkloadState.RUNNING:
+            return self._started(editor, seen)
+        if seen.state is WorkloadState.STOPPING:
+            self._runtime.wait(editor.id, WorkloadState.STOPPING, _WAIT_SECONDS)
+            return 0.0
+        if seen.state is WorkloadState.ABSENT:
+            # Cut between the saved step and the launch.
+            return self._launch(editor)
+        return self._failed(editor, seen, "could not start")
+
+    def _launch(self, editor: Editor) -> float | None:
+        before = self._runtime.observe(editor.id)
+        if before.state is WorkloadState.STOPPING:
+            self._runtime.wait(editor.id, WorkloadState.STOPPING, _WAIT_SECONDS)
+            return 0.0
+        if before.state is WorkloadState.EXITED:
+            self._runtime.forget(editor.id)
+        owner = workload_owner(editor.id)
+        try:
+            with self._database.write() as session:
+                row = self._same(session, editor)
+                if row is None:
+                    return 0.0
+                self._grants.revoke_grants(session, owner)
+                token = self._grants.grant_role(
+                    session,
+                    account_id=row.account_id,
+                    role_arn=row.service_role_arn,
+                    session_name=SESSION_NAME,
+                    owner=owner,
+                )
+                row.launched_at, row.retry_at, row.attached_cluster_id = self._clock.now(), None, None
+        except AwsError as error:
+            return self._give_up(
+                editor,
+                "SERVICE_ROLE",
+                f"The Studio's service role {editor.service_role_arn} cannot be used: {error.message} "
+                "Mend the role, then start the Workspace again.",
+            )
+        self._runtime.launch(self._spec(editor, token))
+        seen = self._load(editor.id)
+        return 0.0 if seen is None or seen.status != Status.STARTING else self._await_start(seen)
+
+    def _spec(self, editor: Editor, token: str) -> WorkspaceSpec:
+        return WorkspaceSpec(
+            workload_id=editor.id,
+            owner=workload_owner(editor.id),
+            name=editor.name,
+            s3_location=editor.s3_location,
+            s3_endpoint_url=self._settings.endpoint_url,
+            region=editor.region,
+            credentials_url=f"{self._settings.endpoint_url}/_credentials",
+            credentials_token=token,
+            identity_public_key=self._identity_public_key,
+            uid=editor.uid,
+            origin=self._settings.workspace_url(editor.id),
+            default_notebook=default_notebook(editor),
+        )
+
+    def _started(self, editor: Editor, seen: Observation) -> float | None:
+        wanted = editor.wanted_cluster_id is not None
+        status = Status.ATTACHING if wanted else Status.READY
+        saved = self._save(
+            editor, status=status, address=seen.address, files_unsaved=False, unsettled=wanted, **_waited(editor)
+        )
+        return None if saved and not wanted else 0.0
+
+    def _failed(self, editor: Editor, seen: Observation, what: str) -> float | None:
+        """The server ended unasked: again, or give up after the third time."""
+        now = self._clock.now()
+        stable = editor.launched_at is not None and (now - editor.launched_at).total_seconds() > _STABLE_SECONDS
+        crashes = 1 if stable else editor.crashes + 1
+        cause = f"The Workspace's server {what}: {_cause(seen)}"
+        if crashes >= MAX_CRASHES:
+            return self._give_up(editor, "START_FAILED", f"{cause} It was tried {crashes} times. {_NEXT_STEP}")
+        delay = backoff_seconds(crashes)
+        saved = self._save(
+            editor,
+            status=Status.STARTING,
+            address="",
+            crashes=crashes,
+            launched_at=None,
+            attached_cluster_id=None,
+            retry_at=now + dt.timedelta(seconds=delay),
+            unsettled=True,
+            state_code="RESTARTED",
+            state_message=f"{cause} It was started again.",
+        )
+        return delay if saved else 0.0
+
+    def _give_up(self, editor: Editor, code: str, message: str) -> float | None:
+        log.warning("%s: %s", editor.id, message)
+        self._runtime.forget(editor.id)
+        self._release(editor)
+        saved = self._save(
+            editor,
+            status=Status.IDLE,
+            target=Target.IDLE,
+            unsettled=False,
+            state_code=code,
+            state_message=message,
+            **_ENDED,
+        )
+        return None if saved else 0.0
+
+    # Running.
+
+    def _watch(self, editor: Editor) -> float | None:
+        seen = self._runtime.observe(editor.id)
+        if seen.state in (WorkloadState.EXITED, WorkloadState.ABSENT):
+            return self._failed(editor, seen, "ended unexpectedly")
+        if seen.state is not WorkloadState.RUNNING:
+            return 0.5
+        if seen.address != editor.address and not self._save(editor, address=seen.address):
+            return 0.0
+        if editor.wanted_cluster_id is None:
+            return self._detach(editor)
+        return self._attach(editor, editor.wanted_cluster_id)
+
+    def _detach(self, editor: Editor) -> float | None:
+        # Also where the row names no cluster: a gateway may have been set just before a kill.
+        if editor.status != Status.READY or editor.attached_cluster_id is not None:
+            self._runtime.set_gateway(editor.id, None)
+        saved = self._save(editor, status=Status.READY, attached_cluster_id=None, unsettled=False, **_waited(editor))
+        return None if saved else 0.0
+
+    def _attach(self, editor: Editor, cluster_id: str) -> float | None:
+        with self._database.read() as session:
+            verdict = compute.verdict(session, editor, cluster_id)
+        if verdict.waiting:
+            self._note(editor, "ATTACHING", verdict.waiting)
+            return 1.0
+        if verdict.gateway is None:
+            return self._refuse(editor, verdict.refused)
+        if editor.attached_cluster_id != cluster_id:
+            self._runtime.set_gateway(editor.id, verdict.gateway)
+        saved = self._save(
+            editor, status=Status.ATTACHED, attached_cluster_id=cluster_id, unsettled=False, **_waited(editor)
+        )
+        return None if saved else 0.0
+
+    def _refuse(self, editor: Editor, reason: str) -> float | None:
+        """The cluster cannot be attached, or is lost: the Workspace goes on without compute."""
+        was_attached = editor.attached_cluster_id is not None
+        self._runtime.set_gateway(editor.id, None)
+        code = "CLUSTER_LOST" if was_attached else "ATTACH_FAILED"
+        prefix = "Detached:" if was_attached else "Attaching the workspace(notebook) failed."
+        saved = self._save(
+            editor,
+            status=Status.READY,
+            wanted_cluster_id=None,
+            attached_cluster_id=None,
+            unsettled=False,
+            state_code=code,
+            state_message=f"{prefix} {reason}",
+        )
+        return None if saved else 0.0
+
+    # Stopping and deleting.
+
+    def _stop(self, editor: Editor) -> float | None:
+        if editor.status == Status.IDLE:
+            self._save(editor, unsettled=False)
+            return None
+        if (unsaved := self._flush(editor)) and not self._save(editor, files_unsaved=True, **_not_saved(unsaved)):
+            return 0.0
+        if not self._ended(editor):
+            return 0.0
+        self._release(editor)
+        saved = self._save(editor, status=Status.IDLE, unsettled=False, **_ENDED)
+        return None if saved else 0.0
+
+    def _flush(self, editor: Editor) -> str:
+        """Save a running Workspace's files to S3; returns why that failed, or nothing.
+
+        A stop goes on regardless: the files stay on the host, and the next start saves them.
+        """
+        if self._runtime.observe(editor.id).state is not WorkloadState.RUNNING:
+            return ""
+        try:
+            self._runtime.flush(editor.id)
+        except RuntimeUnavailable as error:
+            return str(error)
+        return ""
+
+    def _delete(self, editor: Editor) -> float | None:
+        if unsaved := self._flush(editor):
+            # Nothing that was saved may be lost: the folder goes only once S3 has all of it.
+            self._note(editor, "NOT_SAVED", f"{unsaved} The files are not all in S3 yet; trying again.")
+            return 2.0
+        if not self._ended(editor):
+            return 0.0
+        self._remove_folders(editor)
+        with self._database.write() as session:
+            self._grants.revoke_grants(session, workload_owner(editor.id))
+            row = session.get(Editor, editor.id)
+            if row is not None:
+                session.delete(row)
+        return None
+
+    def _remove_folders(self, editor: Editor) -> None:
+        shutil.rmtree(self._settings.workspace_run_dir(editor.id), ignore_errors=True)
+        folder = self._settings.workspaces_dir / editor.id
+        if editor.files_unsaved:
+            log.warning("%s is deleted, but %s stays: not all of it is in S3", editor.id, folder)
+        else:
+            shutil.rmtree(folder, ignore_errors=True)
+
+    def _ended(self, editor: Editor) -> bool:
+        """Bring the server to its end; True once it is gone. Its own last act is to save to S3."""
+        seen = self._runtime.observe(editor.id)
+        if seen.state in (WorkloadState.RUNNING, WorkloadState.STARTING):
+            self._runtime.stop(editor.id, _GRACE_SECONDS)
+            seen = self._runtime.wait(editor.id, seen.state, _WAIT_SECONDS)
+        if seen.state is WorkloadState.STOPPING:
+            seen = self._runtime.wait(editor.id, WorkloadState.STOPPING, _WAIT_SECONDS)
+        if seen.state is WorkloadState.EXITED:
+            self._runtime.forget(editor.id)
+        return seen.state in (WorkloadState.EXITED, WorkloadState.ABSENT)
+
+    def _release(self, editor: Editor) -> None:
+        with self._database.write() as session:
+            self._grants.revoke_grants(session, workload_owner(editor.id))
+
+
+_ENDED: dict[str, Any] = {
+    "address": "",
+    "launched_at": None,
+    "retry_at": None,
+    "crashes": 0,
+    "wanted_cluster_id": None,
+    "attached_cluster_id": None,
+    "open_by_user_id": None,
+    "open_by_name": None,
+    "open_since": None,
+    "open_seen_at": None,
+}
+_NEXT_STEP = "Its files are safe; start it again, and if that fails look at the host agent's log."
+
+
+def _not_saved(cause: str) -> dict[str, Any]:
+    message = f"{cause} The files stay on the host; the next start saves them to S3."
+    return {"state_code": "NOT_SAVED", "state_message": message}
+
+
+_WAITING_CODES = ("STARTING", "ATTACHING", "HOST_UNAVAILABLE")
+
+
+def _waited(editor: Editor) -> dict[str, Any]:
+    """Clear the note of what was waited for; a reason that tells of a failure stays."""
+    return {"state_code": None, "state_message": None} if editor.state_code in _WAITING_CODES else {}
+
+
+def _cause(seen: Observation) -> str:
+    """Cause and last log lines, in one sentence or two."""
+    cause = seen.reason or ("it is gone" if seen.exit_code is None else f"exit code {seen.exit_code}")
+    lines = [line for line in seen.log_tail[-_LOG_LINES:] if line.strip()]
+    tail = f" Last lines of its log: {' | '.join(lines)}." if lines else ""
+    return f"{cause.rstrip('.')}.{tail}"

@@ -1,0 +1,333 @@
+"""The Workspace operations of our overlay on the EMR API (emr-studio.md 3.2, 6.2, 6.10).
+
+Each writes what is wanted and returns; the controller is woken after the commit.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from sqlalchemy import select
+
+from emr_studio import ids
+from emr_studio.aws.context import Check, Context
+from emr_studio.aws.errors import InvalidRequest
+from emr_studio.aws.pagination import paginate
+from emr_studio.aws.registry import ChecksFunction, Request, Response, action, operation
+from emr_studio.controllers import Waker
+from emr_studio.edge.presign import Presigner
+from emr_studio.settings import Settings
+from emr_studio.studios.model import Studio, find_studio, workspace_location
+from emr_studio.studios.service_role import pass_role
+from emr_studio.tagging import (
+    TagTarget,
+    emr_arn,
+    read_tags,
+    register,
+    request_tag_context,
+    resource_tag_context,
+    tag_list,
+)
+from emr_studio.workspaces import compute
+from emr_studio.workspaces.model import (
+    KIND,
+    Editor,
+    Status,
+    Target,
+    default_notebook,
+    editor_arn,
+    find_editor,
+    next_uid,
+)
+from emr_studio.workspaces.rules import (
+    CREATOR_TAG,
+    check_name,
+    first_subnet,
+    holder,
+    other_subnet,
+    release_hold,
+    require_status,
+    take_hold,
+)
+
+_PAGE = 50
+register("e-", TagTarget(find=find_editor, arn=editor_arn))
+
+
+def _find(context: Context, request: Request) -> Editor:
+    return find_editor(context.session, context.account_id, request["EditorId"])
+
+
+def _editor_check(name: str, editor: Editor) -> Check:
+    return Check(name, editor_arn(editor), resource_tag_context(editor.tags))
+
+
+def _on_editor(name: str) -> ChecksFunction:
+    def checks(context: Context, request: Request) -> Iterable[Check]:
+        return (_editor_check(name, _find(context, request)),)
+
+    return checks
+
+
+# Create, describe, list.
+
+
+def _on_create(context: Context, request: Request) -> Iterable[Check]:
+    studio = find_studio(context.session, context.account_id, request["StudioId"])
+    tags = read_tags(request.get("Tags"))
+    cluster = compute.engine_of(context, request)
+    resource = compute.cluster_arn(cluster) if cluster else "*"
+    own = resource_tag_context(cluster.tags) if cluster else {}
+    yield Check("elasticmapreduce:CreateEditor", resource, {**own, **request_tag_context(tags)})
+    yield pass_role(context, studio.service_role_arn)
+    if cluster:
+        # The Workspace has no id yet; its tags will be these.
+        any_editor = emr_arn(context.region, context.account_id, "editor/*")
+        new_tags = {**tags, CREATOR_TAG: context.caller.user_id}
+        yield Check("elasticmapreduce:AttachEditor", any_editor, resource_tag_context(new_tags))
+        yield Check("elasticmapreduce:AttachEditor", any_editor, resource_tag_context(cluster.tags))
+
+
+@operation("emr", "CreateEditor", checks=_on_create)
+def create_editor(context: Context, request: Request) -> Response:
+    """Create a Workspace: it starts at once, and attaches if compute is named (CL-02)."""
+    session, settings = context.session, context.port(Settings)
+    studio = find_studio(session, context.account_id, request["StudioId"])
+    check_name(request["Name"])
+    cluster = compute.engine_of(context, request)
+    if cluster:
+        compute.check_attachable(session, studio, cluster)
+    editor_id, now = ids.editor_id(), context.now()
+    uid = next_uid(session, editor_id)
+    subnet = first_subnet(session, studio, uid)
+    editor = Editor(
+        id=editor_id,
+        account_id=context.account_id,
+        region=context.region,
+        studio_id=studio.id,
+        name=request["Name"],
+        description=request.get("Description"),
+        creator_user_id=context.caller.user_id,
+        creation_time=now,
+        last_modified_time=now,
+        tags=_tags_with_creator(context, request),
+        s3_location=workspace_location(studio, editor_id),
+        service_role_arn=studio.service_role_arn,
+        status=Status.STARTING,
+        target=Target.READY,
+        unsettled=True,
+        uid=uid,
+        subnet_id=subnet.id,
+        availability_zone=subnet.availability_zone,
+        wanted_cluster_id=cluster.id if cluster else None,
+    )
+    session.add(editor)
+    session.flush()
+    _wake(context, editor)
+    return {"EditorId": editor.id, "EditorArn": editor_arn(editor), "Url": settings.workspace_url(editor.id)}
+
+
+def _tags_with_creator(context: Context, request: Request) -> dict[str, str]:
+    tags, creator = read_tags(request.get("Tags")), context.caller.user_id
+    if tags.setdefault(CREATOR_TAG, creator) != creator:
+        raise InvalidRequest(f"Tag '{CREATOR_TAG}' is set to the caller's own user id; leave it out.")
+    return tags
+
+
+@operation("emr", "DescribeEditor", checks=_on_editor("elasticmapreduce:DescribeEditor"))
+def describe_editor(context: Context, request: Request) -> Response:
+    """Describe a Workspace."""
+    return {"Editor": _described(context, _find(context, request))}
+
+
+@operation("emr", "ListEditors", checks=action("elasticmapreduce:ListEditors"))
+def list_editors(context: Context, request: Request) -> Response:
+    """List Workspaces, 50 a page, oldest first: of one Studio (there or gone) or of the account."""
+    statement = select(Editor).where(Editor.account_id == context.account_id, Editor.region == context.region)
+    for member, column in (("StudioId", Editor.studio_id), ("Status", Editor.status)):
+        if request.get(member):
+            statement = statement.where(column == request[member])
+    page, marker = paginate(context.session, statement, (Editor.creation_time, Editor.id), _PAGE, request.get("Marker"))
+    answer: dict[str, Any] = {"Editors": [_described(context, editor) for editor in page]}
+    return answer if marker is None else {**answer, "Marker": marker}
+
+
+def _described(context: Context, editor: Editor) -> Mapping[str, Any]:
+    settings = context.port(Settings)
+    held = holder(editor, context.now(), settings.session_idle_seconds)
+    described = {
+        "EditorId": editor.id,
+        "EditorArn": editor_arn(editor),
+        "Name": editor.name,
+        "Description": editor.description,
+        "StudioId": editor.studio_id,
+        "Status": editor.status,
+        "StateChangeReason": _reason(editor),
+        "CreationTime": editor.creation_time,
+        "LastModifiedTime": editor.last_modified_time,
+        "CreatorUserId": editor.creator_user_id,
+        "User": editor.open_by_name if held else None,
+        "SubnetId": editor.subnet_id,
+        "AvailabilityZone": editor.availability_zone,
+        "ExecutionEngine": _engine(editor),
+        "S3Location": editor.s3_location,
+        "Url": settings.workspace_url(editor.id),
+        "DefaultNotebook": default_notebook(editor),
+        "Tags": tag_list(editor.tags),
+    }
+    return {member: value for member, value in described.items() if value is not None}
+
+
+def _reason(editor: Editor) -> dict[str, str] | None:
+    if editor.state_code is None:
+        return None
+    return {"Code": editor.state_code, "Message": editor.state_message or ""}
+
+
+def _engine(editor: Editor) -> dict[str, str] | None:
+    cluster_id = editor.wanted_cluster_id or editor.attached_cluster_id
+    return {"Id": cluster_id, "Type": compute.ENGINE_TYPE} if cluster_id else None
+
+
+# Start, stop, delete.
+
+
+def _on_start(context: Context, request: Request) -> Iterable[Check]:
+    editor = _find(context, request)
+    yield _editor_check("elasticmapreduce:StartEditor", editor)
+    if cluster := compute.engine_of(context, request):
+        # Both resources are asked for, so a condition on tags holds for both (emr-studio.md 3.6).
+        yield Check("elasticmapreduce:StartEditor", compute.cluster_arn(cluster), resource_tag_context(cluster.tags))
+        yield _editor_check("elasticmapreduce:AttachEditor", editor)
+
+
+@operation("emr", "StartEditor", checks=_on_start)
+def start_editor(context: Context, request: Request) -> Response:
+    """Start a stopped Workspace, in another zone if it can; starting one that starts is no error."""
+    editor = _find(context, request)
+    require_status(editor, (Status.IDLE, Status.STARTING), "start")
+    cluster = compute.engine_of(context, request)
+    if cluster:
+        studio = _studio_of(context, editor)
+        compute.check_attachable(context.session, studio, cluster)
+        if editor.wanted_cluster_id not in (None, cluster.id):
+            raise InvalidRequest(f"Editor '{editor.id}' is already being attached to {editor.wanted_cluster_id}.")
+        editor.wanted_cluster_id = cluster.id
+    if editor.status == Status.IDLE:
+        _start(context, editor)
+    _wake(context, editor)
+    return {}
+
+
+def _start(context: Context, editor: Editor) -> None:
+    place = other_subnet(context.session, _studio_of(context, editor), editor)
+    editor.subnet_id, editor.availability_zone = place
+    editor.crashes, editor.retry_at, editor.launched_at = 0, None, None
+    _move(context, editor, Status.STARTING, Target.READY)
+
+
+def _studio_of(context: Context, editor: Editor) -> Studio | None:
+    return context.session.get(Studio, editor.studio_id)
+
+
+@operation("emr", "StopEditor", checks=_on_editor("elasticmapreduce:StopEditor"))
+def stop_editor(context: Context, request: Request) -> Response:
+    """Stop a Workspace: files are saved to S3, its kernels end, its compute is detached."""
+    editor = _find(context, request)
+    require_status(editor, (Status.READY, Status.ATTACHED, Status.ATTACHING, Status.STARTING), "stop")
+    _end(context, editor, Status.STOPPING, Target.IDLE)
+    return {}
+
+
+@operation("emr", "DeleteEditor", checks=_on_editor("elasticmapreduce:DeleteEditor"))
+def delete_editor(context: Context, request: Request) -> Response:
+    """Delete a Workspace; its files in S3 stay."""
+    editor = _find(context, request)
+    require_status(editor, (Status.READY, Status.ATTACHED, Status.IDLE), "delete")
+    _end(context, editor, Status.DELETING, Target.GONE)
+    return {}
+
+
+def _end(context: Context, editor: Editor, status: Status, target: Target) -> None:
+    release_hold(editor)
+    editor.wanted_cluster_id = None
+    editor.address = ""
+    _move(context, editor, status, target)
+    _wake(context, editor)
+
+
+def _move(context: Context, editor: Editor, status: Status, target: Target) -> None:
+    editor.status, editor.target = status, target
+    editor.state_code = editor.state_message = None
+    editor.last_modified_time = context.now()
+    editor.unsettled = True
+
+
+def _wake(context: Context, editor: Editor) -> None:
+    editor.unsettled = True
+    waker, editor_id = context.port(Waker), editor.id
+    context.after_commit(lambda: waker.wake(KIND, editor_id))
+
+
+# Attach, detach.
+
+
+def _on_attach(context: Context, request: Request) -> Iterable[Check]:
+    editor = _find(context, request)
+    yield _editor_check("elasticmapreduce:AttachEditor", editor)
+    if cluster := compute.engine_of(context, request):
+        # The action's resource is the editor alone, but a condition on tags holds for both.
+        yield Check("elasticmapreduce:AttachEditor", editor_arn(editor), resource_tag_context(cluster.tags))
+
+
+@operation("emr", "AttachEditor", checks=_on_attach)
+def attach_editor(context: Context, request: Request) -> Response:
+    """Attach a Workspace to a cluster; what is attached must be detached first (CL-05)."""
+    editor = _find(context, request)
+    cluster = compute.engine_of(context, request)
+    if cluster is None:
+        raise InvalidRequest("ExecutionEngine.Id is required.")
+    if editor.status == Status.ATTACHED:
+        raise InvalidRequest(
+            f"Editor '{editor.id}' is {editor.status} to {editor.attached_cluster_id}; detach that first."
+        )
+    require_status(editor, (Status.READY,), "attach")
+    compute.check_attachable(context.session, _studio_of(context, editor), cluster)
+    editor.wanted_cluster_id = cluster.id
+    _move(context, editor, Status.ATTACHING, Target.READY)
+    _wake(context, editor)
+    return {}
+
+
+@operation("emr", "DetachEditor", checks=_on_editor("elasticmapreduce:DetachEditor"))
+def detach_editor(context: Context, request: Request) -> Response:
+    """Detach a Workspace from its compute; open files and layout stay."""
+    editor = _find(context, request)
+    require_status(editor, (Status.ATTACHED, Status.ATTACHING), "detach")
+    editor.wanted_cluster_id = None
+    editor.last_modified_time = context.now()
+    _wake(context, editor)
+    return {}
+
+
+# Open.
+
+
+@operation("emr", "OpenEditorInConsole", checks=_on_editor("elasticmapreduce:OpenEditorInConsole"))
+def open_editor_in_console(context: Context, request: Request) -> Response:
+    """Make a link that opens the Workspace as the caller, who then holds it.
+
+    A stopped Workspace is started (emr-studio.md 6.2), for which the caller needs StartEditor too.
+    """
+    editor, settings = _find(context, request), context.port(Settings)
+    require_status(editor, (Status.READY, Status.ATTACHING, Status.ATTACHED, Status.IDLE), "open")
+    take_hold(editor, context.caller, context.now(), settings.session_idle_seconds)
+    if editor.status == Status.IDLE:
+        context.authorize(_editor_check("elasticmapreduce:StartEditor", editor))
+        _start(context, editor)
+        _wake(context, editor)
+    url, expiration = context.port(Presigner).presign_editor(
+        context.session, context.caller, editor.id, editor.studio_id, default_notebook(editor)
+    )
+    return {"Url": url, "Expiration": expiration}

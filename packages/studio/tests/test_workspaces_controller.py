@@ -1,0 +1,466 @@
+"""The Workspaces' controller with the in-process runtime: every transition, every cut, every failure."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy.orm import Session
+
+from emr_studio.aws.errors import InvalidRequest
+from emr_studio.clock import FakeClock
+from emr_studio.db import Base, Database
+from emr_studio.network.model import DefaultNetwork, ensure_default_network
+from emr_studio.runtime.contract import WorkloadState, WorkspaceSpec
+from emr_studio.runtime.inprocess import InProcessRuntime, Stage
+from emr_studio.settings import Settings
+from emr_studio.studios.model import Studio
+from emr_studio.workspaces.controller import MAX_CRASHES, SESSION_NAME, WorkspaceReconciler
+from emr_studio.workspaces.model import Editor, Status, Target, edge_target, next_uid
+
+ACCOUNT = "123456789012"
+ID = "e-ABCDEFGHIJKLMNOPQRSTUVWXY"
+ROLE = f"arn:aws:iam::{ACCOUNT}:role/EMRStudio_ServiceRole"
+
+
+@dataclass
+class Grants:
+    """Remembers what was granted; refuses when told to."""
+
+    live: dict[str, str] = field(default_factory=dict)
+    given: list[dict[str, str]] = field(default_factory=list)
+    refuse: str = ""
+
+    def grant_role(self, session: Session, **named: str) -> str:
+        if self.refuse:
+            raise InvalidRequest(self.refuse)
+        self.given.append(named)
+        token = f"token-{len(self.given)}"
+        self.live[token] = named["owner"]
+        return token
+
+    def revoke_grants(self, session: Session, owner: str) -> None:
+        self.live = {token: o for token, o in self.live.items() if o != owner}
+
+
+@dataclass
+class World:
+    """All that a test needs."""
+
+    settings: Settings
+    database: Database
+    clock: FakeClock
+    runtime: InProcessRuntime
+    grants: Grants
+    network: DefaultNetwork
+
+    def reconciler(self) -> WorkspaceReconciler:
+        """A new one each time: as after a kill, it knows nothing but what was saved."""
+        return WorkspaceReconciler(
+            self.database, self.clock, self.runtime, self.settings, grants=self.grants, identity_public_key="PEM"
+        )
+
+    def editor(self) -> Editor:
+        with self.database.read() as session:
+            return session.get_one(Editor, ID)
+
+    def exists(self) -> bool:
+        with self.database.read() as session:
+            return session.get(Editor, ID) is not None
+
+    def change(self, **columns: Any) -> None:
+        """What a request does."""
+        with self.database.write() as session:
+            editor = session.get_one(Editor, ID)
+            for column, value in columns.items():
+                setattr(editor, column, value)
+            editor.unsettled = True
+
+    def settle(self, turns: int = 60) -> list[str]:
+        """Take turns until nothing is left, time passing as asked; return the statuses seen."""
+        seen: list[str] = []
+        for _ in range(turns):
+            if not self.exists():
+                return seen
+            if not seen or seen[-1] != self.editor().status:
+                seen.append(self.editor().status)
+            again = self.reconciler().reconcile(ID)
+            if again is None:
+                if self.exists() and seen[-1] != self.editor().status:
+                    seen.append(self.editor().status)
+                return seen
+            self.clock.advance(again)
+        raise AssertionError(f"not settled after {turns} turns: {seen}")
+
+    def start(self) -> None:
+        self.settle()
+        assert self.editor().status == Status.READY
+
+    def stop(self) -> None:
+        self.change(status=Status.STOPPING, target=Target.IDLE, address="", wanted_cluster_id=None)
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> Iterator[World]:
+    settings = Settings(data_dir=tmp_path, port=8080)
+    database = Database(settings.sqlalchemy_url)
+    Base.metadata.create_all(database.engine)
+    clock = FakeClock()
+    with database.write() as session:
+        network = ensure_default_network(session, settings, ACCOUNT)
+        session.add(_studio(network, clock.now()))
+        session.add(_editor(network, clock.now(), next_uid(session, ID)))
+    yield World(settings, database, clock, InProcessRuntime(), Grants(), network)
+    database.dispose()
+
+
+def _studio(network: DefaultNetwork, now: dt.datetime) -> Studio:
+    return Studio(
+        id="es-ABCDEFGHIJKLMNOPQRSTUVWXY",
+        account_id=ACCOUNT,
+        region="us-east-1",
+        name="sample",
+        auth_mode="IAM",
+        vpc_id=network.vpc_id,
+        subnet_ids=list(network.subnet_ids),
+        service_role="EMRStudio_ServiceRole",
+        service_role_arn=ROLE,
+        workspace_security_group_id=network.workspace_security_group_id,
+        engine_security_group_id=network.engine_security_group_id,
+        default_s3_location="s3://bucket/studio",
+        url="http://x",
+        creation_time=now,
+    )
+
+
+def _editor(network: DefaultNetwork, now: dt.datetime, uid: int) -> Editor:
+    return Editor(
+        id=ID,
+        account_id=ACCOUNT,
+        region="us-east-1",
+        studio_id="es-ABCDEFGHIJKLMNOPQRSTUVWXY",
+        name="work",
+        creator_user_id="AIDAX",
+        creation_time=now,
+        last_modified_time=now,
+        s3_location=f"s3://bucket/studio/{ID}/",
+        service_role_arn=ROLE,
+        status=Status.STARTING,
+        target=Target.READY,
+        uid=uid,
+        subnet_id=network.subnet_ids[0],
+        availability_zone="us-east-1a",
+    )
+
+
+# Starting.
+
+
+@pytest.mark.capability("WS-01")
+def test_starting_becomes_ready(world: World) -> None:
+    assert world.settle() == ["Starting", "Ready"]
+    editor = world.editor()
+    assert editor.address == f"unix//run/{ID}/s.sock"
+    assert (editor.state_code, editor.unsettled) == (None, False)
+    spec = world.runtime.workloads[ID].spec
+    assert isinstance(spec, WorkspaceSpec)
+    assert (spec.name, spec.default_notebook, spec.uid) == ("work", "work.ipynb", 200_001)
+    assert (spec.s3_location, spec.s3_endpoint_url) == (f"s3://bucket/studio/{ID}/", "http://localhost:8080")
+    assert spec.credentials_url == "http://localhost:8080/_credentials"
+    assert spec.origin == f"http://{ID.lower()}.workspace.localhost:8080"
+    assert world.grants.live == {spec.credentials_token: f"editor/{ID}"}
+    granted = {"account_id": ACCOUNT, "role_arn": ROLE, "session_name": SESSION_NAME, "owner": f"editor/{ID}"}
+    assert world.grants.given == [granted]
+
+
+def test_the_edge_is_told_the_address_only_while_it_runs(world: World) -> None:
+    def target() -> tuple[str, str]:
+        with world.database.read() as session:
+            found = edge_target(session, ID)
+        assert found is not None
+        return found.address, found.status
+
+    assert target() == ("", "Starting")
+    world.start()
+    assert target() == (f"unix//run/{ID}/s.sock", "Ready")
+    world.stop()
+    assert target() == ("", "Stopping")
+    with world.database.read() as session:
+        assert edge_target(session, "e-NONE") is None
+
+
+def test_a_slow_start_says_what_it_waits_for(world: World) -> None:
+    world.runtime.hold()
+    assert world.reconciler().reconcile(ID) == 0.0
+    editor = world.editor()
+    assert (editor.status, editor.state_code, editor.state_message) == ("Starting", "STARTING", "starting")
+    world.runtime.hold(False)
+    world.start()
+    assert world.editor().state_code is None
+
+
+def test_a_start_that_fails_is_tried_again_and_then_idle_with_the_cause(world: World) -> None:
+    world.runtime.fail(Stage.START, times=MAX_CRASHES, reason="no space left on device")
+    assert world.settle() == ["Starting", "Idle"]
+    editor = world.editor()
+    assert (editor.target, editor.state_code, editor.unsettled) == ("IDLE", "START_FAILED", False)
+    assert "no space left on device. Last lines of its log" in (editor.state_message or "")
+    assert "start it again" in (editor.state_message or "")
+    assert [call for call, _ in world.runtime.calls].count("launch") == MAX_CRASHES
+    assert world.grants.live == {}
+    assert world.runtime.list() == []
+
+
+def test_one_failed_start_is_not_the_end(world: World) -> None:
+    world.runtime.fail(Stage.START, reason="port in use")
+    world.start()
+    assert world.editor().state_code == "RESTARTED"
+    assert len(world.grants.live) == 1
+
+
+def test_a_role_that_cannot_be_used_is_said_at_once(world: World) -> None:
+    world.grants.refuse = "entity does not have permissions to assume role"
+    assert world.settle() == ["Starting", "Idle"]
+    editor = world.editor()
+    assert editor.state_code == "SERVICE_ROLE"
+    assert ROLE in (editor.state_message or "")
+    assert world.runtime.workloads == {}
+
+
+@pytest.mark.parametrize("stage", [Stage.LAUNCH, Stage.LAUNCHED, Stage.OBSERVE])
+def test_an_agent_that_is_away_is_waited_for(world: World, stage: Stage) -> None:
+    world.runtime.fail(stage, times=2)
+    again = world.reconciler().reconcile(ID)
+    assert again is not None
+    assert again > 0
+    assert world.editor().state_code == "HOST_UNAVAILABLE"
+    world.start()
+    editor = world.editor()
+    assert (editor.state_code, editor.crashes) == (None, 0)
+    assert len(world.runtime.workloads) == len(world.grants.live) == 1
+
+
+# Running.
+
+
+def test_a_crashed_server_comes_back(world: World) -> None:
+    world.start()
+    world.runtime.crash(ID)
+    assert world.reconciler().changed() == [ID]
+    assert world.settle() == ["Ready", "Starting", "Ready"]
+    assert "killed by signal 9" in (world.editor().state_message or "")
+
+
+def test_a_server_that_crashes_again_and_again_ends_idle(world: World) -> None:
+    world.start()
+    for _ in range(MAX_CRASHES - 1):
+        world.runtime.crash(ID)
+        world.settle()
+        assert world.editor().status == Status.READY
+    world.runtime.crash(ID)
+    world.settle()
+    editor = world.editor()
+    assert (editor.status, editor.state_code, editor.address) == ("Idle", "START_FAILED", "")
+    assert world.grants.live == {}
+
+
+def test_crashes_long_apart_do_not_add_up(world: World) -> None:
+    world.start()
+    for _ in range(2 * MAX_CRASHES):
+        world.clock.advance(3600)
+        world.runtime.crash(ID)
+        world.settle()
+        assert world.editor().status == Status.READY
+
+
+def test_a_workload_that_vanished_is_started_again(world: World) -> None:
+    world.start()
+    world.runtime.workloads.clear()
+    assert world.settle() == ["Ready", "Starting", "Ready"]
+
+
+def test_nothing_is_pending_when_all_is_well(world: World) -> None:
+    reconciler = world.reconciler()
+    assert reconciler.pending() == [ID]
+    world.start()
+    assert reconciler.pending() == []
+    assert world.reconciler().changed() == []
+
+
+# Stopping and deleting.
+
+
+@pytest.mark.capability("WS-07")
+def test_stop_saves_and_ends(world: World) -> None:
+    world.start()
+    world.change(open_by_user_id="AIDAX", open_by_name="ana")
+    world.stop()
+    assert world.settle() == ["Stopping", "Idle"]
+    editor = world.editor()
+    assert (editor.address, editor.open_by_user_id, editor.launched_at, editor.state_code) == ("", None, None, None)
+    calls = [call for call, _ in world.runtime.calls]
+    assert calls.index("flush") < calls.index("stop") < calls.index("forget")
+    assert world.grants.live == {}
+    assert world.runtime.workloads == {}
+    world.change(status=Status.STARTING, target=Target.READY)
+    assert world.settle() == ["Starting", "Ready"]
+
+
+def test_a_stop_that_cannot_save_stops_and_says_so(world: World) -> None:
+    world.start()
+    world.runtime.fail(Stage.FLUSH, reason="S3 does not answer.")
+    world.stop()
+    assert world.settle() == ["Stopping", "Idle"]
+    assert world.editor().state_code == "NOT_SAVED"
+    world.change(status=Status.DELETING, target=Target.GONE)
+    folder = world.settings.workspaces_dir / ID
+    folder.mkdir(parents=True)
+    world.settle()
+    assert not world.exists()
+    assert folder.exists(), "what is not in S3 must not be removed"
+
+
+def test_stop_while_starting(world: World) -> None:
+    world.runtime.hold()
+    world.reconciler().reconcile(ID)
+    world.stop()
+    world.runtime.hold(False)
+    assert world.settle() == ["Stopping", "Idle"]
+    assert world.runtime.workloads == {}
+
+
+@pytest.mark.capability("WS-11")
+def test_delete_removes_the_row_last(world: World) -> None:
+    world.start()
+    folder = world.settings.workspaces_dir / ID
+    folder.mkdir(parents=True)
+    world.change(status=Status.DELETING, target=Target.GONE, address="")
+    assert world.settle() == ["Deleting"]
+    assert not world.exists()
+    assert not folder.exists()
+    assert world.grants.live == {}
+    assert world.runtime.workloads == {}
+
+
+def test_delete_waits_until_s3_has_everything(world: World) -> None:
+    world.start()
+    world.runtime.fail(Stage.FLUSH, times=2, reason="S3 does not answer.")
+    world.change(status=Status.DELETING, target=Target.GONE, address="")
+    assert world.reconciler().reconcile(ID) == 2.0
+    editor = world.editor()
+    assert (editor.status, editor.state_code) == ("Deleting", "NOT_SAVED")
+    assert world.runtime.state(ID) is WorkloadState.RUNNING
+    world.settle()
+    assert not world.exists()
+
+
+def test_delete_of_an_idle_workspace(world: World) -> None:
+    world.start()
+    world.stop()
+    world.settle()
+    world.change(status=Status.DELETING, target=Target.GONE)
+    world.settle()
+    assert not world.exists()
+    assert world.reconciler().reconcile(ID) is None
+
+
+@pytest.mark.parametrize("stage", [Stage.OBSERVE, Stage.STOP])
+def test_stop_waits_for_the_agent(world: World, stage: Stage) -> None:
+    world.start()
+    world.runtime.fail(stage, times=3)
+    world.stop()
+    world.settle()
+    assert world.editor().status == Status.IDLE
+
+
+# Cuts.
+
+
+class Killed(BaseException):
+    """Stands for kill -9: no handler of the controller catches it."""
+
+
+def killing(world: World, call: str, before: bool) -> Callable[[], None]:
+    """Let the runtime's or the grants' `call` die once, before or after it did its work."""
+    owner: Any = world.runtime if hasattr(world.runtime, call) else world.grants
+    real, left = getattr(owner, call), [1]
+
+    def dying(*args: Any, **kwargs: Any) -> Any:
+        if left[0] and before:
+            left[0] -= 1
+            raise Killed
+        result = real(*args, **kwargs)
+        if left[0]:
+            left[0] -= 1
+            raise Killed
+        return result
+
+    setattr(owner, call, dying)
+    return lambda: setattr(owner, call, real)
+
+
+def settle_killed(world: World) -> None:
+    for _ in range(4):
+        try:
+            world.settle()
+        except Killed:
+            continue
+        return
+
+
+@pytest.mark.parametrize("before", [True, False])
+@pytest.mark.parametrize("call", ["observe", "launch", "wait", "grant_role", "revoke_grants"])
+def test_a_kill_anywhere_in_a_start_is_made_good(world: World, call: str, before: bool) -> None:
+    restore = killing(world, call, before)
+    settle_killed(world)
+    restore()
+    world.start()
+    assert len(world.runtime.workloads) == 1
+    assert len(world.grants.live) == 1
+    spec = world.runtime.workloads[ID].spec
+    assert isinstance(spec, WorkspaceSpec)
+    assert spec.credentials_token in world.grants.live
+
+
+@pytest.mark.parametrize("before", [True, False])
+@pytest.mark.parametrize("call", ["observe", "flush", "stop", "wait", "forget", "revoke_grants"])
+@pytest.mark.parametrize("target", [Target.IDLE, Target.GONE])
+def test_a_kill_anywhere_in_an_end_is_made_good(world: World, call: str, before: bool, target: Target) -> None:
+    world.start()
+    restore = killing(world, call, before)
+    world.change(status=Status.STOPPING if target is Target.IDLE else Status.DELETING, target=target, address="")
+    settle_killed(world)
+    restore()
+    world.settle()
+    assert world.grants.live == {}
+    assert world.runtime.workloads == {}
+    assert not world.exists() if target is Target.GONE else world.editor().status == Status.IDLE
+
+
+def test_a_request_in_the_middle_of_a_turn_wins(world: World) -> None:
+    real = world.runtime.wait
+
+    def wait_while_the_user_stops(*args: Any) -> Any:
+        world.runtime.wait = real  # type: ignore[method-assign]
+        seen = real(*args)
+        world.stop()
+        return seen
+
+    world.runtime.wait = wait_while_the_user_stops  # type: ignore[method-assign]
+    assert world.reconciler().reconcile(ID) == 0.0
+    assert world.editor().status == Status.STOPPING
+    assert world.settle() == ["Stopping", "Idle"]
+
+
+# Orphans.
+
+
+def test_owners(world: World) -> None:
+    reconciler = world.reconciler()
+    assert reconciler.owner_exists(f"editor/{ID}") is True
+    assert reconciler.owner_exists("editor/e-GONE") is False
+    assert reconciler.owner_exists("j-1") is None
