@@ -1,0 +1,44 @@
+"""The Studio's own addresses on a Workspace's server: `/api/emr-studio/...`."""
+
+from __future__ import annotations
+
+import json
+
+from jupyter_server.base.handlers import APIHandler
+from tornado.web import authenticated
+
+from emr_studio_workspace.gateway import pointer
+from emr_studio_workspace.identity import RELEASE_PATH
+
+
+class StatusHandler(APIHandler):
+    """What the status bar shows."""
+
+    @authenticated
+    async def get(self) -> None:
+        """`{"workspace", "clusterId", "kernels"}`."""
+        target = pointer.target
+        models = await self.kernel_manager.list_kernels()
+        answer = {
+            "workspace": self.settings["emr_studio_workspace"],
+            "clusterId": target.cluster_id if target else None,
+            "kernels": len(models),
+        }
+        self.finish(json.dumps(answer))
+
+
+class ReleaseHandler(APIHandler):
+    """Ends this Workspace's kernels. The agent asks before it detaches their cluster."""
+
+    def check_xsrf_cookie(self) -> None:
+        """The gate has let in only the agent, which is no browser."""
+
+    @authenticated
+    async def post(self) -> None:
+        """`{"released": n}`."""
+        self.finish(json.dumps({"released": await self.kernel_manager.release()}))
+
+
+def routes() -> list[tuple[str, type[APIHandler]]]:
+    """Addresses and their handlers."""
+    return [(r"/api/emr-studio/status", StatusHandler), (RELEASE_PATH, ReleaseHandler)]

@@ -1,0 +1,212 @@
+"""Kernels of the attached cluster, through Jupyter's own gateway classes.
+
+Each manager asks the pointer at each use. A kernel belongs to the cluster it was started on: after
+a switch it is forgotten here (the cluster ends it), while files and layout stay open.
+"""
+
+from __future__ import annotations
+
+import os
+from collections import deque
+from typing import Any
+
+from jupyter_server.gateway.connections import GatewayWebSocketConnection
+from jupyter_server.gateway.gateway_client import GatewayClient
+from jupyter_server.gateway.managers import (
+    GatewayKernelManager,
+    GatewayKernelSpecManager,
+    GatewayMappingKernelManager,
+    GatewaySessionManager,
+)
+from jupyter_server.utils import url_path_join
+from tornado.escape import url_escape
+from tornado.httpclient import HTTPClientError, HTTPRequest
+from tornado.ioloop import IOLoop
+from tornado.web import HTTPError
+from tornado.websocket import websocket_connect
+from traitlets import default
+
+from emr_studio_workspace.gateway import RelayResolver, pointer
+from emr_studio_workspace.notebooks import KERNEL_NAME
+
+NOT_ATTACHED = (
+    "This Workspace is not attached to a cluster. Attach one in the Studio "
+    "(Workspaces, Attach cluster), then choose the kernel again."
+)
+NOT_REACHABLE = "The attached cluster's kernel gateway does not answer. It may still be starting; try again."
+# Outputs may be large; tornado's default of 10 MiB would cut the connection.
+_LARGEST_MESSAGE = 512 * 1024 * 1024
+_MOST_WAITING = 1000
+
+
+def attached_cluster() -> str:
+    """Id of the attached cluster.
+
+    Raises:
+        HTTPError: 409 with what to do, if there is none.
+    """
+    target = pointer.target
+    if target is None:
+        raise HTTPError(409, NOT_ATTACHED, reason=NOT_ATTACHED)
+    return target.cluster_id
+
+
+class AttachedKernelManager(GatewayKernelManager):
+    """One kernel on the cluster."""
+
+    cluster_id = ""
+
+    async def start_kernel(self, **kwargs: Any) -> None:
+        """Start it (or take over `kernel_id`) on the attached cluster."""
+        self.cluster_id = attached_cluster()
+        # The folder exists here, not on the cluster.
+        kwargs.pop("cwd", None)
+        try:
+            await super().start_kernel(**kwargs)
+        except OSError as error:
+            raise HTTPError(503, NOT_REACHABLE, reason=NOT_REACHABLE) from error
+
+
+class AttachedMappingKernelManager(GatewayMappingKernelManager):
+    """All kernels of this Workspace."""
+
+    @default("kernel_manager_class")
+    def _default_kernel_manager_class(self) -> str:
+        return "emr_studio_workspace.kernels.AttachedKernelManager"
+
+    def forget_strangers(self) -> None:
+        """Drop kernels that live on a cluster which is no longer attached."""
+        target = pointer.target
+        here = target.cluster_id if target else ""
+        for kernel_id, manager in list(self._kernels.items()):
+            if getattr(manager, "cluster_id", "") != here:
+                self.remove_kernel(kernel_id)
+
+    async def start_kernel(self, **kwargs: Any) -> Any:
+        """Start a kernel; 409 if nothing is attached."""
+        attached_cluster()
+        self.forget_strangers()
+        return await super().start_kernel(**kwargs)
+
+    async def list_kernels(self, **kwargs: Any) -> list[dict[str, Any]]:
+        """Kernels with their state as the gateway tells it, or as last known while it is away."""
+        self.forget_strangers()
+        if not self._kernels:
+            return []
+        try:
+            models: list[dict[str, Any]] = await super().list_kernels(**kwargs)
+        except (HTTPError, OSError):
+            return [manager.kernel for manager in self._kernels.values() if manager.kernel]
+        return models
+
+    async def kernel_model(self, kernel_id: str) -> Any:
+        """Model of one kernel; 404 once its cluster is detached."""
+        self.forget_strangers()
+        return await super().kernel_model(kernel_id)
+
+    async def release(self) -> int:
+        """End all kernels, before their cluster is detached; how many there were."""
+        released = 0
+        for kernel_id in list(self._kernels):
+            try:
+                await self.shutdown_kernel(kernel_id, now=True)
+            except (HTTPError, OSError) as error:
+                self.log.warning("Kernel %s could not be ended: %s", kernel_id, error)
+                self.remove_kernel(kernel_id)
+            released += 1
+        return released
+
+
+class AttachedKernelSpecManager(GatewayKernelSpecManager):
+    """Kernel kinds that the attached cluster offers; none while nothing is attached."""
+
+    @staticmethod
+    def _get_endpoint_for_user_filter(default_endpoint: str) -> str:
+        # The parent would add `?user=`, which breaks the address of a single kernelspec.
+        return default_endpoint
+
+    async def list_kernel_specs(self) -> dict[str, Any]:
+        """`{"default", "kernelspecs"}`, as the gateway has it."""
+        nothing: dict[str, Any] = {"default": KERNEL_NAME, "kernelspecs": {}}
+        if pointer.target is None:
+            return nothing
+        try:
+            found: dict[str, Any] = await super().list_kernel_specs()
+        except (HTTPError, OSError) as error:
+            self.log.warning("%s (%s)", NOT_REACHABLE, error)
+            return nothing
+        return found
+
+    async def get_kernel_spec(self, kernel_name: str, **kwargs: Any) -> Any:
+        """One kind; KeyError if it is not offered."""
+        if pointer.target is None:
+            raise KeyError(kernel_name)
+        return await super().get_kernel_spec(kernel_name, **kwargs)
+
+    async def get_kernel_spec_resource(self, kernel_name: str, path: str) -> Any:
+        """A logo; None if there is none."""
+        if pointer.target is None:
+            return None
+        return await super().get_kernel_spec_resource(kernel_name, path)
+
+
+class AttachedSessionManager(GatewaySessionManager):
+    """Which document uses which kernel."""
+
+    def get_kernel_env(self, path: str | None, name: Any = None) -> dict[str, str]:
+        """What the cluster's kernel is told: only `KERNEL_*`, never this server's environment."""
+        told = {name_: value for name_, value in os.environ.items() if name_.startswith("KERNEL_")}
+        return told | {"KERNEL_NOTEBOOK_PATH": path or ""}
+
+
+class AttachedWebSocketConnection(GatewayWebSocketConnection):
+    """The stream between a browser tab and its kernel; survives the loss of the gateway's side."""
+
+    ws: Any
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self._waiting: deque[Any] = deque(maxlen=_MOST_WAITING)
+        target = pointer.target
+        self._cluster_id = target.cluster_id if target else ""
+
+    async def connect(self) -> None:
+        """Connect, or connect again after a loss."""
+        if not self._still_attached():
+            self._give_up()
+            return
+        self.ws = None
+        client = GatewayClient.instance()
+        url = url_path_join(client.ws_url or "", client.kernels_endpoint, url_escape(self.kernel_id), "channels")
+        if self.session_id:
+            url += f"?session_id={url_escape(self.session_id)}"
+        request = HTTPRequest(url, **client.load_connection_args())
+        self.ws_future = websocket_connect(request, max_message_size=_LARGEST_MESSAGE, resolver=RelayResolver())
+        self.ws_future.add_done_callback(self._connection_done)
+        IOLoop.current().add_future(self.ws_future, lambda _future: self._read_messages())
+
+    def _still_attached(self) -> bool:
+        target = pointer.target
+        return target is not None and target.cluster_id == self._cluster_id
+
+    def _connection_done(self, fut: Any) -> None:
+        super()._connection_done(fut)
+        error = None if fut.cancelled() else fut.exception()
+        if isinstance(error, HTTPClientError) and error.code == 404:
+            self._give_up()
+        elif self.ws is not None:
+            while self._waiting:
+                self._write_message(self._waiting.popleft())
+
+    def _give_up(self) -> None:
+        """The kernel is gone for good: the tab asks anew and learns it."""
+        self.disconnect()
+        self.websocket_handler.close()
+
+    def handle_incoming_message(self, message: Any) -> None:
+        """Pass a message of the tab on; keep it while the gateway is away."""
+        stream = self.ws
+        if stream is None or stream.protocol is None:
+            self._waiting.append(message)
+        else:
+            self._write_message(message)

@@ -1,0 +1,108 @@
+"""A Workspace's server: JupyterLab on a socket that was made for it, behind the identity gate."""
+
+from __future__ import annotations
+
+import os
+import socket
+from typing import Any, ClassVar
+
+from jupyter_server.serverapp import ServerApp
+from jupyterlab.labapp import LabApp
+from tornado.httpclient import AsyncHTTPClient
+from tornado.httpserver import HTTPServer
+from tornado.ioloop import PeriodicCallback
+
+from emr_studio_workspace import handlers, reaper
+from emr_studio_workspace.config import jupyter_folders, server_config
+from emr_studio_workspace.gateway import RelayResolver, pointer
+from emr_studio_workspace.identity import IdentityGate, Verifier
+from emr_studio_workspace.notebooks import ensure_notebook
+from emr_studio_workspace.spec import ServerSpec
+
+_REAP_MILLISECONDS = 30_000
+
+
+class WorkspaceServerApp(ServerApp):
+    """Jupyter's server without a port: it is given a listening socket and a spec."""
+
+    name = "jupyter-server"
+    spec: ClassVar[ServerSpec]
+    listener: ClassVar[socket.socket]
+
+    def init_webapp(self) -> None:
+        """Add the Studio's own addresses."""
+        super().init_webapp()
+        self.web_app.settings["emr_studio_workspace"] = {"id": self.spec.editor_id, "name": self.spec.name}
+        self.web_app.add_handlers(".*$", handlers.routes())
+
+    def init_httpserver(self) -> None:
+        """Put the identity gate before everything, and listen."""
+        verifier = Verifier(self.spec.public_key, self.spec.editor_id, self.spec.agent_secret)
+        self._http_server = HTTPServer(
+            IdentityGate(self.web_app, verifier),
+            xheaders=self.trust_xheaders,
+            max_body_size=self.max_body_size,
+            max_buffer_size=self.max_buffer_size,
+        )
+        self.io_loop.add_callback(self._listen)
+
+    def _listen(self) -> None:
+        self.http_server.add_socket(self.listener)
+        PeriodicCallback(reaper.Reaper().reap, _REAP_MILLISECONDS).start()
+
+    def init_signal(self) -> None:
+        """SIGTERM stops; SIGINT never asks a question of a terminal that is not there."""
+        super().init_signal()
+        import signal
+
+        signal.signal(signal.SIGINT, self._signal_stop)
+
+    def write_browser_open_files(self) -> None:
+        """No browser runs here."""
+
+    def remove_browser_open_files(self) -> None:
+        """There are none."""
+
+    def write_server_info_file(self) -> None:
+        """Nobody looks for this server by a file."""
+
+    def remove_server_info_file(self) -> None:
+        """There is none."""
+
+    def running_server_info(self, kernel_count: bool = True) -> str:
+        """One line for the log."""
+        return f"Workspace {self.spec.editor_id} ({self.spec.name}) is being served"
+
+
+class WorkspaceLabApp(LabApp):
+    """JupyterLab on `WorkspaceServerApp`."""
+
+    serverapp_class = WorkspaceServerApp
+
+    @classmethod
+    def get_extension_package(cls) -> str:
+        """The package whose extension this is: JupyterLab itself."""
+        return "jupyterlab"
+
+
+def serve(spec: ServerSpec, listener: socket.socket) -> None:
+    """Become the server; returns when it was told to stop."""
+    os.environ.update(jupyter_folders(spec.home) | dict(spec.environment))
+    for folder in (spec.home / ".jupyter", spec.home / ".local/share/jupyter/runtime"):
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    os.chdir(spec.files)
+    if spec.default_notebook:
+        ensure_notebook(spec.files / spec.default_notebook)
+    pointer.place(spec.gateway_pointer, spec.gateway_socket)
+    AsyncHTTPClient.configure(
+        "tornado.simple_httpclient.SimpleAsyncHTTPClient", resolver=RelayResolver(), max_clients=200
+    )
+    WorkspaceServerApp.spec, WorkspaceServerApp.listener = spec, listener
+    start(server_config(spec))
+
+
+def start(config: Any) -> None:
+    """Run JupyterLab with this configuration until it stops."""
+    app = WorkspaceServerApp.instance(config=config, jpserver_extensions=dict(config.ServerApp.jpserver_extensions))
+    app.initialize(argv=[], starter_extension="lab", find_extensions=False)
+    app.start()
