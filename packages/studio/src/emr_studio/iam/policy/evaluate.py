@@ -17,7 +17,7 @@ from typing import Final, Literal
 
 from emr_studio.iam.policy.compiler import Candidates, Layer, StatementRef
 from emr_studio.iam.policy.principals import ACCOUNTLESS, FEDERATED_USER, ROOT, Naming, Principal
-from emr_studio.iam.policy.variables import ContextValue, RequestContext
+from emr_studio.iam.policy.variables import RequestContext
 
 Outcome = Literal["Allowed", "ExplicitlyDenied", "ImplicitlyDenied"]
 LayerName = Literal["identity", "boundary", "session", "resource", "trust"]
@@ -38,7 +38,7 @@ class Request:
     action: str
     resource: str
     resource_account: str
-    context: dict[str, ContextValue]
+    context: RequestContext
 
     def __post_init__(self) -> None:
         self.context = {key.lower(): value for key, value in self.context.items()}

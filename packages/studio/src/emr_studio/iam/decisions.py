@@ -1,0 +1,134 @@
+"""From a caller and a check to a decision: gathers the policies, adds the global condition keys."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from sqlalchemy.orm import Session
+
+from emr_studio.aws.context import Caller, Check, ContextValue, RequestInfo
+from emr_studio.iam import entities
+from emr_studio.iam.policy import Decision, Layer, PolicyKind, PolicySet, Principal, Request, compile_layer, evaluate
+from emr_studio.iam.subjects import SUBJECTS, session_layer
+
+_PRINCIPAL_TYPES = {
+    "root": "Account",
+    "user": "User",
+    "role-session": "AssumedRole",
+    "federated-user": "FederatedUser",
+}
+_TRUST_ACTIONS = ("sts:assumerole", "sts:tagsession", "sts:setsourceidentity")
+_NOTHING = compile_layer((), PolicyKind.IDENTITY)
+
+
+@dataclass(frozen=True)
+class Circumstances:
+    """When and how a request is made: what the global condition keys are read from."""
+
+    now: dt.datetime
+    region: str = "us-east-1"
+    request: RequestInfo = field(default_factory=RequestInfo)
+
+
+def decide(
+    session: Session, caller: Caller, check: Check, circumstances: Circumstances, *, trace: bool = False
+) -> Decision:
+    """Return the decision for `caller`.
+
+    The trust policy of the role in question takes part for `sts:AssumeRole` and what goes with it.
+    """
+    principal = principal_of(caller)
+    context = global_context(caller, circumstances)
+    context.update(check.context)
+    owner = context.setdefault("aws:ResourceAccount", _owner(check.resource, caller))
+    request = Request(principal, check.action, check.resource, str(owner), context)
+    return evaluate(request, _policies(session, caller, check), trace=trace)
+
+
+def principal_of(caller: Caller) -> Principal:
+    """The caller as the policy language sees it."""
+    role_arn = caller.principal_arn if caller.kind == "role-session" else None
+    return Principal(caller.kind, caller.arn, caller.account_id, role_arn, user_id=caller.user_id)
+
+
+def global_context(caller: Caller, circumstances: Circumstances) -> dict[str, ContextValue]:
+    """The global condition keys of a request (spec: IAM evaluation, section 9)."""
+    context = request_context(circumstances)
+    context["aws:PrincipalArn"] = caller.principal_arn
+    context["aws:PrincipalAccount"] = caller.account_id
+    context["aws:PrincipalType"] = _PRINCIPAL_TYPES.get(caller.kind, "Service")
+    context["aws:userid"] = caller.user_id
+    context["aws:PrincipalIsAWSService"] = "true" if caller.kind == "service" else "false"
+    if caller.user_name is not None:
+        context["aws:username"] = caller.user_name
+    if caller.token_issued_at is not None:
+        context["aws:TokenIssueTime"] = iso(caller.token_issued_at)
+        context["aws:MultiFactorAuthPresent"] = "false"
+    if caller.source_identity is not None:
+        context["aws:SourceIdentity"] = caller.source_identity
+    for key, value in caller.tags.items():
+        context[f"aws:PrincipalTag/{key}"] = value
+    return context
+
+
+def request_context(circumstances: Circumstances) -> dict[str, ContextValue]:
+    """The keys that speak of the request, not of who makes it."""
+    request = circumstances.request
+    context: dict[str, ContextValue] = {
+        "aws:CurrentTime": iso(circumstances.now),
+        "aws:EpochTime": str(int(circumstances.now.timestamp())),
+        "aws:SecureTransport": "true" if request.secure else "false",
+        "aws:SourceIp": request.source_ip,
+        "aws:RequestedRegion": circumstances.region,
+        "aws:ViaAWSService": "false",
+    }
+    if request.user_agent:
+        context["aws:UserAgent"] = request.user_agent
+    return context
+
+
+def iso(moment: dt.datetime) -> str:
+    """`2026-11-23T20:00:00Z`."""
+    return moment.astimezone(dt.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def service_principal(service: str) -> Principal:
+    """An AWS service as a caller."""
+    return Principal("service", service)
+
+
+def trust_layer(session: Session, role_arn: str) -> Layer | None:
+    """The compiled trust policy of a role; None if there is no such role."""
+    role = entities.find_role_by_arn(session, role_arn)
+    subject = SUBJECTS.get(session, role.account_id, role.id) if role else None
+    return subject.trust if subject else None
+
+
+def decide_for_service(
+    session: Session, service: str, role_arn: str, context: Mapping[str, ContextValue], circumstances: Circumstances
+) -> Decision:
+    """Whether the role's trust policy lets `service` assume it."""
+    account = role_arn.split(":", 5)[4]
+    full = {**request_context(circumstances), "aws:PrincipalIsAWSService": "true", **context}
+    request = Request(service_principal(service), "sts:AssumeRole", role_arn, account, full)
+    return evaluate(request, PolicySet(_NOTHING, resource=trust_layer(session, role_arn)))
+
+
+def _owner(resource: str, caller: Caller) -> str:
+    """The account in an ARN; the caller's own where the ARN holds none (S3)."""
+    parts = resource.split(":", 5)
+    return parts[4] if len(parts) == 6 and parts[4] else caller.account_id
+
+
+def _policies(session: Session, caller: Caller, check: Check) -> PolicySet:
+    trust = trust_layer(session, check.resource) if check.action.lower().startswith(_TRUST_ACTIONS) else None
+    passed = session_layer(caller.session_policies)
+    if caller.kind in ("root", "service"):
+        return PolicySet(_NOTHING, resource=trust)
+    entity_id = caller.user_id.partition(":")[0]
+    subject = SUBJECTS.get(session, caller.account_id, entity_id)
+    if subject is None:
+        return PolicySet(_NOTHING, session=passed, resource=trust)
+    return PolicySet(subject.identity, subject.boundary, passed, trust)

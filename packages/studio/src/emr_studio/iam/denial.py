@@ -1,0 +1,39 @@
+"""AWS's words for a denial (spec: IAM evaluation, section 14)."""
+
+from __future__ import annotations
+
+from emr_studio.aws.context import Caller, Check
+from emr_studio.iam.policy import EXPLICITLY_DENIED, Decision
+
+_MISSING = {
+    "identity": "identity-based policy",
+    "boundary": "permissions boundary",
+    "session": "session policy",
+    "resource": "resource-based policy",
+    "trust": "role trust policy",
+}
+_DENYING = {
+    "identity": "an identity-based policy",
+    "boundary": "a permissions boundary",
+    "session": "a session policy",
+    "resource": "a resource-based policy",
+    "trust": "the role trust policy",
+}
+
+
+def message(caller: Caller, check: Check, decision: Decision) -> str:
+    """The whole sentence. STS and answers across accounts give no reason."""
+    start = f"User: {caller.arn} is not authorized to perform: {check.action} on resource: {check.resource}"
+    if decision.cross_account or check.action == "sts:AssumeRole":
+        return start
+    return f"{start} {_reason(check, decision)}"
+
+
+def _reason(check: Check, decision: Decision) -> str:
+    if decision.outcome != EXPLICITLY_DENIED:
+        return f"because no {_MISSING[decision.layer]} allows the {check.action} action"
+    reason = f"with an explicit deny in {_DENYING[decision.layer]}"
+    policy = decision.by[0].policy if decision.by else ""
+    # Only managed policies have an ARN of their own; inline ones are `entity ARN#name`.
+    is_managed = ":policy/" in policy and "#" not in policy
+    return f"{reason}: {policy}" if is_managed else reason

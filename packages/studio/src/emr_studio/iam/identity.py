@@ -1,0 +1,125 @@
+"""The two ports that the pipeline uses: credentials and authorisation.
+
+The hot path of every request. Long-term keys and compiled policies are kept in memory and checked
+against the account's generation, one look-up by primary key a transaction.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections import OrderedDict
+from typing import NamedTuple
+
+from sqlalchemy.orm import Session
+
+from emr_studio.aws.auth import Credential, ExpiredToken, InvalidToken, UnknownKey
+from emr_studio.aws.context import Caller, Check, Context
+from emr_studio.aws.errors import AccessDenied
+from emr_studio.iam import denial, generation, uses
+from emr_studio.iam.callers import root_caller, secret_purpose, user_caller
+from emr_studio.iam.decisions import Circumstances, decide
+from emr_studio.iam.model import AccessKey, Account, User
+from emr_studio.iam.policy import EXPLICITLY_DENIED, Decision
+from emr_studio.iam.sealing import BadSeal, Sealer
+from emr_studio.iam.sessions import caller_of, read_token
+from emr_studio.iam.subjects import SUBJECTS
+
+_REMEMBERED = 10_000
+_USER_SESSION_STS = ("sts:assumerole", "sts:getcalleridentity")
+
+
+class _Known(NamedTuple):
+    account_id: str
+    generation: int
+    credential: Credential
+
+
+class IamCredentialStore:
+    """Finds who an access key belongs to (`aws.auth.CredentialStore`)."""
+
+    def __init__(self, sealer: Sealer) -> None:
+        self._sealer = sealer
+        self._known: OrderedDict[str, _Known] = OrderedDict()
+
+    def find(self, session: Session, access_key_id: str, session_token: str | None, now: dt.datetime) -> Credential:
+        """Return caller and secret.
+
+        Raises:
+            UnknownKey: no such key, or it is inactive.
+            InvalidToken: the session token is missing, not ours, of another key, or its role is gone.
+            ExpiredToken: the session has ended.
+        """
+        if access_key_id.startswith("ASIA"):
+            return self._temporary(session, access_key_id, session_token, now)
+        if session_token:
+            raise InvalidToken
+        known = self._known.get(access_key_id)
+        if known is not None and generation.current(session, known.account_id) == known.generation:
+            return known.credential
+        return self._long_term(session, access_key_id)
+
+    def _temporary(self, session: Session, access_key_id: str, token: str | None, now: dt.datetime) -> Credential:
+        try:
+            claims = read_token(self._sealer, token or "")
+        except BadSeal:
+            raise InvalidToken from None
+        if claims.key != access_key_id:
+            raise InvalidToken
+        if now.timestamp() >= claims.expires:
+            raise ExpiredToken
+        subject = SUBJECTS.get(session, claims.account, claims.entity_id)
+        if subject is None:
+            raise InvalidToken
+        return Credential(caller_of(claims, subject.tags), claims.secret)
+
+    def _long_term(self, session: Session, access_key_id: str) -> Credential:
+        key = session.get(AccessKey, access_key_id)
+        if key is None or key.status != "Active":
+            self._known.pop(access_key_id, None)
+            raise UnknownKey
+        secret = self._sealer.open(key.sealed_secret, secret_purpose(key.id)).decode()
+        credential = Credential(_caller_of_key(session, key), secret)
+        self._known[access_key_id] = _Known(key.account_id, generation.current(session, key.account_id), credential)
+        while len(self._known) > _REMEMBERED:
+            self._known.popitem(last=False)
+        return credential
+
+
+class IamAuthorizer:
+    """Decides by IAM's policies (`aws.context.Authorizer`)."""
+
+    def authorize(self, context: Context, check: Check) -> None:
+        """Return if allowed.
+
+        Raises:
+            AccessDenied: with AWS's message.
+        """
+        caller = context.caller
+        if caller.access_key_id is not None:
+            service = check.action.partition(":")[0]
+            uses.note(caller.access_key_id, uses.Use(context.now(), service, context.region))
+        decision = self.decide(context, check)
+        if not decision.allowed:
+            raise AccessDenied(denial.message(caller, check, decision))
+
+    def decide(self, context: Context, check: Check, *, trace: bool = False) -> Decision:
+        """The decision itself, for those who explain it."""
+        circumstances = Circumstances(context.now(), context.region, context.request)
+        if _is_limited(context.caller, check):
+            return Decision(EXPLICITLY_DENIED, "session")
+        return decide(context.session, context.caller, check, circumstances, trace=trace)
+
+
+def _is_limited(caller: Caller, check: Check) -> bool:
+    """A user's temporary credentials call no IAM and of STS two operations (no MFA here)."""
+    if caller.kind != "user" or caller.token_issued_at is None:
+        return False
+    action = check.action.lower()
+    return action.startswith("iam:") or (action.startswith("sts:") and action not in _USER_SESSION_STS)
+
+
+def _caller_of_key(session: Session, key: AccessKey) -> Caller:
+    if key.user_id is None:
+        account = session.get_one(Account, key.account_id)
+        return root_caller(account, access_key_id=key.id)
+    return user_caller(session.get_one(User, key.user_id), access_key_id=key.id)

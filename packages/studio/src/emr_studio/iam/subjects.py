@@ -1,0 +1,103 @@
+"""What a user or role may do, compiled and kept in memory until its account's generation moves."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from threading import Lock
+
+from sqlalchemy.orm import Session
+
+from emr_studio.iam import entities, generation
+from emr_studio.iam.model import Role, User
+from emr_studio.iam.policy import Layer, MalformedPolicy, PolicyKind, PolicySource, compile_layer
+
+_REMEMBERED = 10_000
+_NOTHING = compile_layer((), PolicyKind.IDENTITY)
+
+
+@dataclass(frozen=True)
+class Subject:
+    """A user or role with its compiled policies. `trust` is a role's trust policy."""
+
+    id: str
+    name: str
+    arn: str
+    tags: Mapping[str, str]
+    identity: Layer
+    boundary: Layer | None
+    trust: Layer | None = None
+
+
+class Subjects:
+    """Memory of subjects; one a process, shared by all threads."""
+
+    def __init__(self) -> None:
+        self._known: OrderedDict[str, tuple[int, Subject | None]] = OrderedDict()
+        self._lock = Lock()
+
+    def get(self, session: Session, account_id: str, entity_id: str) -> Subject | None:
+        """The user (AIDA...) or role (AROA...) as it is now; None if it is gone."""
+        now = generation.current(session, account_id)
+        known = self._known.get(entity_id)
+        if known is not None and known[0] == now:
+            return known[1]
+        subject = _load(session, account_id, entity_id)
+        with self._lock:
+            self._known[entity_id] = (now, subject)
+            while len(self._known) > _REMEMBERED:
+                self._known.popitem(last=False)
+        return subject
+
+
+def _load(session: Session, account_id: str, entity_id: str) -> Subject | None:
+    entity: User | Role | None
+    entity = session.get(User, entity_id) if entity_id.startswith("AIDA") else session.get(Role, entity_id)
+    if entity is None or entity.account_id != account_id:
+        return None
+    boundary = _boundary(session, entity)
+    identity = compile_layer(tuple(identity_sources(session, entity)), PolicyKind.IDENTITY)
+    trust = None
+    if isinstance(entity, Role):
+        trust = compile_layer((PolicySource(entity.arn, entity.trust_policy),), PolicyKind.TRUST)
+    return Subject(entity.id, entity.name, entity.arn, dict(entity.tags), identity, boundary, trust)
+
+
+def identity_sources(session: Session, entity: User | Role) -> Iterable[PolicySource]:
+    """All identity policies of a user (its groups' too) or role: managed ones named by ARN."""
+    owners = [(entity.id, entity.arn)]
+    if isinstance(entity, User):
+        owners += [(group.id, group.arn) for group in entities.groups_of(session, entity.id)]
+    for owner_id, owner_arn in owners:
+        for attachment in entities.attachments(session, owner_id):
+            text = entities.policy_text(session, entity.account_id, attachment.policy_arn)
+            if text is not None:
+                yield PolicySource(attachment.policy_arn, text)
+        for inline in entities.inline_policies(session, owner_id):
+            yield PolicySource(f"{owner_arn}#{inline.name}", inline.document)
+
+
+def _boundary(session: Session, entity: User | Role) -> Layer | None:
+    if entity.boundary_arn is None:
+        return None
+    text = entities.policy_text(session, entity.account_id, entity.boundary_arn)
+    # A boundary that is gone allows nothing: it must not widen what it was to limit.
+    if text is None:
+        return _NOTHING
+    return compile_layer((PolicySource(entity.boundary_arn, text),), PolicyKind.BOUNDARY)
+
+
+def session_layer(policies: Iterable[str]) -> Layer | None:
+    """The union of a session's policies; None if none was passed."""
+    sources = tuple(PolicySource(f"session-policy[{index}]", text) for index, text in enumerate(policies))
+    if not sources:
+        return None
+    try:
+        return compile_layer(sources, PolicyKind.SESSION)
+    except MalformedPolicy:
+        # They were checked when the session was made; what cannot be read allows nothing.
+        return _NOTHING
+
+
+SUBJECTS = Subjects()
