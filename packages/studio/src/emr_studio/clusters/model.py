@@ -1,0 +1,260 @@
+"""The tables of clusters, their states, and what other rooms may ask of them.
+
+    STARTING ──> BOOTSTRAPPING ──> RUNNING ──> WAITING        target RUNNING
+        └──────────────┴──────────────┴───────────┴──> TERMINATING ──> TERMINATED             asked for
+                                                            └────────> TERMINATED_WITH_ERRORS  failed
+
+The rows stay after the end, as EMR keeps them.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from enum import StrEnum
+from typing import Any
+
+from sqlalchemy import ForeignKey, Index, select
+from sqlalchemy.orm import Mapped, Session, mapped_column
+
+from emr_studio.aws.errors import InvalidRequest
+from emr_studio.clusters.releases import find_release
+from emr_studio.db import Base
+from emr_studio.network.model import loopback_address
+from emr_studio.runtime.contract import Gateway
+from emr_studio.settings import Settings
+from emr_studio.tagging import emr_arn
+
+KIND = "cluster"
+_UID_BASE = 300_000
+REQUIRED_APPLICATIONS = ("Spark", "Livy", "JupyterEnterpriseGateway")
+"""What a cluster must have for a Workspace to attach to it (emr-studio.md 5.1)."""
+
+
+class State(StrEnum):
+    """What DescribeCluster shows."""
+
+    STARTING = "STARTING"
+    BOOTSTRAPPING = "BOOTSTRAPPING"
+    RUNNING = "RUNNING"
+    WAITING = "WAITING"
+    TERMINATING = "TERMINATING"
+    TERMINATED = "TERMINATED"
+    TERMINATED_WITH_ERRORS = "TERMINATED_WITH_ERRORS"
+
+
+class Target(StrEnum):
+    """What is wanted. FAILED is a termination that nobody asked for."""
+
+    RUNNING = "RUNNING"
+    TERMINATED = "TERMINATED"
+    FAILED = "FAILED"
+
+
+class Reason(StrEnum):
+    """Codes of StateChangeReason (emr-studio.md 5.1)."""
+
+    INTERNAL_ERROR = "INTERNAL_ERROR"
+    VALIDATION_ERROR = "VALIDATION_ERROR"
+    INSTANCE_FAILURE = "INSTANCE_FAILURE"
+    BOOTSTRAP_FAILURE = "BOOTSTRAP_FAILURE"
+    USER_REQUEST = "USER_REQUEST"
+    ALL_STEPS_COMPLETED = "ALL_STEPS_COMPLETED"
+
+
+class Role(StrEnum):
+    """Roles of instance groups."""
+
+    MASTER = "MASTER"
+    CORE = "CORE"
+    TASK = "TASK"
+
+
+ENDED = (State.TERMINATED, State.TERMINATED_WITH_ERRORS)
+COMING = (State.STARTING, State.BOOTSTRAPPING)
+USABLE = (State.RUNNING, State.WAITING)
+
+
+class Cluster(Base):
+    """A cluster. Members that the caller left out are None or absent, so that they are left out again."""
+
+    __tablename__ = "clusters"
+    __table_args__ = (
+        Index("ix_clusters_listing", "account_id", "region", "creation_time", "id"),
+        Index("ix_clusters_state", "state"),
+    )
+
+    id: Mapped[str] = mapped_column(primary_key=True)
+    account_id: Mapped[str]
+    region: Mapped[str]
+    name: Mapped[str]
+    release_label: Mapped[str]
+    applications: Mapped[list[str]]
+    service_role: Mapped[str]
+    job_flow_role: Mapped[str]
+    """As the caller wrote it: an instance profile's name or ARN."""
+    role_arn: Mapped[str]
+    """The role of the instance profile: whose credentials the nodes have."""
+    vpc_id: Mapped[str]
+    subnet_id: Mapped[str]
+    availability_zone: Mapped[str]
+    keep_alive: Mapped[bool] = mapped_column(default=False)
+    termination_protected: Mapped[bool] = mapped_column(default=False)
+    visible_to_all_users: Mapped[bool] = mapped_column(default=True)
+    configurations: Mapped[list[Any]] = mapped_column(default=list)
+    details: Mapped[dict[str, Any]] = mapped_column(default=dict)
+    """Members of the request that are kept and shown as they are, by their name in DescribeCluster."""
+    tags: Mapped[dict[str, str]] = mapped_column(default=dict)
+    creator_user_id: Mapped[str]
+
+    state: Mapped[str]
+    target: Mapped[str]
+    state_code: Mapped[str | None] = mapped_column(default=None)
+    state_message: Mapped[str | None] = mapped_column(default=None)
+    creation_time: Mapped[dt.datetime]
+    ready_time: Mapped[dt.datetime | None] = mapped_column(default=None)
+    end_time: Mapped[dt.datetime | None] = mapped_column(default=None)
+    phase_since: Mapped[dt.datetime]
+    """When the present state began; what is not reached in time ends the cluster."""
+    phases: Mapped[list[Any]] = mapped_column(default=list)
+    """Steps of the start with their times: `{"Name", "Seconds"}`, seconds after the creation."""
+    log_lines: Mapped[list[str]] = mapped_column(default=list)
+    """The last lines of the log of what failed."""
+
+    uid: Mapped[int]
+    """The user that the nodes run as, where the host may change users; never used twice."""
+    role_token: Mapped[str] = mapped_column(default="")
+    """Fetches credentials of `role_arn`; empty until granted and after the end."""
+    secret: Mapped[str]
+    """What the processes of this cluster prove themselves with to each other (Spark's RPC)."""
+    gateway_address: Mapped[str] = mapped_column(default="")
+    """`host:port` of the kernel gateway; empty until the primary node has its address."""
+    gateway_token: Mapped[str]
+    connect_token: Mapped[str]
+
+
+class InstanceGroup(Base):
+    """Instances of one role, all alike."""
+
+    __tablename__ = "instance_groups"
+
+    id: Mapped[str] = mapped_column(primary_key=True)
+    cluster_id: Mapped[str] = mapped_column(ForeignKey("clusters.id"), index=True)
+    position: Mapped[int]
+    name: Mapped[str]
+    role: Mapped[str]
+    instance_type: Mapped[str]
+    market: Mapped[str] = mapped_column(default="ON_DEMAND")
+    bid_price: Mapped[str | None] = mapped_column(default=None)
+    requested_count: Mapped[int]
+    configurations: Mapped[list[Any]] = mapped_column(default=list)
+    details: Mapped[dict[str, Any]] = mapped_column(default=dict)
+
+
+class Instance(Base):
+    """A node: an address in the cluster's subnet and the processes that run there."""
+
+    __tablename__ = "instances"
+
+    id: Mapped[str] = mapped_column(primary_key=True)
+    cluster_id: Mapped[str] = mapped_column(ForeignKey("clusters.id"), index=True)
+    group_id: Mapped[str] = mapped_column(ForeignKey("instance_groups.id"))
+    position: Mapped[int]
+    ec2_id: Mapped[str]
+    role: Mapped[str]
+    instance_type: Mapped[str]
+    private_ip: Mapped[str] = mapped_column(default="")
+    state: Mapped[str]
+    """AWAITING_FULFILLMENT, PROVISIONING, BOOTSTRAPPING, RUNNING, TERMINATED."""
+    creation_time: Mapped[dt.datetime]
+    ready_time: Mapped[dt.datetime | None] = mapped_column(default=None)
+    end_time: Mapped[dt.datetime | None] = mapped_column(default=None)
+    restarts: Mapped[int] = mapped_column(default=0)
+    """Unasked ends of its processes since `restarts_since`."""
+    restarts_since: Mapped[dt.datetime | None] = mapped_column(default=None)
+
+
+class ClusterUid(Base):
+    """Numbers handed out to clusters; the row stays, so that no user id is used twice."""
+
+    __tablename__ = "cluster_uids"
+    __table_args__ = ({"sqlite_autoincrement": True},)
+
+    number: Mapped[int] = mapped_column(primary_key=True, autoincrement=True)
+    cluster_id: Mapped[str]
+
+
+def find_cluster(session: Session, account_id: str, cluster_id: str) -> Cluster:
+    """Return the account's cluster.
+
+    Raises:
+        InvalidRequest: "Cluster id 'j-X' is not valid."
+    """
+    cluster = session.get(Cluster, cluster_id)
+    if cluster is None or cluster.account_id != account_id:
+        raise InvalidRequest(f"Cluster id '{cluster_id}' is not valid.")
+    return cluster
+
+
+def cluster_arn(cluster: Cluster) -> str:
+    """`arn:aws:elasticmapreduce:<region>:<account>:cluster/<id>`."""
+    return emr_arn(cluster.region, cluster.account_id, f"cluster/{cluster.id}")
+
+
+def groups_of(session: Session, cluster_id: str) -> list[InstanceGroup]:
+    """The cluster's instance groups, primary first."""
+    found = select(InstanceGroup).where(InstanceGroup.cluster_id == cluster_id).order_by(InstanceGroup.position)
+    return list(session.scalars(found))
+
+
+def instances_of(session: Session, cluster_id: str) -> list[Instance]:
+    """The cluster's instances, primary first."""
+    found = select(Instance).where(Instance.cluster_id == cluster_id).order_by(Instance.position)
+    return list(session.scalars(found))
+
+
+def primary_of(session: Session, cluster_id: str) -> Instance:
+    """The cluster's primary node."""
+    found = select(Instance).where(Instance.cluster_id == cluster_id, Instance.role == Role.MASTER)
+    return session.scalars(found).one()
+
+
+def gateway_of(session: Session, cluster: Cluster) -> Gateway:
+    """Where the kernels of a Workspace live that is attached to the cluster."""
+    return Gateway(cluster.gateway_address, cluster.gateway_token, cluster.id)
+
+
+def bind_address(settings: Settings, instance: Instance) -> str:
+    """Where the node's processes really listen on this machine."""
+    return loopback_address(settings, instance.private_ip)
+
+
+def compatible_for_attach(cluster: Cluster) -> str | None:
+    """Return why no Workspace can ever attach to the cluster, or None if one can (CL-07).
+
+    One that is still starting can, later. That the cluster is in the Studio's VPC is for the caller
+    to check.
+    """
+    if cluster.state not in (*COMING, *USABLE):
+        return f"The cluster is {cluster.state}."
+    release = find_release(cluster.release_label)
+    if release is None:
+        return f"The release {cluster.release_label} is not available any more."
+    missing = [name for name in REQUIRED_APPLICATIONS if name not in cluster.applications]
+    if missing:
+        return f"The cluster lacks the application(s) {', '.join(missing)}."
+    if "KerberosAttributes" in cluster.details:
+        return "Clusters with Kerberos authentication cannot be attached."
+    return None
+
+
+def workload_owner(cluster_id: str) -> str:
+    """Owner of a cluster's workloads, addresses and grants."""
+    return f"cluster/{cluster_id}"
+
+
+def next_uid(session: Session, cluster_id: str) -> int:
+    """A user id of its own for a cluster: 300001 and up; call in a writing session."""
+    row = ClusterUid(cluster_id=cluster_id)
+    session.add(row)
+    session.flush()
+    return _UID_BASE + row.number
