@@ -147,7 +147,9 @@ def _pages_route(settings: Settings, hosts: list[str]) -> Json:
 
 
 def _asked_route(settings: Settings, kind: str, hosts: list[str], first: list[Json]) -> Json:
-    asked = {"handle": [_question(settings, kind, ("Cookie",)), _encode(), _answered_upstream(name=kind)]}
+    asked = {
+        "handle": [_question(settings, kind, ("Authorization", "Cookie")), _encode(), _answered_upstream(name=kind)]
+    }
     return _route({"host": hosts}, _subroute([*first, asked]))
 
 

@@ -1,0 +1,101 @@
+"""Who may pass: IAM asked on behalf of a signed-in caller, anew at each use."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Protocol
+
+from sqlalchemy.orm import Session
+
+from emr_studio.aws.context import Authorizer, Caller, Check, Context, RequestInfo
+from emr_studio.aws.errors import AccessDenied
+from emr_studio.clock import Clock
+from emr_studio.settings import Settings
+from emr_studio.signin.origins import Kind, Origin
+from emr_studio.studios.model import Studio, studio_arn
+from emr_studio.tagging import resource_tag_context
+from emr_studio.workspaces.model import Editor, editor_arn
+
+
+class Identities(Protocol):
+    """What sign-in needs of `iam`; `app.py` provides it."""
+
+    def verify_password(self, session: Session, account_id: str, user_name: str, password: str) -> Caller | None:
+        """The user of that name and password, else None. Takes as long for a user that does not exist."""
+        ...
+
+    def caller_for_user(self, session: Session, account_id: str, user_name: str) -> Caller | None:
+        """The user as he is now; None if he is gone."""
+        ...
+
+
+class Access:
+    """Questions about a caller, answered from the database as it is now."""
+
+    def __init__(self, settings: Settings, clock: Clock, identities: Identities, authorizer: Authorizer) -> None:
+        self._settings = settings
+        self._clock = clock
+        self._identities = identities
+        self._authorizer = authorizer
+
+    def refresh(self, session: Session, then: Caller) -> Caller | None:
+        """The caller that signed in, as he is now; None if he is gone.
+
+        A user of the same name who was made later is another user. What narrowed the credentials
+        that signed in (session policies, temporary credentials) goes on to narrow.
+        """
+        if then.kind != "user" or then.user_name is None:
+            return then
+        now = self._identities.caller_for_user(session, then.account_id, then.user_name)
+        if now is None or now.user_id != then.user_id:
+            return None
+        return dataclasses.replace(
+            now,
+            console=True,
+            access_key_id=None,
+            token_issued_at=then.token_issued_at,
+            session_policies=then.session_policies,
+            source_identity=then.source_identity,
+        )
+
+    def may_enter(self, session: Session, caller: Caller, origin: Origin, source_ip: str) -> bool:
+        """May the caller be at this origin at all? The console is open to every identity.
+
+        A Studio asks for `CreateStudioPresignedUrl` on it (emr-studio.md 2.4), a Workspace for
+        `OpenEditorInConsole`.
+        """
+        if origin.kind == Kind.CONSOLE:
+            return True
+        check = self._entry_check(session, caller, origin)
+        return check is not None and self._allowed(session, caller, check, origin, source_ip)
+
+    def _entry_check(self, session: Session, caller: Caller, origin: Origin) -> Check | None:
+        if origin.kind == Kind.STUDIO:
+            studio = session.get(Studio, origin.resource_id)
+            if studio is None or studio.account_id != caller.account_id:
+                return None
+            tags = resource_tag_context(studio.tags)
+            return Check("elasticmapreduce:CreateStudioPresignedUrl", studio_arn(studio), tags)
+        if origin.kind == Kind.WORKSPACE:
+            editor = session.get(Editor, origin.resource_id)
+            if editor is None or editor.account_id != caller.account_id:
+                return None
+            tags = resource_tag_context(editor.tags)
+            return Check("elasticmapreduce:OpenEditorInConsole", editor_arn(editor), tags)
+        return None
+
+    def _allowed(self, session: Session, caller: Caller, check: Check, origin: Origin, source_ip: str) -> bool:
+        context = Context(
+            caller=caller,
+            region=self._settings.region,
+            session=session,
+            clock=self._clock,
+            request_id="",
+            request=RequestInfo(source_ip=source_ip, secure=origin.scheme == "https", host=origin.host),
+            authorizer=self._authorizer,
+        )
+        try:
+            context.authorize(check)
+        except AccessDenied:
+            return False
+        return True

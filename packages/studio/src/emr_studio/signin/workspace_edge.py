@@ -1,0 +1,169 @@
+"""Who may pass to a Workspace, and where it is: the answer to the edge's question.
+
+Asked on every request to a Workspace, so a "yes" is remembered for a second; a "no" never is.
+What a Workspace runs is its users' code: it gets an identity token made out to it alone, and never
+the session's cookie.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import logging
+import stat
+from collections import OrderedDict
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
+from starlette.requests import cookie_parser
+
+from emr_studio.clock import Clock
+from emr_studio.db import Database
+from emr_studio.edge.decisions import DELETE, EdgeAnswer, EdgeRequest
+from emr_studio.edge.identity import IdentityIssuer
+from emr_studio.settings import Settings
+from emr_studio.signin.origins import Kind, Origin, parse_host
+from emr_studio.signin.pages import SECURITY_HEADERS, page
+from emr_studio.signin.sessions import COOKIE, ConsoleSessions, SignedIn, cookie_of
+from emr_studio.workspaces.model import EdgeTarget, edge_target
+
+log = logging.getLogger(__name__)
+
+REMEMBER = dt.timedelta(seconds=1)
+_MOST_REMEMBERED = 10_000
+_HTML = "text/html; charset=utf-8"
+
+
+@dataclass(frozen=True)
+class _Yes:
+    until: dt.datetime
+    upstream: str
+    identity: str
+
+
+class WorkspaceEdge:
+    """The resolver of kind `workspace`."""
+
+    def __init__(
+        self, settings: Settings, database: Database, clock: Clock, sessions: ConsoleSessions, issuer: IdentityIssuer
+    ) -> None:
+        self._settings = settings
+        self._database = database
+        self._clock = clock
+        self._sessions = sessions
+        self._issuer = issuer
+        self._remembered: OrderedDict[tuple[str, str], _Yes] = OrderedDict()
+
+    def __call__(self, request: EdgeRequest) -> EdgeAnswer:
+        """Decide about one request."""
+        origin = parse_host(self._settings, request.host)
+        if origin is None or origin.kind != Kind.WORKSPACE:
+            return _page(404, "Not found", "There is nothing at this address.")
+        if _from_elsewhere(request, origin):
+            return _refused(403, "Another page may not use this Workspace on your behalf.")
+        token = cookie_of(request.headers)
+        known = self._remembered.get((token, origin.host)) if token else None
+        if known is not None and self._clock.now() < known.until:
+            return _pass(request, known)
+        return self._decide(request, origin, token)
+
+    def _decide(self, request: EdgeRequest, origin: Origin, token: str | None) -> EdgeAnswer:
+        with self._database.read() as session:
+            target = edge_target(session, origin.resource_id or "")
+            found = self._sessions.find(session, origin, token)
+            if found is None:
+                return self._sign_in(request, target)
+            if found.caller.kind == "root":
+                return _page(403, "403: Forbidden", "The root user of an account cannot use Workspaces.")
+            if target is None or target.account_id != found.caller.account_id:
+                return _page(404, "Not found", "There is no such Workspace.")
+            if not self._sessions.access.may_enter(session, found.caller, origin, request.source_ip):
+                return _page(403, "Access denied", "Your permissions do not allow you to open this Workspace.")
+        if not target.address:
+            return self._not_running(request, target)
+        return self._yes(request, found, target)
+
+    def _yes(self, request: EdgeRequest, found: SignedIn, target: EdgeTarget) -> EdgeAnswer:
+        if not _is_plain_socket(target.address):
+            log.error("the address %s of %s is not a socket of its own", target.address, target.editor_id)
+            return _refused(503, "The Workspace does not answer.")
+        now = self._clock.now()
+        yes = _Yes(now + REMEMBER, target.address, self._issuer.issue(target.editor_id, found.caller, now))
+        self._remembered[found.token, found.origin.host] = yes
+        while len(self._remembered) > _MOST_REMEMBERED:
+            self._remembered.popitem(last=False)
+        return _pass(request, yes)
+
+    def _sign_in(self, request: EdgeRequest, target: EdgeTarget | None) -> EdgeAnswer:
+        if not _is_page_load(request):
+            # A redirect breaks a websocket, and a script would follow it to a page it cannot read.
+            return _refused(401, "Your session has ended. Open this Workspace again from its Studio.")
+        if target is None:
+            return _page(404, "Not found", "There is no such Workspace.")
+        studio = self._settings.studio_url(target.studio_id)
+        headers = SECURITY_HEADERS | {"Location": f"{studio}/?workspace={target.editor_id}"}
+        return EdgeAnswer(302, response_headers=headers)
+
+    def _not_running(self, request: EdgeRequest, target: EdgeTarget) -> EdgeAnswer:
+        if not _is_page_load(request):
+            return _refused(503, f"The Workspace is not running (it is {target.status}).")
+        if target.status == "Starting":
+            return _page(503, "Starting your Workspace", "It opens here as soon as it is ready.", refresh=True)
+        link = (f"{self._settings.studio_url(target.studio_id)}/?workspace={target.editor_id}", "Go to its Studio")
+        return _page(503, "This Workspace is stopped", "Start it in its Studio, then open it again.", link=link)
+
+
+def _pass(request: EdgeRequest, yes: _Yes) -> EdgeAnswer:
+    headers = {"Cookie": _other_cookies(request), "Authorization": DELETE}
+    return EdgeAnswer(upstream=yes.upstream, identity=yes.identity, headers=headers)
+
+
+def _other_cookies(request: EdgeRequest) -> str:
+    """The Cookie header without ours; our cookie's name in any spelling goes."""
+    pairs = [pair.strip() for pair in request.headers.get("cookie", "").split(";")]
+    kept = [pair for pair in pairs if pair and COOKIE not in cookie_parser(pair)]
+    return "; ".join(kept) or DELETE
+
+
+def _from_elsewhere(request: EdgeRequest, origin: Origin) -> bool:
+    """True for what a page of another origin asks in the user's name, links to open it aside.
+
+    SameSite does not tell Workspaces apart: to a browser all of `*.workspace.<domain>` may be one site.
+    """
+    headers = request.headers
+    if headers.get("origin", origin.url) != origin.url:
+        return True
+    if headers.get("sec-fetch-site", "none") in ("none", "same-origin"):
+        return False
+    is_link = headers.get("sec-fetch-mode") == "navigate" and headers.get("sec-fetch-dest") == "document"
+    return not (is_link and request.method in ("GET", "HEAD") and not request.upgrade)
+
+
+def _is_page_load(request: EdgeRequest) -> bool:
+    if request.upgrade or request.method not in ("GET", "HEAD"):
+        return False
+    mode = request.headers.get("sec-fetch-mode")
+    return mode == "navigate" if mode else "text/html" in request.headers.get("accept", "")
+
+
+def _is_plain_socket(address: str) -> bool:
+    """False for a socket that is a symbolic link: its folder belongs to the Workspace's own user."""
+    path = address.removeprefix("unix/")
+    if path == address:
+        return True
+    try:
+        return stat.S_ISSOCK(Path(path).lstat().st_mode)
+    except OSError:
+        return True  # gone for the moment: the edge says so
+
+
+def _refused(status: int, message: str) -> EdgeAnswer:
+    body = msgspec.json.encode({"message": message})
+    return EdgeAnswer(status, body=body, content_type="application/json", response_headers=SECURITY_HEADERS)
+
+
+def _page(
+    status: int, title: str, text: str, *, link: tuple[str, str] | None = None, refresh: bool = False
+) -> EdgeAnswer:
+    body = page(title, text, link=link, refresh=refresh)
+    return EdgeAnswer(status, body=body, content_type=_HTML, response_headers=SECURITY_HEADERS)
