@@ -70,6 +70,11 @@ class Watcher:
             raise WatchLimitReached
         raise OSError(number, os.strerror(number), directory)
 
+    def is_watching(self, watch: int, directory: str) -> bool:
+        """True if `watch` still lives and goes by that name."""
+        with self._lock:
+            return self._watches.get(watch, (None, None))[1] == directory
+
     def remove(self, watch: int, directory: str) -> None:
         """Stop watching, unless the folder meanwhile goes by another name."""
         with self._lock:

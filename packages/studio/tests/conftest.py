@@ -1,0 +1,45 @@
+"""Fixtures that several rooms' tests share."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+
+import pytest
+
+from emr_studio.settings import Settings
+from emr_studio.storage import store
+
+_RUN = """
+from pathlib import Path
+from emr_studio.settings import Settings
+from emr_studio.storage.store import run_store
+run_store(Settings(data_dir=Path({folder!r})))
+"""
+
+
+def start_store(settings: Settings, deadline: float = 60.0) -> subprocess.Popen[bytes]:
+    """Start the object store on a data folder; returns when it is ready."""
+    settings.data_dir.mkdir(parents=True, exist_ok=True)
+    with (settings.data_dir / "store.log").open("ab") as log:
+        argv = [sys.executable, "-c", _RUN.format(folder=str(settings.data_dir))]
+        process = subprocess.Popen(argv, stdout=log, stderr=log)
+    until = time.monotonic() + deadline
+    while not store.ready(settings):
+        if process.poll() is not None or time.monotonic() > until:
+            process.kill()
+            raise AssertionError((settings.data_dir / "store.log").read_text()[-2000:])
+        time.sleep(0.05)
+    return process
+
+
+@pytest.fixture(scope="session")
+def store_settings(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
+    """Settings of an installation whose (real) object store runs."""
+    settings = Settings(data_dir=tmp_path_factory.mktemp("store"))
+    process = start_store(settings)
+    yield settings
+    process.kill()
+    process.wait()
