@@ -1,0 +1,85 @@
+"""`LocalRuntime`: the contract, asked of the host agent on this machine."""
+
+from __future__ import annotations
+
+import builtins
+from typing import Any
+
+import httpx
+
+from emr_studio.runtime import wire
+from emr_studio.runtime.contract import Gateway, Observation, RuntimeUnavailable, Spec, WorkloadState
+from emr_studio.settings import Settings
+
+_TIMEOUT = 30.0
+_FLUSH_TIMEOUT = 90.0
+_SHUTDOWN_TIMEOUT = 120.0
+_LONGEST_WAIT = 60.0
+
+
+class LocalRuntime:
+    """A client of the agent. Thread safe. Close it, or let it live as long as the process."""
+
+    def __init__(self, settings: Settings) -> None:
+        # Made at first use: a client costs a few milliseconds, and commands may never call.
+        self._socket = str(settings.agent_socket)
+        self._client: httpx.Client | None = None
+
+    def close(self) -> None:
+        """Close connections."""
+        if self._client is not None:
+            self._client.close()
+            self._client = None
+
+    def launch(self, spec: Spec) -> None:
+        self._call("launch", spec=wire.dump_spec(spec))
+
+    def observe(self, workload_id: str) -> Observation:
+        return wire.load_observation(self._call("observe", workload_id=workload_id))
+
+    def wait(self, workload_id: str, leave: WorkloadState, timeout: float) -> Observation:
+        timeout = min(timeout, _LONGEST_WAIT)
+        arguments = {"workload_id": workload_id, "leave": leave.value, "timeout": timeout}
+        return wire.load_observation(self._call("wait", timeout + _TIMEOUT, **arguments))
+
+    def stop(self, workload_id: str, grace_seconds: float = 10.0) -> None:
+        self._call("stop", workload_id=workload_id, grace_seconds=grace_seconds)
+
+    def forget(self, workload_id: str) -> None:
+        self._call("forget", workload_id=workload_id)
+
+    def list(self) -> list[Observation]:
+        return [wire.load_observation(seen) for seen in self._call("list")]
+
+    def logs(self, workload_id: str, lines: int = 50) -> builtins.list[str]:
+        found: builtins.list[str] = self._call("logs", workload_id=workload_id, lines=lines)
+        return found
+
+    def set_gateway(self, workload_id: str, gateway: Gateway | None) -> None:
+        self._call("set_gateway", workload_id=workload_id, gateway=wire.dump_gateway(gateway))
+
+    def flush(self, workload_id: str) -> None:
+        self._call("flush", _FLUSH_TIMEOUT, workload_id=workload_id)
+
+    def shutdown(self, keep: bool) -> None:
+        """Stop all workloads with a last save (or keep them running); the agent launches no more."""
+        self._call("shutdown", _SHUTDOWN_TIMEOUT, keep=keep)
+
+    def helpers(self) -> dict[str, int]:
+        """Process ids of the agent's zygote and relay (0: does not run)."""
+        found: dict[str, int] = self._call("helpers")
+        return found
+
+    def _call(self, method: str, timeout: float = _TIMEOUT, /, **arguments: Any) -> Any:
+        if self._client is None:
+            self._client = httpx.Client(transport=httpx.HTTPTransport(uds=self._socket), base_url="http://agent")
+        try:
+            answer = self._client.post(f"/{method}", json=arguments, timeout=timeout)
+            body = answer.json()
+        except (httpx.HTTPError, ValueError) as error:
+            raise RuntimeUnavailable(f"the host agent does not answer: {error}") from error
+        if answer.status_code == 200:
+            return body["result"]
+        if answer.status_code == 400:
+            raise ValueError(body["error"])
+        raise RuntimeUnavailable(body.get("error", f"the host agent answered {answer.status_code}"))

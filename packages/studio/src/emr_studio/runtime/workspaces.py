@@ -1,0 +1,250 @@
+"""Starts Workspaces: their folders, their mirror, a fork of the zygote, their way to a kernel gateway."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import threading
+from collections.abc import Callable
+from contextlib import closing, suppress
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from emr_studio.runtime.contract import Gateway, RuntimeUnavailable, WorkspaceSpec
+from emr_studio.runtime.drivers import Report, Started, StartFailed, open_log, user_of
+from emr_studio.runtime.records import Record, safe_id
+from emr_studio.runtime.relays import RelayControl, write_private
+from emr_studio.runtime.zygotes import Zygote, ZygoteFailed
+from emr_studio.settings import Settings
+from emr_studio.storage.mirror import Mirror, MirrorError
+from emr_studio.storage.s3 import role_client
+
+_AT_ONCE = 8
+_READY_SECONDS = 20.0
+_RELEASE_SECONDS = 5.0
+_FLUSH_SECONDS = 60.0
+MirrorFactory = Callable[[Path, str, Callable[[], Any], Path, int], Mirror]
+
+
+class WorkspaceDriver:
+    """Workspaces of this host. `make_mirror` is replaced by tests that need a failing one."""
+
+    def __init__(self, settings: Settings, make_mirror: MirrorFactory = Mirror) -> None:
+        self._settings = settings
+        self._make_mirror = make_mirror
+        self._zygote = Zygote(settings)
+        self._relay = RelayControl(settings)
+        self._mirrors: dict[str, Mirror] = {}
+        self._lock = threading.Lock()
+        self._turns = threading.Semaphore(_AT_ONCE)
+        self._waiting = 0
+
+    def open(self) -> None:
+        """Start the zygote and the relay, or take over those that run."""
+        self._zygote.ensure()
+        self._relay.ensure()
+
+    def helpers(self) -> dict[str, int]:
+        """Process ids of zygote and relay (0: does not run)."""
+        return {"zygote": self._zygote.pid, "relay": self._relay.pid}
+
+    def close(self, keep: bool) -> None:
+        """End the zygote, and the relay unless Workspaces are kept."""
+        self._zygote.stop()
+        if not keep:
+            self._relay.stop()
+
+    # Folders and addresses.
+    def folder(self, workload_id: str) -> Path:
+        """All that a Workspace has on this host: `files` (mirrored), `home`, its log."""
+        return self._settings.workspaces_dir / safe_id(workload_id)
+
+    def run_dir(self, workload_id: str) -> Path:
+        """Its sockets."""
+        return self._settings.workspace_run_dir(safe_id(workload_id))
+
+    def log_path(self, workload_id: str) -> Path:
+        """Its server's log."""
+        return self.folder(workload_id) / "server.log"
+
+    def address(self, record: Record) -> str:
+        return f"unix/{self._socket(record)}"
+
+    def _socket(self, record: Record) -> Path:
+        return self.run_dir(record.workload_id) / "s.sock"
+
+    # Start.
+    def prepare(self, record: Record, report: Report) -> None:
+        with self._lock:
+            self._waiting += 1
+            before = self._waiting - _AT_ONCE
+        if before > 0:
+            report(f"waiting for its turn, {before} before it")
+        with self._turns:
+            try:
+                self._prepare(record, report)
+            finally:
+                with self._lock:
+                    self._waiting -= 1
+
+    def _prepare(self, record: Record, report: Report) -> None:
+        spec = _workspace_spec(record)
+        try:
+            self._make_folders(spec)
+            os.close(open_log(self.log_path(spec.workload_id)))
+        except OSError as error:
+            raise StartFailed(f"the Workspace's folder could not be made: {error}") from error
+        self._forget_mirror(spec.workload_id)
+        mirror = self._mirror(spec)
+        if mirror is not None:
+            report("restoring files")
+            try:
+                mirror.restore(lambda done, total: report(f"restoring {done} of {total} files"))
+            except MirrorError as error:
+                raise StartFailed(f"the files could not be restored from S3: {error}") from error
+        report("starting JupyterLab")
+
+    def _make_folders(self, spec: WorkspaceSpec) -> None:
+        uid = user_of(spec.uid)
+        base, run = self.folder(spec.workload_id), self.run_dir(spec.workload_id)
+        # The Workspace owns what is in `files` and `home`, never these names themselves.
+        for folder, mode in ((base, 0o711), (base / "files", 0o700), (base / "home", 0o700), (run, 0o710)):
+            folder.mkdir(mode=mode, parents=True, exist_ok=True)
+            os.chmod(folder, mode)
+        if uid:
+            for name in ("files", "home"):
+                os.chown(base / name, uid, uid, follow_symlinks=False)
+            os.chown(run, 0, uid)
+
+    def spawn(self, record: Record) -> Started:
+        spec = _workspace_spec(record)
+        self._point(record, spec)
+        try:
+            spawned = self._zygote.spawn(self._request(record, spec))
+        except ZygoteFailed as error:
+            raise StartFailed(str(error)) from error
+        return Started(spawned.pid, spawned.isolation, spawned.go)
+
+    def _request(self, record: Record, spec: WorkspaceSpec) -> dict[str, Any]:
+        base, run = self.folder(spec.workload_id), self.run_dir(spec.workload_id)
+        folders = {"files": str(base / "files"), "home": str(base / "home"), "run": str(run)}
+        server = {
+            "editor_id": spec.workload_id,
+            "name": spec.name,
+            "origin": spec.origin,
+            "public_key": spec.identity_public_key,
+            "default_notebook": spec.default_notebook,
+            "environment": dict(spec.environment),
+            "agent_secret": record.secret,
+        }
+        place = {"uid": user_of(spec.uid), "host_name": spec.workload_id.lower()[:63]}
+        return {
+            "server": server | folders,
+            "place": place | folders,
+            "log": str(self.log_path(spec.workload_id)),
+            "socket": str(self._socket(record)),
+            "groups": record.groups,
+        }
+
+    def ready(self, record: Record) -> bool:
+        """Its first answer, whatever it says: the socket listens before the server is there."""
+        return bool(self._ask(record, "GET", "/api/status", {}, _READY_SECONDS))
+
+    def resume(self, record: Record) -> None:
+        self._relay.ensure()
+        mirror = self._mirror(_workspace_spec(record))
+        if mirror is not None:
+            mirror.start()
+
+    # End.
+    def exit_code(self, record: Record) -> int | None:
+        return self._zygote.exit_code(record.pid)
+
+    def wind_up(self, record: Record) -> str:
+        self._relay.remove(record.workload_id)
+        for name in ("s.sock", "gateway.json"):
+            with suppress(OSError):
+                (self.run_dir(record.workload_id) / name).unlink()
+        mirror = self._mirrors.pop(record.workload_id, None)
+        if mirror is None:
+            return ""
+        try:
+            mirror.flush(_FLUSH_SECONDS)
+        except MirrorError as error:
+            return f"S3 does not have the last changes (they are kept on this host): {error}"
+        finally:
+            mirror.stop()
+        return ""
+
+    # Kernels.
+    def release(self, record: Record, gateway: Gateway | None) -> None:
+        old = record.typed_gateway()
+        spec = _workspace_spec(record)
+        if old is not None and (gateway is None or gateway.cluster_id != old.cluster_id):
+            # Its kernels end while the way to them is still open.
+            self._ask(
+                record, "POST", "/api/emr-studio/release", {"X-Emr-Studio-Agent": record.secret}, _RELEASE_SECONDS
+            )
+        record.gateway = None if gateway is None else {**vars(gateway)}
+        self._point(record, spec)
+
+    def _point(self, record: Record, spec: WorkspaceSpec) -> None:
+        run, uid, gateway = self.run_dir(spec.workload_id), user_of(spec.uid), record.typed_gateway()
+        path = run / "gateway.json"
+        if gateway is None:
+            path.unlink(missing_ok=True)
+        self._relay.point(spec.workload_id, run / "g.sock", uid, gateway)
+        if gateway is not None:
+            write_private(path, json.dumps(record.gateway), group=uid)
+
+    def _ask(self, record: Record, method: str, path: str, headers: dict[str, str], timeout: float) -> bytes:
+        """One request to a Workspace's server; the head of its answer, empty if there was none."""
+        lines = [f"{method} {path} HTTP/1.1", "Host: agent", "Connection: close", "Content-Length: 0"]
+        lines += [f"{name}: {value}" for name, value in headers.items()]
+        try:
+            with closing(socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)) as stream:
+                stream.settimeout(timeout)
+                stream.connect(str(self._socket(record)))
+                stream.sendall("\r\n".join([*lines, "", ""]).encode())
+                return stream.recv(1024)
+        except OSError:
+            return b""
+
+    # The mirror.
+    def _mirror(self, spec: WorkspaceSpec) -> Mirror | None:
+        if not spec.s3_location:
+            return None
+        with self._lock:
+            found = self._mirrors.get(spec.workload_id)
+            if found is None:
+                base = self.folder(spec.workload_id)
+                client = partial(
+                    role_client, spec.s3_endpoint_url, spec.region, spec.credentials_url, spec.credentials_token
+                )
+                owner = user_of(spec.uid) or os.geteuid()
+                found = self._make_mirror(base / "files", spec.s3_location, client, base / "mirror.json", owner)
+                self._mirrors[spec.workload_id] = found
+            return found
+
+    def _forget_mirror(self, workload_id: str) -> None:
+        """One of an earlier start may hold credentials that are no longer good."""
+        old = self._mirrors.pop(workload_id, None)
+        if old is not None:
+            old.stop()
+
+    def flush(self, record: Record) -> None:
+        mirror = self._mirrors.get(record.workload_id)
+        if mirror is None:
+            return
+        try:
+            mirror.flush(_FLUSH_SECONDS)
+        except MirrorError as error:
+            raise RuntimeUnavailable(f"S3 does not have all of the Workspace: {error}") from error
+
+
+def _workspace_spec(record: Record) -> WorkspaceSpec:
+    spec = record.typed_spec()
+    assert isinstance(spec, WorkspaceSpec)
+    return spec
