@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import Protocol
 
 from sqlalchemy.orm import Session
 
 from emr_studio.aws.context import Authorizer, Caller, Check, Context, RequestInfo
 from emr_studio.aws.errors import AccessDenied
 from emr_studio.clock import Clock
+from emr_studio.iam.errors import NoSuchEntity, RoleNotFound
+from emr_studio.iam.services import caller_for_root, caller_for_user, resolve_role
 from emr_studio.settings import Settings
 from emr_studio.signin.origins import Kind, Origin
 from emr_studio.studios.model import Studio, studio_arn
@@ -17,25 +18,12 @@ from emr_studio.tagging import resource_tag_context
 from emr_studio.workspaces.model import Editor, editor_arn
 
 
-class Identities(Protocol):
-    """What sign-in needs of `iam`; `app.py` provides it."""
-
-    def verify_password(self, session: Session, account_id: str, user_name: str, password: str) -> Caller | None:
-        """The user of that name and password, else None. Takes as long for a user that does not exist."""
-        ...
-
-    def caller_for_user(self, session: Session, account_id: str, user_name: str) -> Caller | None:
-        """The user as he is now; None if he is gone."""
-        ...
-
-
 class Access:
     """Questions about a caller, answered from the database as it is now."""
 
-    def __init__(self, settings: Settings, clock: Clock, identities: Identities, authorizer: Authorizer) -> None:
+    def __init__(self, settings: Settings, clock: Clock, authorizer: Authorizer) -> None:
         self._settings = settings
         self._clock = clock
-        self._identities = identities
         self._authorizer = authorizer
 
     def refresh(self, session: Session, then: Caller) -> Caller | None:
@@ -44,10 +32,11 @@ class Access:
         A user of the same name who was made later is another user. What narrowed the credentials
         that signed in (session policies, temporary credentials) goes on to narrow.
         """
-        if then.kind != "user" or then.user_name is None:
-            return then
-        now = self._identities.caller_for_user(session, then.account_id, then.user_name)
-        if now is None or now.user_id != then.user_id:
+        try:
+            now = _now(session, then)
+        except (NoSuchEntity, RoleNotFound):
+            return None
+        if now.user_id != then.user_id:
             return None
         return dataclasses.replace(
             now,
@@ -99,3 +88,14 @@ class Access:
         except AccessDenied:
             return False
         return True
+
+
+def _now(session: Session, then: Caller) -> Caller:
+    if then.kind == "user" and then.user_name is not None:
+        return caller_for_user(session, then.account_id, then.user_name)
+    if then.kind == "root":
+        return caller_for_root(session, then.account_id)
+    # A role's session keeps the tags that it began with.
+    if then.role_name is not None:
+        resolve_role(session, then.account_id, then.principal_arn)
+    return then

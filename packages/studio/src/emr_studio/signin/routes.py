@@ -24,10 +24,10 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
 from emr_studio.aws.context import Caller
-from emr_studio.clock import Clock
 from emr_studio.db import Database
+from emr_studio.iam.services import verify_password
 from emr_studio.settings import Settings
-from emr_studio.signin.access import Access, Identities
+from emr_studio.signin.access import Access
 from emr_studio.signin.origins import Kind, Origin, parse_host
 from emr_studio.signin.pages import (
     json_response,
@@ -66,8 +66,6 @@ class SignIn:
 
     settings: Settings
     database: Database
-    clock: Clock
-    identities: Identities
     sessions: ConsoleSessions
     presigned: Presigned
     throttle: Throttle
@@ -119,7 +117,7 @@ class SignIn:
 
     def _verified(self, session: Session, origin: Origin, given: Credentials) -> Caller | None:
         account_id = self._account(session, origin, given)
-        caller = self.identities.verify_password(session, account_id, given.user_name, given.password)
+        caller = verify_password(session, account_id, given.user_name, given.password)
         return None if caller is None else self._access.refresh(session, caller)
 
     def _account(self, session: Session, origin: Origin, given: Credentials) -> str:

@@ -1,0 +1,45 @@
+"""Sign-in put together, for `app.py` and for tests.
+
+front = compose(settings, database, clock, authorizer)
+routes += front.sign_in.routes() + decisions.routes()
+decisions.register("workspace", front.workspace_edge)
+ports[Presigner] = front.presigned; sessions = front.sessions (aws.auth.SessionAuthenticator)
+the agent's WorkspaceSpec.identity_public_key = front.issuer.public_key_pem
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from emr_studio.aws.context import Authorizer
+from emr_studio.clock import Clock
+from emr_studio.db import Database
+from emr_studio.edge.identity import IdentityIssuer
+from emr_studio.settings import Settings
+from emr_studio.signin.access import Access
+from emr_studio.signin.presign import Presigned
+from emr_studio.signin.routes import SignIn
+from emr_studio.signin.sessions import ConsoleSessions
+from emr_studio.signin.throttle import Throttle
+from emr_studio.signin.workspace_edge import WorkspaceEdge
+
+
+@dataclass(frozen=True)
+class Front:
+    """All that sign-in gives to the rest."""
+
+    sign_in: SignIn
+    sessions: ConsoleSessions
+    presigned: Presigned
+    workspace_edge: WorkspaceEdge
+    issuer: IdentityIssuer
+
+
+def compose(settings: Settings, database: Database, clock: Clock, authorizer: Authorizer) -> Front:
+    """Put sign-in together."""
+    sessions = ConsoleSessions(settings, database, clock, Access(settings, clock, authorizer))
+    presigned = Presigned(settings, clock)
+    issuer = IdentityIssuer(settings)
+    sign_in = SignIn(settings, database, sessions, presigned, Throttle(clock))
+    edge = WorkspaceEdge(settings, database, clock, sessions, issuer)
+    return Front(sign_in, sessions, presigned, edge, issuer)
