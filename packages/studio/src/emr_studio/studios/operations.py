@@ -2,23 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from sqlalchemy import select
 
 from emr_studio import ids
-from emr_studio.aws.context import Check, Context
+from emr_studio.aws.context import Check, Context, ContextValue
 from emr_studio.aws.pagination import paginate
 from emr_studio.aws.registry import ChecksFunction, Request, Response, action, operation
 from emr_studio.edge.presign import Presigner
 from emr_studio.settings import Settings
 from emr_studio.studios import rules
 from emr_studio.studios.model import Studio, find_studio, studio_arn, studio_url
-from emr_studio.studios.service_role import check_location_access, pass_role, role_arn
+from emr_studio.studios.service_role import check_location_access, pass_role, usable_role_arn
 from emr_studio.tagging import (
     TagTarget,
     add_tags,
+    emr_arn,
     read_tags,
     register,
     remove_tags,
@@ -76,9 +77,10 @@ def create_studio(context: Context, request: Request) -> Response:
     """Create a Studio; it is there at once."""
     session, settings = context.session, context.port(Settings)
     rules.check_create(session, context.account_id, context.region, request)
-    service_role_arn = role_arn(context, request["ServiceRole"])
-    check_location_access(context, service_role_arn, request["DefaultS3Location"])
     studio_id = ids.studio_id()
+    own_arn = emr_arn(context.region, context.account_id, f"studio/{studio_id}")
+    service_role_arn = usable_role_arn(context, request["ServiceRole"], own_arn)
+    check_location_access(context, service_role_arn, request["DefaultS3Location"])
     studio = Studio(
         id=studio_id,
         account_id=context.account_id,
@@ -118,9 +120,7 @@ def _members(studio: Studio, names: Iterable[str]) -> dict[str, Any]:
 def list_studios(context: Context, request: Request) -> Response:
     """List the account's Studios, 50 a page, oldest first."""
     statement = select(Studio).where(Studio.account_id == context.account_id, Studio.region == context.region)
-    page, marker = paginate(
-        context.session, statement, (Studio.creation_time, Studio.id), _PAGE, request.get("Marker")
-    )
+    page, marker = paginate(context.session, statement, (Studio.creation_time, Studio.id), _PAGE, request.get("Marker"))
     return _with_marker({"Studios": [_summary(studio) for studio in page]}, marker)
 
 
@@ -148,12 +148,14 @@ def update_studio(context: Context, request: Request) -> Response:
         check_location_access(context, studio.service_role_arn, changes["DefaultS3Location"])
     for member, value in changes.items():
         setattr(studio, _COLUMNS[member], value)
+    return None
 
 
 @operation("emr", "DeleteStudio", checks=_on_studio("elasticmapreduce:DeleteStudio"))
 def delete_studio(context: Context, request: Request) -> Response:
     """Delete a Studio. Its Workspaces and their files stay (emr-studio.md 1.5)."""
     context.session.delete(find_studio(context.session, context.account_id, request["StudioId"]))
+    return None
 
 
 @operation("emr", "CreateStudioPresignedUrl", checks=_on_studio("elasticmapreduce:CreateStudioPresignedUrl"))
@@ -164,11 +166,11 @@ def create_studio_presigned_url(context: Context, request: Request) -> Response:
     return {"Url": url, "Expiration": expiration}
 
 
-def _on_tagged(name: str, tag_context: Any) -> ChecksFunction:
+def _on_tagged(name: str, tag_context: Callable[[Request], Mapping[str, ContextValue]]) -> ChecksFunction:
     def checks(context: Context, request: Request) -> Iterable[Check]:
         target, resource_id = _tagged(request)
         resource = target.find(context.session, context.account_id, resource_id)
-        conditions = resource_tag_context(resource.tags) | tag_context(request)
+        conditions = {**resource_tag_context(resource.tags), **tag_context(request)}
         return (Check(name, target.arn(resource), conditions),)
 
     return checks

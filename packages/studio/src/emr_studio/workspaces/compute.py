@@ -13,15 +13,21 @@ from sqlalchemy.orm import Session
 from emr_studio.aws.context import Context
 from emr_studio.aws.errors import AwsError, InvalidRequest
 from emr_studio.aws.registry import Request
-from emr_studio.clusters.model import Cluster, cluster_arn, compatible_for_attach, find_cluster, gateway_of
-from emr_studio.network.model import GATEWAY_PORT, connection_allowed, get_subnets
+from emr_studio.clusters.model import (
+    COMING,
+    USABLE,
+    Cluster,
+    cluster_arn,
+    compatible_for_attach,
+    find_cluster,
+    gateway_of,
+)
+from emr_studio.network.model import GATEWAY_PORT, connection_allowed
 from emr_studio.runtime.contract import Gateway
 from emr_studio.studios.model import Studio
 from emr_studio.workspaces.model import Editor
 
 ENGINE_TYPE = "EMR"
-_COMING = ("STARTING", "BOOTSTRAPPING")
-_ALIVE = ("RUNNING", "WAITING")
 
 __all__ = ["ENGINE_TYPE", "Verdict", "check_attachable", "cluster_arn", "engine_of", "is_alive", "verdict"]
 
@@ -62,14 +68,16 @@ def check_attachable(session: Session, studio: Studio | None, cluster: Cluster) 
 
 
 def verdict(session: Session, editor: Editor, cluster_id: str) -> Verdict:
-    """Decide for the controller."""
+    """Decide for the controller. What is attached stays so while its cluster lives."""
+    if editor.attached_cluster_id == cluster_id and is_alive(session, editor):
+        return Verdict(gateway=gateway_of(session, find_cluster(session, editor.account_id, cluster_id)))
     try:
         cluster = find_cluster(session, editor.account_id, cluster_id)
     except AwsError as error:
         return Verdict(refused=error.message)
     if reason := _mismatch(session, session.get(Studio, editor.studio_id), cluster):
-        return Verdict(refused=f"Cluster {cluster_id}: {reason}")
-    if cluster.state in _COMING:
+        return Verdict(refused=f"{reason} (Cluster {cluster_id}.)")
+    if cluster.state in COMING:
         return Verdict(waiting=f"Cluster {cluster_id} is {cluster.state}.")
     return Verdict(gateway=gateway_of(session, cluster))
 
@@ -77,25 +85,25 @@ def verdict(session: Session, editor: Editor, cluster_id: str) -> Verdict:
 def is_alive(session: Session, editor: Editor) -> bool:
     """True while the cluster that the Workspace is attached to can run code."""
     cluster = session.get(Cluster, editor.attached_cluster_id)
-    return cluster is not None and cluster.state in _ALIVE
+    return cluster is not None and cluster.state in USABLE
 
 
 def _mismatch(session: Session, studio: Studio | None, cluster: Cluster) -> str:
     """Why the cluster cannot serve this Workspace; empty if it can (now or once it is up)."""
-    if cluster.state not in (*_COMING, *_ALIVE):
-        return f"it is {cluster.state}."
     if reason := compatible_for_attach(cluster):
         return reason
     if studio is None:
-        return "the Workspace's Studio no longer exists."
-    (subnet,) = get_subnets(session, cluster.account_id, [cluster.subnet_id])
-    if subnet.vpc_id != studio.vpc_id:
-        return f"it is in VPC {subnet.vpc_id}, the Studio is in {studio.vpc_id}."
-    if not connection_allowed(
-        session, studio.workspace_security_group_id, studio.engine_security_group_id, GATEWAY_PORT
-    ):
+        return "The Workspace's Studio no longer exists."
+    if cluster.vpc_id != studio.vpc_id:
+        return f"The cluster is in VPC {cluster.vpc_id}, the Studio in {studio.vpc_id}."
+    if not _groups_connect(session, studio):
         return (
-            f"security group {studio.engine_security_group_id} does not let "
+            f"Security group {studio.engine_security_group_id} does not let "
             f"{studio.workspace_security_group_id} in at port {GATEWAY_PORT}, or that does not let it out."
         )
     return ""
+
+
+def _groups_connect(session: Session, studio: Studio) -> bool:
+    source, target = studio.workspace_security_group_id, studio.engine_security_group_id
+    return connection_allowed(session, source, target, GATEWAY_PORT)

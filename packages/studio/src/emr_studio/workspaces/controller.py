@@ -16,7 +16,7 @@ import datetime as dt
 import logging
 import shutil
 import time
-from typing import Any, Protocol
+from typing import Any
 
 from sqlalchemy import or_, select
 from sqlalchemy.orm import Session
@@ -27,6 +27,7 @@ from emr_studio.controllers import backoff_seconds
 from emr_studio.db import Database
 from emr_studio.runtime.contract import Observation, Runtime, RuntimeUnavailable, WorkloadState, WorkspaceSpec
 from emr_studio.settings import Settings
+from emr_studio.studios.service_role import end_grants, grant_service_role
 from emr_studio.workspaces import compute
 from emr_studio.workspaces.model import (
     KIND,
@@ -35,13 +36,12 @@ from emr_studio.workspaces.model import (
     Status,
     Target,
     default_notebook,
+    editor_arn,
     workload_owner,
 )
 
 log = logging.getLogger(__name__)
 
-SESSION_NAME = "ElasticMapReduceEditorsSession"
-"""Role session name of everything that the Studio does with its service role (emr-studio.md 3.8)."""
 MAX_CRASHES = 3
 _STABLE_SECONDS = 600
 _WAIT_SECONDS = 2.0
@@ -49,14 +49,6 @@ _LOOK_SECONDS = 2.0
 _AGENT_AWAY_SECONDS = 0.5
 _GRACE_SECONDS = 10.0
 _LOG_LINES = 5
-
-
-class Grants(Protocol):
-    """What the controller needs of `emr_studio.iam`."""
-
-    def grant_role(self, session: Session, *, account_id: str, role_arn: str, session_name: str, owner: str) -> str: ...
-
-    def revoke_grants(self, session: Session, owner: str) -> None: ...
 
 
 class WorkspaceReconciler:
@@ -71,14 +63,12 @@ class WorkspaceReconciler:
         runtime: Runtime,
         settings: Settings,
         *,
-        grants: Grants,
         identity_public_key: str,
     ) -> None:
         self._database = database
         self._clock = clock
         self._runtime = runtime
         self._settings = settings
-        self._grants = grants
         self._identity_public_key = identity_public_key
         self._next_look = 0.0
 
@@ -205,12 +195,13 @@ class WorkspaceReconciler:
                 row = self._same(session, editor)
                 if row is None:
                     return 0.0
-                self._grants.revoke_grants(session, owner)
-                token = self._grants.grant_role(
+                end_grants(session, owner)
+                token = grant_service_role(
                     session,
+                    self._clock,
                     account_id=row.account_id,
                     role_arn=row.service_role_arn,
-                    session_name=SESSION_NAME,
+                    source=editor_arn(row),
                     owner=owner,
                 )
                 row.launched_at, row.retry_at, row.attached_cluster_id = self._clock.now(), None, None
@@ -376,7 +367,7 @@ class WorkspaceReconciler:
             return 0.0
         self._remove_folders(editor)
         with self._database.write() as session:
-            self._grants.revoke_grants(session, workload_owner(editor.id))
+            end_grants(session, workload_owner(editor.id))
             row = session.get(Editor, editor.id)
             if row is not None:
                 session.delete(row)
@@ -404,7 +395,7 @@ class WorkspaceReconciler:
 
     def _release(self, editor: Editor) -> None:
         with self._database.write() as session:
-            self._grants.revoke_grants(session, workload_owner(editor.id))
+            end_grants(session, workload_owner(editor.id))
 
 
 _ENDED: dict[str, Any] = {

@@ -16,16 +16,17 @@ import datetime as dt
 from dataclasses import dataclass
 from enum import StrEnum
 
-from sqlalchemy import Index, select
+from sqlalchemy import Index, select, update
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from emr_studio.aws.errors import InvalidRequest
-from emr_studio.db import Base
+from emr_studio.db import Base, Database
 from emr_studio.settings import Settings
 from emr_studio.tagging import emr_arn
 
 KIND = "workspace"
 _UID_BASE = 200_000
+_ACTIVITY_STEP = dt.timedelta(seconds=30)
 
 
 class Status(StrEnum):
@@ -127,6 +128,7 @@ class EdgeTarget:
     address: str
     status: str
     open_by_user_id: str | None
+    open_seen_at: dt.datetime | None
 
 
 def find_editor(session: Session, account_id: str, editor_id: str) -> Editor:
@@ -143,9 +145,26 @@ def find_editor(session: Session, account_id: str, editor_id: str) -> Editor:
 
 def edge_target(session: Session, editor_id: str) -> EdgeTarget | None:
     """Return where the Workspace is; None if there is none of that id (as in its ARN, `e-ABC…`)."""
-    columns = (Editor.account_id, Editor.studio_id, Editor.address, Editor.status, Editor.open_by_user_id)
+    held = (Editor.open_by_user_id, Editor.open_seen_at)
+    columns = (Editor.account_id, Editor.studio_id, Editor.address, Editor.status, *held)
     row = session.execute(select(*columns).where(Editor.id == editor_id)).one_or_none()
     return None if row is None else EdgeTarget(editor_id, *row)
+
+
+def note_activity(database: Database, target: EdgeTarget, user_id: str, now: dt.datetime) -> None:
+    """Remember that the holder still uses the Workspace; the edge calls it for each request.
+
+    Writes at most twice a minute, and never for anybody but the holder.
+    """
+    seen = target.open_seen_at
+    if target.open_by_user_id != user_id or (seen is not None and now - seen < _ACTIVITY_STEP):
+        return
+    with database.write() as session:
+        session.execute(
+            update(Editor)
+            .where(Editor.id == target.editor_id, Editor.open_by_user_id == user_id)
+            .values(open_seen_at=now)
+        )
 
 
 def editor_arn(editor: Editor) -> str:

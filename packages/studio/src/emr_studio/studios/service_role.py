@@ -1,0 +1,109 @@
+"""The Studio's service role: who may hand it over, who may act as it, what it can reach in S3.
+
+Checked at creation (emr-studio.md 1.2, rules 6 and 7): the caller may pass it, Amazon EMR may
+assume it for this account, and it may read, write, list and delete at the Studio's S3 location.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from sqlalchemy.orm import Session
+
+from emr_studio.aws.context import Check, Context
+from emr_studio.aws.errors import InvalidRequest
+from emr_studio.clock import Clock
+from emr_studio.iam.entities import get_account
+from emr_studio.iam.entities import role_arn as arn_of_name
+from emr_studio.iam.errors import RoleNotFound
+from emr_studio.iam.services import (
+    assume_for_service,
+    denied_checks,
+    grant_role,
+    pass_role_check,
+    resolve_role,
+    revoke_grants,
+)
+from emr_studio.settings import partition_of
+from emr_studio.studios.model import s3_prefix
+
+SERVICE = "elasticmapreduce.amazonaws.com"
+SESSION_NAME = "ElasticMapReduceEditorsSession"
+"""Role session name of all that the Studio does with its service role (emr-studio.md 3.8)."""
+# Where a Workspace's notebook would lie: policies may end in `<prefix>/*` or `<prefix>/e-*`.
+_SAMPLE_KEY = "e-0000000000000000000000000/notebook.ipynb"
+
+
+def pass_role(context: Context, name_or_arn: str) -> Check:
+    """The question whether the caller may hand the role to Amazon EMR.
+
+    A role that does not exist is asked about under the ARN that it would have, so that only those
+    who could pass it learn that it is missing.
+    """
+    try:
+        arn = resolve_role(context.session, context.account_id, name_or_arn).arn
+    except RoleNotFound:
+        arn = arn_of_name(get_account(context.session, context.account_id), name_or_arn)
+    return pass_role_check(arn, SERVICE)
+
+
+def usable_role_arn(context: Context, name_or_arn: str, source: str) -> str:
+    """Return the ARN of a role that Amazon EMR may assume for `source` (an EMR ARN).
+
+    Raises:
+        RoleNotFound: there is no such role in the account.
+        AssumeRoleDenied: its trust policy does not let Amazon EMR in.
+    """
+    role = resolve_role(context.session, context.account_id, name_or_arn)
+    assume_for_service(context.session, role.arn, SERVICE, source, SESSION_NAME, clock=context.clock)
+    return role.arn
+
+
+def check_location_access(context: Context, role_arn: str, location: str) -> None:
+    """Refuse a location that the role cannot fully use.
+
+    Raises:
+        InvalidRequest: in AWS's words, with what is missing.
+    """
+    checks = _location_checks(context.region, location)
+    denied = denied_checks(
+        context.session, role_arn, checks, clock=context.clock, region=context.region, session_name=SESSION_NAME
+    )
+    if denied:
+        raise InvalidRequest(_no_access(role_arn, location, denied))
+
+
+def _no_access(role_arn: str, location: str, denied: Sequence[Check]) -> str:
+    missing = ", ".join(f"{check.action} on {check.resource}" for check in denied)
+    return (
+        "Service role does not have permission to access the S3 location: "
+        f"'ServiceRole' does not have permission to access the 'S3 Location' or associated KMS key(s). "
+        f"Review the policies of {role_arn} and the policies of {location}. Missing: {missing}."
+    )
+
+
+def _location_checks(region: str, location: str) -> list[Check]:
+    bucket, prefix = s3_prefix(location)
+    arn = f"arn:{partition_of(region)}:s3:::{bucket}"
+    key = f"{prefix}/{_SAMPLE_KEY}" if prefix else _SAMPLE_KEY
+    listing = Check("s3:ListBucket", arn, {"s3:prefix": key.rpartition("/")[0] + "/"})
+    objects = [Check(f"s3:{name}", f"{arn}/{key}") for name in ("PutObject", "GetObject", "DeleteObject")]
+    return [*objects, listing]
+
+
+def grant_service_role(
+    session: Session, clock: Clock, *, account_id: str, role_arn: str, source: str, owner: str
+) -> str:
+    """Let `owner` (a Workspace) fetch sessions of the role; returns the token for that.
+
+    Raises:
+        AssumeRoleDenied: its trust policy does not let Amazon EMR act for `source`.
+        RoleNotFound: it is gone.
+    """
+    assume_for_service(session, role_arn, SERVICE, source, SESSION_NAME, clock=clock)
+    return grant_role(session, account_id=account_id, role_arn=role_arn, session_name=SESSION_NAME, owner=owner)
+
+
+def end_grants(session: Session, owner: str) -> None:
+    """No session of the role for `owner` any more."""
+    revoke_grants(session, owner)

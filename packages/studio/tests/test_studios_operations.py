@@ -1,0 +1,413 @@
+"""Studios: every rule of creation and change, tags, permissions; through real IAM."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from emr_studio.aws.errors import AccessDenied, AwsError, InvalidRequest
+from emr_studio.network.model import SecurityGroup, Subnet, Vpc
+from emr_studio.studios.model import Studio
+from tests.support.emr_world import (
+    ACCOUNT,
+    BUCKET,
+    OTHER_ACCOUNT,
+    SERVICE_ROLE,
+    World,
+    emr_world,
+    statement,
+)
+
+UNKNOWN = "es-0000000000000000000000000"
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> Iterator[World]:
+    with emr_world(tmp_path) as made:
+        yield made
+
+
+def refused(world: World, **changes: Any) -> str:
+    """Create with these changes; it must be refused and store nothing. Returns the message."""
+    with pytest.raises(AwsError) as caught:
+        world.studio(**changes)
+    assert (caught.value.code, caught.value.status) == ("InvalidRequestException", 400)
+    with world.database.read() as session:
+        assert session.query(Studio).count() == 0
+    return caught.value.message
+
+
+# Create and describe.
+
+
+@pytest.mark.capability("ST-01", "ST-10")
+def test_create_and_describe_echo_every_member(world: World) -> None:
+    key = f"arn:aws:kms:us-east-1:{ACCOUNT}:key/1"
+    request = world.studio_request(
+        Description="what for",
+        IdpAuthUrl="https://idp.example.com/login",
+        IdpRelayStateParameterName="TargetResource",
+        EncryptionKeyArn=key,
+        Tags=[{"Key": "team", "Value": "red"}, {"Key": "empty"}],
+    )
+    made = world.call("CreateStudio", **request)
+    assert set(made) == {"StudioId", "Url"}
+    assert re.fullmatch("es-[0-9A-Z]{25}", made["StudioId"])
+    assert made["Url"] == f"http://{made['StudioId'].lower()}.studio.localhost:8080"
+    described = world.call("DescribeStudio", StudioId=made["StudioId"])["Studio"]
+    assert described == request | {
+        "StudioId": made["StudioId"],
+        "StudioArn": f"arn:aws:elasticmapreduce:us-east-1:{ACCOUNT}:studio/{made['StudioId']}",
+        "Url": made["Url"],
+        "CreationTime": world.clock.now(),
+        "Tags": [{"Key": "team", "Value": "red"}, {"Key": "empty", "Value": ""}],
+    }
+
+
+@pytest.mark.capability("ST-01")
+def test_absent_members_stay_absent(world: World) -> None:
+    described = world.call("DescribeStudio", StudioId=world.studio(SubnetIds=[world.network.subnet_ids[0]]))["Studio"]
+    assert not {"Description", "UserRole", "IdpAuthUrl", "EncryptionKeyArn", "IdcInstanceArn"} & set(described)
+    assert described["Tags"] == []
+
+
+@pytest.mark.capability("ST-04")
+def test_description_and_tags_at_creation(world: World) -> None:
+    described = world.call("DescribeStudio", StudioId=world.studio(Description="d", Tags=[{"Key": "k", "Value": ""}]))
+    assert described["Studio"]["Description"] == "d"
+    assert described["Studio"]["Tags"] == [{"Key": "k", "Value": ""}]
+
+
+@pytest.mark.parametrize("name", ["", "a b", "a/b", "ü", "a" * 257, "a\n"])
+def test_bad_names(world: World, name: str) -> None:
+    assert "Name" in refused(world, Name=name)
+
+
+@pytest.mark.capability("ST-03")
+def test_user_role_is_refused_in_iam_mode(world: World) -> None:
+    assert refused(world, UserRole=SERVICE_ROLE) == "UserRole is not allowed when AuthMode is IAM."
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"AuthMode": "SSO"}, "UserRole is required when AuthMode is SSO."),
+        ({"AuthMode": "SSO", "UserRole": SERVICE_ROLE}, "IAM Identity Center is not enabled"),
+        ({"AuthMode": "SSO", "UserRole": SERVICE_ROLE, "IdpAuthUrl": "https://x.example"}, "IdpAuthUrl is not allowed"),
+        ({"IdcUserAssignment": "REQUIRED"}, "IdcUserAssignment is not allowed when AuthMode is IAM."),
+        ({"TrustedIdentityPropagationEnabled": True}, "TrustedIdentityPropagationEnabled is not allowed"),
+        ({"IdcInstanceArn": "arn:aws:sso:::instance/ssoins-1"}, "IdcInstanceArn is not allowed"),
+        ({"IdpAuthUrl": "http://plain.example"}, "IdpAuthUrl must be an https URL"),
+        ({"IdpAuthUrl": "https://x.example/" + "a" * 4096}, "IdpAuthUrl must be an https URL"),
+    ],
+)
+def test_rules_of_the_authentication_mode(world: World, changes: dict[str, Any], message: str) -> None:
+    assert message in refused(world, **changes)
+
+
+@pytest.mark.parametrize("location", ["bucket/x", "s3://", "s3:///x", "s3://UPPER/x", "https://bucket", "s3://a"])
+def test_bad_locations(world: World, location: str) -> None:
+    assert "DefaultS3Location" in refused(world, DefaultS3Location=location)
+
+
+@pytest.mark.parametrize("key", ["k", "arn:aws:s3:::x", f"arn:aws:kms:us-east-1:{ACCOUNT}:grant/1"])
+def test_bad_keys(world: World, key: str) -> None:
+    assert "EncryptionKeyArn" in refused(world, EncryptionKeyArn=key)
+
+
+@pytest.mark.parametrize(
+    ("tags", "message"),
+    [
+        ([{"Key": "aws:x", "Value": ""}], "reserved"),
+        ([{"Key": "AWS:x", "Value": ""}], "reserved"),
+        ([{"Key": "", "Value": ""}], "1 to 128"),
+        ([{"Value": "v"}], "1 to 128"),
+        ([{"Key": "k" * 129}], "1 to 128"),
+        ([{"Key": "k", "Value": "v" * 257}], "longer than 256"),
+        ([{"Key": "k"}, {"Key": "k"}], "more than once"),
+        ([{"Key": str(n)} for n in range(51)], "at most 50"),
+    ],
+)
+def test_bad_tags(world: World, tags: list[dict[str, str]], message: str) -> None:
+    assert message in refused(world, Tags=tags)
+
+
+# Network.
+
+
+def other_vpc(world: World) -> tuple[str, str, str]:
+    """A second VPC of the account with a subnet and a group; returns their ids."""
+    own = {"account_id": ACCOUNT, "region": "us-east-1"}
+    with world.database.write() as session:
+        session.add(Vpc(id="vpc-1", cidr_block="10.0.0.0/16", **own))
+        session.flush()
+        session.add(
+            Subnet(
+                id="subnet-1", vpc_id="vpc-1", cidr_block="10.0.0.0/24", availability_zone="us-east-1a", tags={}, **own
+            )
+        )
+        session.add(SecurityGroup(id="sg-1", vpc_id="vpc-1", name="other", tags={}, **own))
+    return "vpc-1", "subnet-1", "sg-1"
+
+
+@pytest.mark.capability("ST-05")
+def test_subnets_and_groups_must_be_of_the_vpc(world: World) -> None:
+    vpc, subnet, group = other_vpc(world)
+    assert subnet in refused(world, SubnetIds=[*world.network.subnet_ids, subnet])
+    assert "EngineSecurityGroupId" in refused(world, EngineSecurityGroupId=group)
+    assert "WorkspaceSecurityGroupId" in refused(world, WorkspaceSecurityGroupId=group)
+    assert "does not belong to VPC 'vpc-1'" in refused(world, VpcId=vpc)
+
+
+def test_what_does_not_exist_is_named(world: World) -> None:
+    assert "vpc-0" in refused(world, VpcId="vpc-0")
+    assert "subnet-0" in refused(world, SubnetIds=["subnet-0"])
+    assert "sg-0" in refused(world, EngineSecurityGroupId="sg-0")
+
+
+@pytest.mark.capability("ST-06")
+def test_one_to_five_subnets(world: World) -> None:
+    with world.database.write() as session:
+        for number in range(3, 6):
+            session.add(
+                Subnet(
+                    id=f"subnet-{number}",
+                    account_id=ACCOUNT,
+                    region="us-east-1",
+                    vpc_id=world.network.vpc_id,
+                    cidr_block=f"172.31.{number * 16}.0/20",
+                    availability_zone="us-east-1a",
+                    tags={},
+                )
+            )
+    five = [*world.network.subnet_ids, "subnet-3", "subnet-4"]
+    assert "1 to 5" in refused(world, SubnetIds=[])
+    assert "1 to 5" in refused(world, SubnetIds=[*five, "subnet-5"])
+    assert "more than once" in refused(world, SubnetIds=[five[0], five[0]])
+    studio_id = world.studio(SubnetIds=five)
+    with pytest.raises(InvalidRequest, match="1 to 5"):
+        world.call("UpdateStudio", StudioId=studio_id, SubnetIds=[*five, "subnet-5"])
+
+
+# The service role.
+
+
+@pytest.mark.capability("ST-07")
+@pytest.mark.parametrize("missing", ["s3:PutObject", "s3:GetObject", "s3:DeleteObject", "s3:ListBucket"])
+def test_a_role_that_cannot_use_the_location_is_refused(world: World, missing: str) -> None:
+    actions = {"s3:PutObject", "s3:GetObject", "s3:DeleteObject", "s3:ListBucket"} - {missing}
+    world.role("weak", statement(sorted(actions)))
+    message = refused(world, ServiceRole="weak")
+    assert "Service role does not have permission to access" in message
+    assert "'ServiceRole' does not have permission to access the 'S3 Location'" in message
+    assert missing in message
+
+
+def test_a_role_limited_to_the_location_is_enough(world: World) -> None:
+    arn = world.role(
+        "narrow",
+        statement(["s3:PutObject", "s3:GetObject", "s3:DeleteObject"], f"arn:aws:s3:::{BUCKET}/studio/*"),
+        statement("s3:ListBucket", f"arn:aws:s3:::{BUCKET}", StringLike={"s3:prefix": "studio/*"}),
+    )
+    studio_id = world.studio(ServiceRole=arn)
+    assert world.call("DescribeStudio", StudioId=studio_id)["Studio"]["ServiceRole"] == arn
+    assert "PutObject" in refused_update(world, studio_id, DefaultS3Location=f"s3://{BUCKET}/elsewhere")
+
+
+@pytest.mark.capability("SR-01")
+def test_the_roles_trust_policy_must_let_emr_in(world: World) -> None:
+    def trust(service: str, account_id: str) -> dict[str, Any]:
+        principal = {"Effect": "Allow", "Principal": {"Service": service}, "Action": "sts:AssumeRole"}
+        condition = {"Condition": {"StringEquals": {"aws:SourceAccount": account_id}}}
+        return {"Version": "2012-10-17", "Statement": [principal | condition]}
+
+    world.role("of-ec2", statement("s3:*"), trust=trust("ec2.amazonaws.com", ACCOUNT))
+    world.role("of-another", statement("s3:*"), trust=trust("elasticmapreduce.amazonaws.com", OTHER_ACCOUNT))
+    for name in ("of-ec2", "of-another"):
+        assert "entity does not have permissions to assume role" in refused(world, ServiceRole=name)
+    assert "absent" in refused(world, ServiceRole="absent")
+
+
+def test_the_caller_must_be_allowed_to_pass_the_role(world: World) -> None:
+    creator = world.user("creator", statement("elasticmapreduce:CreateStudio"))
+    with pytest.raises(AccessDenied, match=r"iam:PassRole on resource: arn:aws:iam::123456789012:role/EMRStudio_Serv"):
+        world.call("CreateStudio", creator, **world.studio_request())
+    passer = world.user(
+        "passer",
+        statement("elasticmapreduce:CreateStudio"),
+        statement(
+            "iam:PassRole",
+            f"arn:aws:iam::{ACCOUNT}:role/{SERVICE_ROLE}",
+            StringEquals={"iam:PassedToService": "elasticmapreduce.amazonaws.com"},
+        ),
+    )
+    assert world.call("CreateStudio", passer, **world.studio_request())
+    with pytest.raises(AccessDenied):
+        world.call("CreateStudio", passer, **world.studio_request(ServiceRole="absent"))
+
+
+# List, update, delete.
+
+
+@pytest.mark.capability("ST-08")
+def test_a_hundred_studios_are_the_limit(world: World) -> None:
+    for _ in range(100):
+        world.studio()
+    with pytest.raises(InvalidRequest, match="limit is 100"):
+        world.studio()
+
+
+@pytest.mark.capability("ST-11")
+def test_list_pages_through_all_without_duplicates(world: World) -> None:
+    made = []
+    for _ in range(60):
+        world.clock.advance(1)
+        made.append(world.studio(Tags=[{"Key": "k"}]))
+    found: list[dict[str, Any]] = []
+    page = world.call("ListStudios")
+    while True:
+        found += page["Studios"]
+        if "Marker" not in page:
+            break
+        page = world.call("ListStudios", Marker=page["Marker"])
+    assert [studio["StudioId"] for studio in found] == made
+    assert set(found[0]) == {"StudioId", "Name", "VpcId", "Url", "AuthMode", "CreationTime"}
+
+
+def test_another_account_sees_nothing(world: World) -> None:
+    studio_id = world.studio()
+    stranger = world.user("stranger", account_id=OTHER_ACCOUNT)
+    assert world.call("ListStudios", stranger) == {"Studios": []}
+    for operation in ("DescribeStudio", "DeleteStudio", "UpdateStudio"):
+        with pytest.raises(InvalidRequest, match=r"^InvalidRequestException: Studio does not exist\.$"):
+            world.call(operation, stranger, StudioId=studio_id)
+
+
+def refused_update(world: World, studio_id: str, **changes: Any) -> str:
+    before = world.call("DescribeStudio", StudioId=studio_id)
+    with pytest.raises(InvalidRequest) as caught:
+        world.call("UpdateStudio", StudioId=studio_id, **changes)
+    assert world.call("DescribeStudio", StudioId=studio_id) == before
+    return caught.value.message
+
+
+@pytest.mark.capability("ST-12")
+def test_update_changes_what_is_given_and_nothing_else(world: World) -> None:
+    studio_id = world.studio(Description="old")
+    before = world.call("DescribeStudio", StudioId=studio_id)["Studio"]
+    changes = {"Name": "new", "Description": "", "DefaultS3Location": f"s3://{BUCKET}/elsewhere/"}
+    for member, value in changes.items():
+        assert world.call("UpdateStudio", StudioId=studio_id, **{member: value}) == {}
+        before |= {member: value}
+        assert world.call("DescribeStudio", StudioId=studio_id)["Studio"] == before
+    assert "Name" in refused_update(world, studio_id, Name="a b")
+    assert "DefaultS3Location" in refused_update(world, studio_id, Name="c", DefaultS3Location="x")
+    assert "EncryptionKeyArn" in refused_update(world, studio_id, EncryptionKeyArn="x")
+
+
+@pytest.mark.capability("ST-13")
+def test_subnets_are_added_and_never_removed(world: World) -> None:
+    first, second, third = world.network.subnet_ids
+    studio_id = world.studio(SubnetIds=[first, second])
+    assert second in refused_update(world, studio_id, SubnetIds=[first, third])
+    world.call("UpdateStudio", StudioId=studio_id, SubnetIds=[third, second, first])
+    described = world.call("DescribeStudio", StudioId=studio_id)["Studio"]
+    assert described["SubnetIds"] == [third, second, first]
+    assert other_vpc(world)[1] in refused_update(world, studio_id, SubnetIds=[first, second, third, "subnet-1"])
+
+
+@pytest.mark.capability("ST-10")
+def test_an_unknown_studio(world: World) -> None:
+    for operation in ("DescribeStudio", "UpdateStudio", "DeleteStudio", "CreateStudioPresignedUrl"):
+        with pytest.raises(InvalidRequest, match=r"Studio does not exist\."):
+            world.call(operation, StudioId=UNKNOWN)
+
+
+@pytest.mark.capability("ST-17")
+def test_delete_keeps_workspaces(world: World) -> None:
+    studio_id = world.studio()
+    editor_id = world.call("CreateEditor", StudioId=studio_id, Name="work")["EditorId"]
+    assert world.call("DeleteStudio", StudioId=studio_id) == {}
+    with pytest.raises(InvalidRequest, match="Studio does not exist"):
+        world.call("DescribeStudio", StudioId=studio_id)
+    assert [e["EditorId"] for e in world.call("ListEditors")["Editors"]] == [editor_id]
+    world.call("StopEditor", EditorId=editor_id)
+
+
+# Tags and permissions.
+
+
+@pytest.mark.capability("ST-18")
+def test_tags_are_added_replaced_and_removed(world: World) -> None:
+    studio_id = world.studio(Tags=[{"Key": "a", "Value": "1"}])
+    world.call("AddTags", ResourceId=studio_id, Tags=[{"Key": "a", "Value": "2"}, {"Key": "b"}])
+    tags = world.call("DescribeStudio", StudioId=studio_id)["Studio"]["Tags"]
+    assert tags == [{"Key": "a", "Value": "2"}, {"Key": "b", "Value": ""}]
+    world.call("RemoveTags", ResourceId=studio_id, TagKeys=["a", "never-there"])
+    assert world.call("DescribeStudio", StudioId=studio_id)["Studio"]["Tags"] == [{"Key": "b", "Value": ""}]
+
+
+def test_tagging_what_cannot_be_tagged(world: World) -> None:
+    for resource_id, message in ((UNKNOWN, "Studio does not exist"), ("x-1", "'x-1' is not valid"), ("", "not valid")):
+        with pytest.raises(InvalidRequest, match=message):
+            world.call("AddTags", ResourceId=resource_id, Tags=[{"Key": "a"}])
+    studio_id = world.studio(Tags=[{"Key": str(n)} for n in range(50)])
+    with pytest.raises(InvalidRequest, match="at most 50"):
+        world.call("AddTags", ResourceId=studio_id, Tags=[{"Key": "more"}])
+    world.call("AddTags", ResourceId=studio_id, Tags=[{"Key": "1", "Value": "replaced"}])
+
+
+def test_tags_can_be_required_and_limited_by_policy(world: World) -> None:
+    studio_id = world.studio(Tags=[{"Key": "team", "Value": "red"}])
+    own = {"StringEquals": {"elasticmapreduce:ResourceTag/team": "red"}}
+    tagger = world.user(
+        "tagger",
+        statement("elasticmapreduce:AddTags", **own, **{"ForAllValues:StringEquals": {"aws:TagKeys": ["cost"]}}),
+        statement("elasticmapreduce:RemoveTags", **{"ForAllValues:StringEquals": {"aws:TagKeys": ["cost"]}}),
+    )
+    world.call("AddTags", tagger, ResourceId=studio_id, Tags=[{"Key": "cost", "Value": "1"}])
+    world.call("RemoveTags", tagger, ResourceId=studio_id, TagKeys=["cost"])
+    with pytest.raises(AccessDenied):
+        world.call("AddTags", tagger, ResourceId=studio_id, Tags=[{"Key": "team", "Value": "blue"}])
+    with pytest.raises(AccessDenied):
+        world.call("RemoveTags", tagger, ResourceId=studio_id, TagKeys=["team"])
+    with pytest.raises(AccessDenied):
+        world.call("AddTags", tagger, ResourceId=world.studio(), Tags=[{"Key": "cost", "Value": "1"}])
+
+
+@pytest.mark.capability("UA-01")
+def test_assignment_by_the_studios_arn(world: World) -> None:
+    mine, other = world.studio(), world.studio()
+    arn = f"arn:aws:elasticmapreduce:us-east-1:{ACCOUNT}:studio/{mine}"
+    user = world.user("ana", statement("elasticmapreduce:CreateStudioPresignedUrl", arn))
+    link = world.call("CreateStudioPresignedUrl", user, StudioId=mine)
+    assert link["Url"] == f"link:{mine}:{user.user_id}"
+    with pytest.raises(AccessDenied, match="CreateStudioPresignedUrl"):
+        world.call("CreateStudioPresignedUrl", user, StudioId=other)
+
+
+@pytest.mark.capability("UA-02")
+@pytest.mark.parametrize("prefix", ["elasticmapreduce", "aws"])
+def test_assignment_by_tag_ends_with_the_tag(world: World, prefix: str) -> None:
+    studio_id = world.studio(Tags=[{"Key": "team", "Value": "red"}])
+    tagged = {"StringEquals": {f"{prefix}:ResourceTag/team": "red"}}
+    user = world.user("ana", statement("elasticmapreduce:CreateStudioPresignedUrl", **tagged))
+    assert world.call("CreateStudioPresignedUrl", user, StudioId=studio_id)
+    world.call("RemoveTags", ResourceId=studio_id, TagKeys=["team"])
+    with pytest.raises(AccessDenied):
+        world.call("CreateStudioPresignedUrl", user, StudioId=studio_id)
+
+
+def test_tags_can_be_required_at_creation(world: World) -> None:
+    creator = world.user(
+        "creator",
+        statement("elasticmapreduce:CreateStudio", StringEquals={"elasticmapreduce:RequestTag/team": "red"}),
+        statement("iam:PassRole"),
+    )
+    with pytest.raises(AccessDenied, match="elasticmapreduce:CreateStudio"):
+        world.call("CreateStudio", creator, **world.studio_request())
+    assert world.call("CreateStudio", creator, **world.studio_request(Tags=[{"Key": "team", "Value": "red"}]))
