@@ -8,23 +8,25 @@ from __future__ import annotations
 import importlib
 import logging
 import os
-from collections.abc import Callable
+import signal
+from collections.abc import Mapping
+from typing import Any
 
-import structlog
 import uvicorn
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
-from starlette.routing import BaseRoute, Route
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.routing import BaseRoute, Mount, Route
 
 from emr_studio.clock import SystemClock
 from emr_studio.db import Database, is_reachable
 from emr_studio.settings import Settings
 
+
 DOMAINS = ("iam", "studios", "workspaces", "clusters")
 """Rooms with an `operations` module or package."""
 TABLES = (
+    "controllers",
     "iam.model",
     "network.model",
     "storage.model",
@@ -33,6 +35,7 @@ TABLES = (
     "workspaces.model",
     "clusters.model",
 )
+HEALTH = "/_health"
 
 
 def load_tables() -> None:
@@ -45,3 +48,152 @@ def load_operations() -> None:
     """Import every domain's operations, so that the registry is whole."""
     for domain in DOMAINS:
         importlib.import_module(f"emr_studio.{domain}.operations")
+
+
+def build_api(settings: Settings) -> Starlette:
+    """The control plane: AWS's API, the edge's questions, sign-in, the console, credentials."""
+    from emr_studio.aws.pagination import MarkerSealer
+    from emr_studio.aws.pipeline import AwsApplication
+    from emr_studio.aws.registry import registry
+    from emr_studio.console.pages import console_routes
+    from emr_studio.controllers import SocketWaker, Waker
+    from emr_studio.edge.decisions import Decisions
+    from emr_studio.edge.presign import Presigner
+    from emr_studio.iam.container_credentials import container_credentials
+    from emr_studio.iam.identity import IamAuthorizer, IamCredentialStore
+    from emr_studio.iam.sealing import Sealer
+    from emr_studio.signin.setup import compose
+    from emr_studio.storage.s3_authorization import S3Authorization
+
+    load_tables()
+    load_operations()
+    database, clock = Database(settings.sqlalchemy_url), SystemClock()
+    sealer = Sealer.load(settings.keys_dir)
+    credentials, authorizer = IamCredentialStore(sealer), IamAuthorizer()
+    front = compose(settings, database, clock, authorizer)
+    ports: Mapping[type[Any], Any] = {
+        Settings: settings,
+        Sealer: sealer,
+        Waker: SocketWaker(settings),
+        Presigner: front.presigned,
+        MarkerSealer: MarkerSealer.load(settings.keys_dir),
+    }
+    decisions = Decisions()
+    decisions.register("workspace", front.workspace_edge)
+    decisions.register("s3", S3Authorization(settings, database, clock, credentials, authorizer))
+    api = AwsApplication(
+        database=database,
+        clock=clock,
+        registry=registry,
+        credentials=credentials,
+        sessions=front.sessions,
+        authorizer=authorizer,
+        ports=ports,
+    )
+    routes: list[BaseRoute] = [
+        Route(HEALTH, _health(database)),
+        Route("/_credentials", container_credentials(database, clock, sealer)),
+        *decisions.routes(),
+        *front.sign_in.routes(),
+        *console_routes(lambda account_id: _console_defaults(settings, database, account_id)),
+        Mount("/", api),
+    ]
+    return Starlette(routes=routes)
+
+
+def _health(database: Database) -> Any:
+    def endpoint(_request: Request) -> Response:
+        good = is_reachable(database)
+        return PlainTextResponse("ok\n" if good else "the database does not answer\n", 200 if good else 503)
+
+    return endpoint
+
+
+def _console_defaults(settings: Settings, database: Database, account_id: str) -> dict[str, Any]:
+    """What the console's forms are filled with."""
+    from emr_studio.clusters.releases import release_labels
+    from emr_studio.iam.bootstrap import EC2_ROLE, EMR_ROLE, SERVICE_ROLE, bucket_name
+    from emr_studio.network.model import ensure_default_network
+
+    with database.read() as session:
+        network = ensure_default_network(session, settings, account_id)
+    return {
+        "vpcId": network.vpc_id,
+        "subnetIds": list(network.subnet_ids),
+        "engineSecurityGroupId": network.engine_security_group_id,
+        "workspaceSecurityGroupId": network.workspace_security_group_id,
+        "serviceRole": SERVICE_ROLE,
+        "defaultS3Location": f"s3://{bucket_name(settings)}/workspaces",
+        "releaseLabels": list(release_labels()),
+        "instanceTypes": ["m5.xlarge", "m5.2xlarge", "r5.xlarge"],
+        "jobFlowRole": EC2_ROLE,
+        "emrServiceRole": EMR_ROLE,
+        "region": settings.region,
+        "accountId": account_id,
+    }
+
+
+def run_api(settings: Settings) -> None:
+    """Serve the control plane on its unix socket until SIGTERM."""
+    settings.api_socket.unlink(missing_ok=True)
+    os.umask(0o077)
+    uvicorn.run(
+        build_api(settings),
+        uds=str(settings.api_socket),
+        log_level=settings.log_level.lower(),
+        access_log=False,
+        server_header=False,
+        date_header=True,
+        timeout_graceful_shutdown=5,
+    )
+
+
+def run_controller(settings: Settings) -> None:
+    """Run all controllers until SIGTERM."""
+    from emr_studio.clusters.controller import ClusterReconciler
+    from emr_studio.controllers import ControllerManager, OrphanSweep
+    from emr_studio.edge.identity import IdentityIssuer
+    from emr_studio.runtime.client import LocalRuntime
+    from emr_studio.workspaces.controller import WorkspaceReconciler
+
+    load_tables()
+    database, clock, runtime = Database(settings.sqlalchemy_url), SystemClock(), LocalRuntime(settings)
+    public_key = IdentityIssuer(settings).public_key_pem
+    workspaces = WorkspaceReconciler(database, clock, runtime, settings, identity_public_key=public_key)
+    clusters = ClusterReconciler(database, clock, runtime, settings)
+    sweep = OrphanSweep(runtime, [workspaces, clusters])
+    manager = ControllerManager([workspaces, clusters, sweep], database, clock, settings.controller_socket)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda _number, _frame: manager.request_stop())
+    manager.run()
+
+
+def run_agent(settings: Settings) -> None:
+    """Run the host agent until SIGTERM; workloads live on."""
+    from emr_studio.runtime.agent import run_agent as run
+
+    run(settings)
+
+
+def run_edge(settings: Settings) -> None:
+    """Become Caddy."""
+    from emr_studio.edge.caddy import run_edge as run
+
+    run(settings)
+
+
+def run_store(settings: Settings) -> None:
+    """Become the embedded object store."""
+    from emr_studio.storage.store import run_store as run
+
+    run(settings)
+
+
+_PARTS = {"api": run_api, "controller": run_controller, "agent": run_agent, "edge": run_edge, "store": run_store}
+
+
+def run_part(name: str) -> None:
+    """Run one part of the studio in this process, with the settings of the environment."""
+    settings = Settings()
+    logging.basicConfig(level=settings.log_level, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    _PARTS[name](settings)
