@@ -46,7 +46,9 @@ def find_by_name(session: Session, table: type[EntityType], account_id: str, nam
     return row if row is not None and row.name == name else None
 
 
-def name_is_taken(session: Session, table: type[EntityType], account_id: str, name: str) -> bool:
+def name_is_taken(
+    session: Session, table: type[User | Group | Role | InstanceProfile | Policy], account_id: str, name: str
+) -> bool:
     """True if an entity has this name, ignoring case."""
     query = select(table.id).where(table.account_id == account_id, table.name_key == name.lower())
     return session.scalars(query).first() is not None

@@ -70,7 +70,8 @@ class IamCredentialStore:
         subject = SUBJECTS.get(session, claims.account, claims.entity_id)
         if subject is None:
             raise InvalidToken
-        return Credential(caller_of(claims, subject.tags), claims.secret)
+        expires = dt.datetime.fromtimestamp(claims.expires, dt.UTC)
+        return Credential(claims.key, claims.secret, caller_of(claims, subject.tags), expires)
 
     def _long_term(self, session: Session, access_key_id: str) -> Credential:
         key = session.get(AccessKey, access_key_id)
@@ -78,7 +79,7 @@ class IamCredentialStore:
             self._known.pop(access_key_id, None)
             raise UnknownKey
         secret = self._sealer.open(key.sealed_secret, secret_purpose(key.id)).decode()
-        credential = Credential(_caller_of_key(session, key), secret)
+        credential = Credential(key.id, secret, _caller_of_key(session, key))
         self._known[access_key_id] = _Known(key.account_id, generation.current(session, key.account_id), credential)
         while len(self._known) > _REMEMBERED:
             self._known.popitem(last=False)

@@ -1,0 +1,16 @@
+"""The APIs of IAM and STS; `load` registers every operation."""
+
+from __future__ import annotations
+
+from importlib import import_module
+
+_ROOMS = (
+    *("access_keys", "account", "attachments", "groups", "inline", "instance_profiles", "login_profiles"),
+    *("policies", "policy_versions", "roles", "sts", "tags", "users"),
+)
+
+
+def load() -> None:
+    """Register all operations of IAM and STS."""
+    for room in _ROOMS:
+        import_module(f"{__name__}.{room}")
