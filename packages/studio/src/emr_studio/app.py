@@ -22,7 +22,6 @@ from emr_studio.clock import SystemClock
 from emr_studio.db import Database, is_reachable
 from emr_studio.settings import Settings
 
-
 DOMAINS = ("iam", "studios", "workspaces", "clusters")
 """Rooms with an `operations` module or package."""
 TABLES = (

@@ -1,0 +1,170 @@
+"""The main job as a person does it: with a mouse and a keyboard, in Chromium."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import BrowserContext, Page, expect
+
+from tests.support.studio import Studio, until
+
+LONG = 180_000
+
+
+def sign_in(page: Page, url: str, user_name: str, password: str) -> None:
+    page.goto(url)
+    page.get_by_label("IAM user name").fill(user_name)
+    page.get_by_label("Password").fill(password)
+    page.get_by_role("button", name="Sign in").click()
+
+
+def create_cluster(page: Page, name: str) -> None:
+    page.get_by_role("link", name="EMR on EC2 clusters").first.click()
+    page.get_by_role("button", name="Create cluster").first.click()
+    dialog = page.get_by_role("dialog")
+    dialog.get_by_label("Cluster name").fill(name)
+    dialog.get_by_label("Core instances").fill("2")
+    dialog.get_by_role("button", name="Create cluster").click()
+    row = page.get_by_role("row").filter(has_text=name)
+    expect(row).to_contain_text("Waiting", timeout=LONG, ignore_case=True)
+
+
+def create_workspace(page: Page, name: str) -> None:
+    page.get_by_role("link", name="Workspaces").first.click()
+    page.get_by_role("button", name="Create Workspace").first.click()
+    dialog = page.get_by_role("dialog")
+    dialog.get_by_label("Workspace name").fill(name)
+    dialog.get_by_role("button", name="Create Workspace").click()
+    expect(page.get_by_role("row").filter(has_text=name)).to_contain_text("Ready", timeout=60_000)
+
+
+def attach(page: Page, workspace: str, cluster: str) -> None:
+    page.get_by_role("row").filter(has_text=workspace).get_by_role("checkbox").check()
+    page.get_by_role("button", name="Attach", exact=True).click()
+    dialog = page.get_by_role("dialog")
+    dialog.get_by_label("EMR on EC2 cluster").click()
+    page.get_by_role("option").filter(has_text=cluster).click()
+    dialog.get_by_role("button", name="Attach", exact=True).click()
+    expect(page.get_by_role("row").filter(has_text=workspace)).to_contain_text("Attached", timeout=60_000)
+
+
+def open_workspace(context: BrowserContext, page: Page, name: str) -> Page:
+    with context.expect_page() as opened:
+        page.get_by_role("row").filter(has_text=name).get_by_role("link", name=name).click()
+    lab = opened.value
+    lab.wait_for_url(re.compile(r"http://e-[a-z0-9]{25}\.workspace\.localhost:\d+/lab"), timeout=60_000)
+    expect(lab.get_by_role("tab", name=f"{name}.ipynb")).to_be_visible(timeout=60_000)
+    return lab
+
+
+def run_all(lab: Page, artifacts: Path) -> None:
+    """Open the sample notebook and run it to its last cell."""
+    lab.get_by_role("listitem", name=re.compile("^Name: examples")).dblclick()
+    lab.get_by_role("listitem", name=re.compile(r"^Name: flights\.ipynb")).dblclick()
+    notebook = lab.locator(".jp-NotebookPanel:not(.lm-mod-hidden)")
+    expect(notebook.locator(".jp-Cell").nth(5)).to_be_visible()
+    expect(notebook.get_by_text("PySpark").first).to_be_visible(timeout=60_000)
+    lab.get_by_role("menuitem", name="Run", exact=True).click()
+    lab.get_by_role("menuitem", name="Run All Cells", exact=True).click()
+    expect(notebook.get_by_text("336,776 flights")).to_be_visible(timeout=LONG)
+    plot = notebook.locator(".jp-OutputArea-output img")
+    expect(plot).to_be_visible(timeout=LONG)
+    plot.scroll_into_view_if_needed()
+    expect(notebook.get_by_text("executors: 2")).to_be_attached()
+    lab.keyboard.press("Control+s")
+    lab.screenshot(path=artifacts / "workspace.png")
+
+
+@pytest.mark.timeout(600)
+@pytest.mark.capability(
+    "AU-01", "AU-10", "WS-01", "WS-02", "WS-03", "WS-05", "CL-08", "SG-01", "SG-02", "SG-03", "KN-07"
+)
+def test_the_main_job(studio: Studio, context: BrowserContext, page: Page, artifacts: Path) -> None:
+    sample = studio.json["sample"]
+    page.goto(sample["url"])
+    expect(page.get_by_role("button", name="Sign in")).to_be_visible()
+    page.screenshot(path=artifacts / "sign-in.png")
+    sign_in(page, sample["url"], sample["user_name"], sample["password"])
+    expect(page.get_by_role("heading", name="Dashboard")).to_be_visible()
+    page.screenshot(path=artifacts / "dashboard.png")
+
+    create_cluster(page, "browser")
+    page.screenshot(path=artifacts / "clusters.png")
+    create_workspace(page, "flights")
+    attach(page, "flights", "browser")
+    page.screenshot(path=artifacts / "workspaces.png")
+    lab = open_workspace(context, page, "flights")
+    lab.screenshot(path=artifacts / "lab.png")
+    run_all(lab, artifacts)
+
+    emr, s3 = studio.client("emr", "sample"), studio.client("s3", "sample")
+    editors = emr.list_editors(StudioId=sample["studio_id"])["Editors"]
+    editor = next(e for e in editors if e["Name"] == "flights")
+    bucket, _, prefix = editor["S3Location"].removeprefix("s3://").partition("/")
+
+    def saved() -> bool:
+        found = s3.list_objects_v2(Bucket=bucket, Prefix=f"{prefix}examples/flights.ipynb").get("Contents", [])
+        return bool(found) and b"image/png" in s3.get_object(Bucket=bucket, Key=found[0]["Key"])["Body"].read()
+
+    until("the notebook with its plot is in S3", saved, 15)
+
+    lab.close()
+    clusters = emr.list_clusters(ClusterStates=["WAITING"])["Clusters"]
+    ours = next(c["Id"] for c in clusters if c["Name"] == "browser")
+    page.get_by_role("row").filter(has_text="flights").get_by_role("checkbox").check()
+    page.get_by_role("button", name="Stop", exact=True).click()
+    expect(page.get_by_role("row").filter(has_text="flights")).to_contain_text("Idle", timeout=60_000)
+    page.get_by_role("row").filter(has_text="flights").get_by_role("checkbox").check()
+    page.get_by_role("button", name="Start", exact=True).click()
+    expect(page.get_by_role("row").filter(has_text="flights")).to_contain_text(
+        re.compile("Ready|Attached"), timeout=60_000
+    )
+    lab = open_workspace(context, page, "flights")
+    lab.get_by_role("listitem", name=re.compile("^Name: examples")).dblclick()
+    expect(lab.get_by_role("listitem", name=re.compile(r"^Name: flights\.ipynb"))).to_be_visible()
+    lab.close()
+    emr.delete_editor(EditorId=editor["EditorId"])
+    emr.terminate_job_flows(JobFlowIds=[ours])
+
+
+def test_a_wrong_password_is_refused(studio: Studio, page: Page) -> None:
+    sample = studio.json["sample"]
+    sign_in(page, sample["url"], sample["user_name"], "not-the-password")
+    expect(page.get_by_text("authentication information is incorrect")).to_be_visible()
+
+
+@pytest.mark.capability("AU-11")
+def test_sign_out(studio: Studio, page: Page) -> None:
+    sample = studio.json["sample"]
+    sign_in(page, sample["url"], sample["user_name"], sample["password"])
+    page.get_by_role("button", name=sample["user_name"]).click()
+    page.get_by_role("menuitem", name="Sign out").click()
+    expect(page.get_by_role("button", name="Sign in")).to_be_visible()
+
+
+@pytest.mark.capability("ST-24")
+def test_the_console_shows_studios(studio: Studio, page: Page, artifacts: Path) -> None:
+    admin, sample = studio.json["admin"], studio.json["sample"]
+    sign_in(page, studio.json["console_url"], admin["user_name"], admin["password"])
+    row = page.get_by_role("row").filter(has_text="sample")
+    expect(row).to_contain_text(sample["url"].removeprefix("http://"))
+    page.screenshot(path=artifacts / "studios.png")
+
+
+@pytest.mark.capability("EN-04")
+def test_a_studio_cookie_opens_no_workspace(studio: Studio, context: BrowserContext, page: Page) -> None:
+    sample = studio.json["sample"]
+    emr = studio.client("emr", "sample")
+    editor_id = emr.create_editor(StudioId=sample["studio_id"], Name="private")["EditorId"]
+    until("ready", lambda: emr.describe_editor(EditorId=editor_id)["Editor"]["Status"] == "Ready")
+    sign_in(page, sample["url"], sample["user_name"], sample["password"])
+    expect(page.get_by_role("heading", name="Dashboard")).to_be_visible()
+    cookies = [c for c in context.cookies() if c["name"] == "__Host-emr-studio"]
+    assert [(c["secure"], c["httpOnly"], c["path"]) for c in cookies] == [(True, True, "/")]
+    origin = studio.settings.workspace_url(editor_id)
+    page.goto(f"{origin}/lab")
+    expect(page.get_by_role("tab", name="private.ipynb")).not_to_be_visible()
+    assert not page.url.startswith(f"{origin}/lab")
+    emr.delete_editor(EditorId=editor_id)
