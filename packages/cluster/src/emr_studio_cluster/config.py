@@ -1,0 +1,70 @@
+"""What a program of a node is told: `node.json` in its folder, written by whoever starts it.
+
+The file is readable by the node's own user only: it holds the cluster's secrets, which therefore
+stand in no command line and in no environment that a kernel would inherit.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+NODE_FILE = "node.json"
+MASTER_PORT = 7077
+MASTER_WEB_PORT = 8080
+WORKER_PORT = 7078
+WORKER_WEB_PORT = 8081
+DRIVER_PORT = 7178
+BLOCK_MANAGER_PORT = 7179
+APPLICATION_WEB_PORT = 4040
+CONNECT_PORT = 15002
+GATEWAY_PORT = 18888
+
+
+@dataclass(frozen=True)
+class NodeConfig:
+    """Settings of one program. Sizes are in MB (2^20 bytes)."""
+
+    cluster_id: str
+    name: str
+    address: str
+    """The node's own loopback address: everything binds there and nowhere else."""
+    primary_address: str
+    local_mode: bool
+    """A cluster of one node: no master and no workers, the Connect server computes by itself."""
+    secret: str
+    connect_token: str
+    gateway_token: str = ""
+    cores: int = 1
+    worker_memory: int = 1024
+    driver_memory: int = 1024
+    daemon_memory: int = 256
+    release: str = ""
+    jars_dir: str = ""
+    """Folder of the S3 jars; empty or absent: S3 paths do not work in Spark."""
+    archives_dir: str = ""
+    """Folder of the JVMs' class data archives; empty or absent: none are used."""
+    warehouse_dir: str = ""
+    s3_endpoint: str = ""
+    region: str = "us-east-1"
+    spark_defaults: dict[str, str] = field(default_factory=dict)
+    """The configuration classification `spark-defaults`: wins over ours, but not over addresses and secrets."""
+
+    @property
+    def master(self) -> str:
+        """Spark's name of the master."""
+        return "local[*]" if self.local_mode else f"spark://{self.primary_address}:{MASTER_PORT}"
+
+    @property
+    def s3_jars(self) -> list[Path]:
+        """The S3 jars that are there."""
+        return sorted(Path(self.jars_dir).glob("*.jar")) if self.jars_dir else []
+
+
+def read_config(folder: Path) -> NodeConfig:
+    """Read the program's settings; unknown members are of a newer studio and are ignored."""
+    values: dict[str, Any] = json.loads((folder / NODE_FILE).read_text())
+    known = {f.name for f in fields(NodeConfig)}
+    return NodeConfig(**{key: value for key, value in values.items() if key in known})

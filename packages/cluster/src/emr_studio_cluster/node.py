@@ -1,0 +1,52 @@
+"""Starts one program of a node: `python -m emr_studio_cluster.node master|worker|connect|gateway`.
+
+Run in the program's own folder, which holds `node.json`. A Java program replaces this process, so
+that the process id that was started is the program's and a signal reaches it.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import NoReturn
+
+from emr_studio_cluster import spark
+from emr_studio_cluster.config import NodeConfig, read_config
+
+_JAVA_PROGRAMS: dict[str, Callable[[NodeConfig, Path], list[str]]] = {
+    "master": spark.master_command,
+    "worker": spark.worker_command,
+    "connect": spark.connect_command,
+}
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Start the program named by the one argument."""
+    if len(arguments) != 1 or arguments[0] not in (*_JAVA_PROGRAMS, "gateway"):
+        print(f"usage: python -m emr_studio_cluster.node {'|'.join(_JAVA_PROGRAMS)}|gateway", file=sys.stderr)
+        return 2
+    # What is written here holds secrets.
+    os.umask(0o077)
+    folder = Path.cwd()
+    config = read_config(folder)
+    if arguments[0] == "gateway":
+        from emr_studio_cluster import gateway
+
+        gateway.run(config, folder)
+        return 0
+    try:
+        command = _JAVA_PROGRAMS[arguments[0]](config, folder)
+    except spark.NoJava as error:
+        print(f"{error}.", file=sys.stderr)
+        return 1
+    _become(command, config, folder)
+
+
+def _become(command: list[str], config: NodeConfig, folder: Path) -> NoReturn:
+    os.execve(command[0], command, spark.environment(config, folder))
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,255 @@
+"""The Java programs of a node: command lines, environment and Spark's properties."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import shutil
+import sys
+from pathlib import Path
+
+from emr_studio_cluster.config import (
+    APPLICATION_WEB_PORT,
+    BLOCK_MANAGER_PORT,
+    CONNECT_PORT,
+    DRIVER_PORT,
+    MASTER_PORT,
+    MASTER_WEB_PORT,
+    WORKER_PORT,
+    WORKER_WEB_PORT,
+    NodeConfig,
+)
+
+_S3A = "org.apache.hadoop.fs.s3a.S3AFileSystem"
+_CREDENTIALS = "software.amazon.awssdk.auth.credentials.ContainerCredentialsProvider"
+_PROPERTIES_FILE = "spark.properties"
+_LOGGING_FILE = "log4j2.properties"
+_LOGGING = """rootLogger.level = warn
+rootLogger.appenderRef.out.ref = out
+appender.out.type = Console
+appender.out.name = out
+appender.out.target = SYSTEM_OUT
+appender.out.layout.type = PatternLayout
+appender.out.layout.pattern = %d{yyyy-MM-dd HH:mm:ss.SSS} %p %c{1}: %m%n%ex
+logger.deploy.name = org.apache.spark.deploy
+logger.deploy.level = info
+logger.connect.name = org.apache.spark.sql.connect.service.SparkConnectServer
+logger.connect.level = info
+logger.native.name = org.apache.hadoop.util.NativeCodeLoader
+logger.native.level = error
+"""
+# What Spark's own launcher adds for Java 17 (org.apache.spark.launcher.JavaModuleOptions).
+_OPENED = (
+    "java.lang java.lang.invoke java.lang.reflect java.io java.net java.nio java.util java.util.concurrent "
+    "java.util.concurrent.atomic jdk.internal.ref sun.nio.ch sun.nio.cs sun.security.action sun.util.calendar"
+)
+_MODULE_OPTIONS = (
+    "-XX:+IgnoreUnrecognizedVMOptions",
+    *(f"--add-opens=java.base/{package}=ALL-UNNAMED" for package in _OPENED.split()),
+    "--add-opens=java.security.jgss/sun.security.krb5=ALL-UNNAMED",
+    "-Djdk.reflect.useDirectMethodHandle=false",
+    "-Dio.netty.tryReflectionSetAccessible=true",
+    "-Dio.netty.allocator.type=pooled",
+    "-Dio.netty.handler.ssl.defaultEndpointVerificationAlgorithm=NONE",
+    "--enable-native-access=ALL-UNNAMED",
+)
+# A serial collector needs no threads of its own and starts fastest in a heap of a gigabyte.
+_SMALL_HEAP = ("-XX:+UseSerialGC", "-Xshare:auto")
+# A program that never computes much is up sooner without the optimising compiler.
+_QUICK_START = ("-XX:TieredStopAtLevel=1",)
+
+
+class NoJava(Exception):
+    """There is no Java to run Spark with."""
+
+
+def spark_home() -> Path:
+    """Spark's folder: that of the package pyspark (found without importing it, which takes a while)."""
+    found = importlib.util.find_spec("pyspark")
+    if found is None or found.origin is None:
+        raise NoJava("pyspark is not installed in this environment")
+    return Path(found.origin).parent
+
+
+def java() -> str:
+    """The Java launcher: of JAVA_HOME, or the first in PATH.
+
+    Raises:
+        NoJava: if there is none.
+    """
+    home = os.environ.get("JAVA_HOME")
+    found = shutil.which("java", path=f"{home}/bin" if home else None)
+    if found is None:
+        raise NoJava("Java was not found: install Java 17 (openjdk-17-jre-headless), or set JAVA_HOME")
+    return found
+
+
+def environment(config: NodeConfig, folder: Path) -> dict[str, str]:
+    """Environment of the node's Java programs and, from there, of executors and their Python."""
+    local = folder / "local"
+    local.mkdir(exist_ok=True)
+    return {
+        **os.environ,
+        "SPARK_HOME": str(spark_home()),
+        "SPARK_LOCAL_IP": config.address,
+        "SPARK_LOCAL_HOSTNAME": config.address,
+        "SPARK_LOCAL_DIRS": str(local),
+        "SPARK_SCALA_VERSION": "2.13",
+        "PYSPARK_PYTHON": sys.executable,
+        "PYSPARK_DRIVER_PYTHON": sys.executable,
+    }
+
+
+def master_command(config: NodeConfig, folder: Path) -> list[str]:
+    """The standalone master; its state is kept, so that it finds workers and application after a restart."""
+    options = {
+        "spark.deploy.recoveryMode": "FILESYSTEM",
+        "spark.deploy.recoveryDirectory": str(folder / "recovery"),
+        "spark.ui.killEnabled": "false",
+    }
+    arguments = ["--host", config.address, "--port", str(MASTER_PORT), "--webui-port", str(MASTER_WEB_PORT)]
+    return _daemon(config, folder, "org.apache.spark.deploy.master.Master", options, arguments)
+
+
+def worker_command(config: NodeConfig, folder: Path) -> list[str]:
+    """A standalone worker."""
+    options = {
+        "spark.ui.killEnabled": "false",
+        "spark.worker.cleanup.enabled": "true",
+        "spark.worker.cleanup.appDataTtl": "86400",
+    }
+    arguments = ["--host", config.address, "--port", str(WORKER_PORT), "--webui-port", str(WORKER_WEB_PORT)]
+    arguments += ["--cores", str(config.cores), "--memory", f"{config.worker_memory}m"]
+    arguments += ["--work-dir", str(folder / "work"), config.master]
+    return _daemon(config, folder, "org.apache.spark.deploy.worker.Worker", options, arguments)
+
+
+def connect_command(config: NodeConfig, folder: Path) -> list[str]:
+    """The Spark Connect server: the driver of the one application that all notebooks share."""
+    properties = _write_properties(folder, connect_properties(config, folder))
+    flags = _SMALL_HEAP if config.local_mode else (*_SMALL_HEAP, *_QUICK_START)
+    return [
+        *_java(config, folder, "connect", config.driver_memory, flags),
+        "org.apache.spark.deploy.SparkSubmit",
+        "--properties-file",
+        str(properties),
+        "--class",
+        "org.apache.spark.sql.connect.service.SparkConnectServer",
+        "spark-internal",
+    ]
+
+
+def connect_properties(config: NodeConfig, folder: Path) -> dict[str, str]:
+    """Properties of the Connect server; the cluster's own configuration stands between ours and what must be."""
+    return {
+        "spark.scheduler.mode": "FAIR",
+        "spark.sql.shuffle.partitions": "8",
+        "spark.executor.cores": "1",
+        "spark.executor.memory": f"{config.worker_memory}m",
+        "spark.executor.extraJavaOptions": " ".join(_SMALL_HEAP),
+        "spark.executor.logs.rolling.strategy": "size",
+        "spark.executor.logs.rolling.maxSize": "4194304",
+        "spark.executor.logs.rolling.maxRetainedFiles": "3",
+        "spark.sql.warehouse.dir": config.warehouse_dir or str(folder / "warehouse"),
+        # A notebook left open over night finds its session in the morning.
+        "spark.connect.session.manager.defaultSessionTimeout": "24h",
+        "spark.ui.killEnabled": "false",
+        "spark.ui.showConsoleProgress": "false",
+        **s3_properties(config, folder),
+        **config.spark_defaults,
+        **_security(config),
+        "spark.master": config.master,
+        "spark.app.name": config.name,
+        "spark.submit.deployMode": "client",
+        "spark.driver.memory": f"{config.driver_memory}m",
+        "spark.driver.host": config.address,
+        "spark.driver.bindAddress": config.address,
+        "spark.driver.port": str(DRIVER_PORT),
+        "spark.driver.blockManager.port": str(BLOCK_MANAGER_PORT),
+        "spark.ui.port": str(APPLICATION_WEB_PORT),
+        "spark.connect.grpc.binding.address": config.address,
+        "spark.connect.grpc.binding.port": str(CONNECT_PORT),
+        "spark.connect.authenticate.token": config.connect_token,
+    }
+
+
+def s3_properties(config: NodeConfig, folder: Path) -> dict[str, str]:
+    """`s3://`, `s3a://` and `s3n://` through S3A, with the credentials of the node's instance profile."""
+    if not config.s3_jars:
+        return {}
+    hadoop = {
+        "fs.s3.impl": _S3A,
+        "fs.s3n.impl": _S3A,
+        "fs.AbstractFileSystem.s3.impl": "org.apache.hadoop.fs.s3a.S3A",
+        "fs.s3a.endpoint": config.s3_endpoint,
+        "fs.s3a.endpoint.region": config.region,
+        "fs.s3a.path.style.access": "true",
+        "fs.s3a.aws.credentials.provider": _CREDENTIALS,
+        "fs.s3a.buffer.dir": str(folder / "local"),
+        # Say soon that something is wrong: the defaults try for many minutes.
+        "fs.s3a.attempts.maximum": "4",
+        "fs.s3a.retry.limit": "3",
+        "fs.s3a.connection.establish.timeout": "10s",
+    }
+    classpath = os.path.join(config.jars_dir, "*")
+    return {
+        **{f"spark.hadoop.{key}": value for key, value in hadoop.items() if value},
+        "spark.executor.extraClassPath": classpath,
+    }
+
+
+def _security(config: NodeConfig) -> dict[str, str]:
+    # Whoever can reach the ports cannot join the cluster or give it work without the secret.
+    return {"spark.authenticate": "true", "spark.authenticate.secret": config.secret}
+
+
+def _daemon(config: NodeConfig, folder: Path, main: str, options: dict[str, str], arguments: list[str]) -> list[str]:
+    properties = _write_properties(folder, {**options, **_security(config)})
+    kind = main.rpartition(".")[2].lower()
+    command = _java(config, folder, kind, config.daemon_memory, (*_SMALL_HEAP, *_QUICK_START))
+    return [*command, main, "--properties-file", str(properties), *arguments]
+
+
+def _java(config: NodeConfig, folder: Path, kind: str, heap: int, flags: tuple[str, ...]) -> list[str]:
+    logging = folder / _LOGGING_FILE
+    logging.write_text(_LOGGING)
+    classpath = [str(spark_home() / "jars" / "*")]
+    if config.s3_jars:
+        classpath.append(os.path.join(config.jars_dir, "*"))
+    return [
+        java(),
+        f"-Xmx{heap}m",
+        *flags,
+        *_class_data(config, kind),
+        *_MODULE_OPTIONS,
+        f"-Dlog4j2.configurationFile={logging.as_uri()}",
+        f"-Djava.io.tmpdir={folder / 'local'}",
+        "-cp",
+        ":".join(classpath),
+    ]
+
+
+def _class_data(config: NodeConfig, kind: str) -> list[str]:
+    """The archive of parsed classes that `archives` made for this program, if it did."""
+    archive = Path(config.archives_dir) / f"{kind}.jsa"
+    return [f"-XX:SharedArchiveFile={archive}"] if config.archives_dir and archive.exists() else []
+
+
+def _write_properties(folder: Path, properties: dict[str, str]) -> Path:
+    path = folder / _PROPERTIES_FILE
+    lines = [f"{_escape(key, key=True)} {_escape(value)}\n" for key, value in properties.items()]
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+        file.writelines(lines)
+    return path
+
+
+def _escape(text: str, *, key: bool = False) -> str:
+    """Java's properties format (java.util.Properties.load)."""
+    escaped = text.replace("\\", "\\\\").replace("\n", "\\n").replace("\r", "\\r").replace("\t", "\\t")
+    if key:
+        for character in " :=#!":
+            escaped = escaped.replace(character, "\\" + character)
+    elif escaped[:1] == " ":
+        escaped = "\\" + escaped
+    return escaped
