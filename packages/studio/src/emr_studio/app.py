@@ -16,8 +16,11 @@ import uvicorn
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
-from starlette.routing import BaseRoute, Mount, Route
+from starlette.routing import BaseRoute, Route
+from starlette.types import ASGIApp, Receive, Scope, Send
 
+from emr_studio.aws.auth import SessionAuthenticator
+from emr_studio.aws.pipeline import is_aws_request
 from emr_studio.clock import SystemClock
 from emr_studio.db import Database, is_reachable
 from emr_studio.settings import Settings
@@ -49,12 +52,12 @@ def load_operations() -> None:
         importlib.import_module(f"emr_studio.{domain}.operations")
 
 
-def build_api(settings: Settings) -> Starlette:
+def build_api(settings: Settings) -> ASGIApp:
     """The control plane: AWS's API, the edge's questions, sign-in, the console, credentials."""
-    from emr_studio.aws.pagination import MarkerSealer
+    from emr_studio.aws.pagination import MarkerKey
     from emr_studio.aws.pipeline import AwsApplication
     from emr_studio.aws.registry import registry
-    from emr_studio.console.pages import console_routes
+    from emr_studio.console.pages import routes as console_routes
     from emr_studio.controllers import SocketWaker, Waker
     from emr_studio.edge.decisions import Decisions
     from emr_studio.edge.presign import Presigner
@@ -75,29 +78,41 @@ def build_api(settings: Settings) -> Starlette:
         Sealer: sealer,
         Waker: SocketWaker(settings),
         Presigner: front.presigned,
-        MarkerSealer: MarkerSealer.load(settings.keys_dir),
+        MarkerKey: MarkerKey.load(settings.keys_dir / "pagination.key"),
     }
     decisions = Decisions()
     decisions.register("workspace", front.workspace_edge)
     decisions.register("s3", S3Authorization(settings, database, clock, credentials, authorizer))
     api = AwsApplication(
-        database=database,
-        clock=clock,
-        registry=registry,
+        database,
+        clock,
+        registry,
         credentials=credentials,
         sessions=front.sessions,
         authorizer=authorizer,
         ports=ports,
+        region=settings.region,
     )
     routes: list[BaseRoute] = [
         Route(HEALTH, _health(database)),
         Route("/_credentials", container_credentials(database, clock, sealer)),
         *decisions.routes(),
         *front.sign_in.routes(),
-        *console_routes(lambda account_id: _console_defaults(settings, database, account_id)),
-        Mount("/", api),
+        *console_routes(lambda request: _console_defaults(settings, database, front.sessions, request)),
     ]
-    return Starlette(routes=routes)
+    return _Door(api, Starlette(routes=routes))
+
+
+class _Door:
+    """What is signed or says an operation goes to the AWS API, all else to pages and small routes."""
+
+    def __init__(self, api: ASGIApp, pages: ASGIApp) -> None:
+        self._api = api
+        self._pages = pages
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        from_aws = scope["type"] == "http" and is_aws_request(scope)
+        await (self._api if from_aws else self._pages)(scope, receive, send)
 
 
 def _health(database: Database) -> Any:
@@ -108,14 +123,19 @@ def _health(database: Database) -> Any:
     return endpoint
 
 
-def _console_defaults(settings: Settings, database: Database, account_id: str) -> dict[str, Any]:
-    """What the console's forms are filled with."""
-    from emr_studio.clusters.releases import release_labels
+def _console_defaults(
+    settings: Settings, database: Database, sessions: SessionAuthenticator, request: Request
+) -> dict[str, Any] | None:
+    """What the console's forms are filled with; None if nobody is signed in."""
+    from emr_studio.clusters.releases import releases
     from emr_studio.iam.bootstrap import EC2_ROLE, EMR_ROLE, SERVICE_ROLE, bucket_name
     from emr_studio.network.model import ensure_default_network
 
     with database.read() as session:
-        network = ensure_default_network(session, settings, account_id)
+        caller = sessions.authenticate(session, request.headers)
+        if caller is None:
+            return None
+        network = ensure_default_network(session, settings, caller.account_id)
     return {
         "vpcId": network.vpc_id,
         "subnetIds": list(network.subnet_ids),
@@ -123,12 +143,12 @@ def _console_defaults(settings: Settings, database: Database, account_id: str) -
         "workspaceSecurityGroupId": network.workspace_security_group_id,
         "serviceRole": SERVICE_ROLE,
         "defaultS3Location": f"s3://{bucket_name(settings)}/workspaces",
-        "releaseLabels": list(release_labels()),
+        "releaseLabels": [release.label for release in releases()],
         "instanceTypes": ["m5.xlarge", "m5.2xlarge", "r5.xlarge"],
         "jobFlowRole": EC2_ROLE,
         "emrServiceRole": EMR_ROLE,
         "region": settings.region,
-        "accountId": account_id,
+        "accountId": caller.account_id,
     }
 
 
