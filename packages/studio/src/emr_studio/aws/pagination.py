@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import contextlib
 import datetime as dt
 import hashlib
 import hmac
@@ -28,23 +29,27 @@ _MAC_BYTES = 16
 _KEY_BYTES = 32
 
 
-class MarkerKey:
-    """The secret of this installation's markers; register it under its own type as a port."""
+class MarkerSealer:
+    """Holds the secret of this installation's markers; register it under its own type as a port."""
 
     def __init__(self, secret: bytes) -> None:
         self._secret = secret
 
     @classmethod
-    def load(cls, path: Path) -> MarkerKey:
-        """Read the key, or make it (mode 600) if the file is not there."""
+    def load(cls, keys_dir: Path) -> MarkerSealer:
+        """Read `pagination.key` in that folder, or make it (mode 600) if it is not there."""
+        path = keys_dir / "pagination.key"
         try:
-            descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        except FileExistsError:
             return cls(path.read_bytes())
-        secret = secrets.token_bytes(_KEY_BYTES)
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(secret)
-        return cls(secret)
+        except FileNotFoundError:
+            # Written aside and linked: another process sees the whole key or none.
+            aside = keys_dir / f"pagination.key.{secrets.token_hex(8)}"
+            with os.fdopen(os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+                file.write(secrets.token_bytes(_KEY_BYTES))
+            with contextlib.suppress(FileExistsError):
+                os.link(aside, path)
+            aside.unlink()
+            return cls(path.read_bytes())
 
     def mac(self, text: bytes) -> bytes:
         """Return the authentication code of `text`."""
@@ -54,11 +59,11 @@ class MarkerKey:
 def paginate(
     context: Context,
     statement: Select[tuple[T]],
-    *,
     keys: Sequence[Any],
-    bound_to: str,
     size: int = 50,
     marker: str | None = None,
+    *,
+    bound_to: str,
     descending: bool = False,
     invalid: Callable[[str], AwsError] = InvalidRequest,
 ) -> tuple[list[T], str | None]:
@@ -73,7 +78,7 @@ def paginate(
     Raises:
         AwsError: what `invalid` makes.
     """
-    key = context.port(MarkerKey)
+    key = context.port(MarkerSealer)
     binding = f"{context.account_id}\n{context.region}\n{bound_to}\n".encode()
     row_keys = tuple_(*keys)
     if marker:
@@ -83,19 +88,19 @@ def paginate(
         after = tuple_(*(literal(value, column.type) for value, column in zip(last, keys, strict=True)))
         statement = statement.where(row_keys < after if descending else row_keys > after)
     order = [column.desc() if descending else column.asc() for column in keys]
-    rows = list(context.session.scalars(statement.order_by(*order).limit(size + 1)))
+    rows: list[T] = list(context.session.scalars(statement.order_by(*order).limit(size + 1)))
     if len(rows) <= size:
         return rows, None
     rows = rows[:size]
     return rows, _seal(key, binding, [getattr(rows[-1], column.key) for column in keys])
 
 
-def _seal(key: MarkerKey, binding: bytes, values: list[Any]) -> str:
+def _seal(key: MarkerSealer, binding: bytes, values: list[Any]) -> str:
     text = msgspec.json.encode([_to_json(value) for value in values])
     return base64.urlsafe_b64encode(key.mac(binding + text) + text).decode().rstrip("=")
 
 
-def _open(key: MarkerKey, binding: bytes, marker: str, count: int) -> list[Any] | None:
+def _open(key: MarkerSealer, binding: bytes, marker: str, count: int) -> list[Any] | None:
     try:
         sealed = base64.urlsafe_b64decode(marker + "=" * (-len(marker) % 4))
     except (binascii.Error, ValueError):

@@ -144,8 +144,8 @@ def parse_blob(text: str) -> bytes:
         raise SerializationError("Blob is not valid base64.") from None
 
 
-def parse_time(value: str | float) -> dt.datetime:
-    """Read ISO 8601, RFC 822 or seconds since 1970, as an aware UTC time.
+def parse_time(value: Any) -> dt.datetime:
+    """Read ISO 8601, RFC 822 or seconds since 1970 (a number or its text), as an aware UTC time.
 
     Raises:
         SerializationError

@@ -7,7 +7,6 @@ import datetime as dt
 import re
 from collections.abc import Callable
 from typing import Any
-from urllib.parse import quote
 from xml.sax.saxutils import escape
 
 from botocore.model import OperationModel, ServiceModel
@@ -207,10 +206,8 @@ class QueryProtocol(ServiceProtocol):
 
         return write_map
 
-    def _scalar_writer(self, shape: Shape) -> Callable[[Any], str]:
-        if self.service == "iam" and shape.name == "policyDocumentType":
-            # Policy documents go out percent-encoded; clients decode them (aws-wire.md section 2).
-            return lambda value: quote(value, safe="~")
+    @staticmethod
+    def _scalar_writer(shape: Shape) -> Callable[[Any], str]:
         if shape.type_name == "timestamp":
             form = shape.serialization.get("timestampFormat", "iso8601")
             return lambda value: str(format_time(value, form)) if isinstance(value, dt.datetime) else _text(str(value))
