@@ -10,7 +10,7 @@ import logging
 import os
 import signal
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import uvicorn
 from starlette.applications import Starlette
@@ -24,6 +24,9 @@ from emr_studio.aws.pipeline import is_aws_request
 from emr_studio.clock import SystemClock
 from emr_studio.db import Database, is_reachable
 from emr_studio.settings import Settings
+
+if TYPE_CHECKING:
+    from emr_studio.signin.sessions import ConsoleSessions
 
 DOMAINS = ("iam", "studios", "workspaces", "clusters")
 """Rooms with an `operations` module or package."""
@@ -121,6 +124,21 @@ def _health(database: Database) -> Any:
         return PlainTextResponse("ok\n" if good else "the database does not answer\n", 200 if good else 503)
 
     return endpoint
+
+
+def _signed_in_account(
+    settings: Settings, database: Database, sessions: ConsoleSessions, request: Request
+) -> str | None:
+    """The account of the session that the request's cookie names at its origin, if it lives."""
+    from emr_studio.signin.origins import parse_host
+    from emr_studio.signin.sessions import cookie_of
+
+    origin = parse_host(settings, request.headers.get("host", ""))
+    if origin is None:
+        return None
+    with database.read() as session:
+        found = sessions.find(session, origin, cookie_of(request.headers))
+    return None if found is None else found.caller.account_id
 
 
 def _console_defaults(

@@ -1,0 +1,177 @@
+import Alert from "@cloudscape-design/components/alert";
+import Box from "@cloudscape-design/components/box";
+import Button from "@cloudscape-design/components/button";
+import Container from "@cloudscape-design/components/container";
+import ContentLayout from "@cloudscape-design/components/content-layout";
+import Header from "@cloudscape-design/components/header";
+import KeyValuePairs from "@cloudscape-design/components/key-value-pairs";
+import SpaceBetween from "@cloudscape-design/components/space-between";
+import Spinner from "@cloudscape-design/components/spinner";
+import Table from "@cloudscape-design/components/table";
+import { useState } from "react";
+import { describeCluster, listInstanceGroups, listInstances, terminateClusters } from "../../api/emr";
+import type { Cluster, Instance, InstanceGroup } from "../../api/types";
+import { Confirm } from "../../components/Confirm";
+import { ErrorBox } from "../../components/ErrorBox";
+import { ClusterStateView } from "../../components/States";
+import { duration, time } from "../../format";
+import { useNotices } from "../../state/notices";
+import { usePolled } from "../../state/polled";
+import { isClusterInTransition, mayTerminate, stateLabel } from "../../state/status";
+
+interface Whole {
+  cluster: Cluster;
+  groups: InstanceGroup[];
+  instances: Instance[];
+}
+
+async function ask(id: string, signal: AbortSignal): Promise<Whole> {
+  const [cluster, groups, instances] = await Promise.all([
+    describeCluster(id, signal),
+    listInstanceGroups(id, signal),
+    listInstances(id, signal),
+  ]);
+  return { cluster, groups, instances };
+}
+
+/** Why it failed or ended, with the lines of the log that say so. */
+function Trouble({ cluster }: { cluster: Cluster }) {
+  const { State, StateChangeReason, ErrorDetails } = cluster.Status;
+  if (!StateChangeReason?.Message && !ErrorDetails?.length) return null;
+  const bad = State === "TERMINATED_WITH_ERRORS";
+  return (
+    <Alert type={bad ? "error" : "info"} header={StateChangeReason?.Code ?? stateLabel(State)}>
+      <div style={{ whiteSpace: "pre-wrap" }}>{StateChangeReason?.Message}</div>
+      {ErrorDetails?.map((detail, index) => (
+        <Box key={index} variant="code" display="block">
+          {[detail.ErrorCode, detail.ErrorMessage, ...(detail.ErrorData ?? []).map((data) => JSON.stringify(data))]
+            .filter(Boolean)
+            .join("\n")}
+        </Box>
+      ))}
+    </Alert>
+  );
+}
+
+function Summary({ cluster }: { cluster: Cluster }) {
+  const timeline = cluster.Status.Timeline;
+  const started = timeline?.CreationDateTime;
+  const ready = timeline?.ReadyDateTime;
+  return (
+    <Container header={<Header variant="h2">Summary</Header>}>
+      <KeyValuePairs
+        columns={4}
+        items={[
+          { label: "Cluster ID", value: cluster.Id },
+          { label: "State", value: <ClusterStateView status={cluster.Status} /> },
+          { label: "EMR release", value: cluster.ReleaseLabel ?? "–" },
+          { label: "Applications", value: cluster.Applications?.map(({ Name }) => Name).join(", ") || "–" },
+          { label: "Creation time", value: time(started) },
+          { label: "Ready after", value: started && ready ? duration(ready - started) : "–" },
+          { label: "End time", value: time(timeline?.EndDateTime) },
+          { label: "Primary node", value: cluster.MasterPublicDnsName || "–" },
+          { label: "Subnet", value: cluster.Ec2InstanceAttributes?.Ec2SubnetId ?? "–" },
+          { label: "Log location", value: cluster.LogUri ?? "–" },
+          { label: "Service role", value: cluster.ServiceRole ?? "–" },
+          { label: "Termination protection", value: cluster.TerminationProtected ? "On" : "Off" },
+        ]}
+      />
+    </Container>
+  );
+}
+
+function Groups({ groups }: { groups: InstanceGroup[] }) {
+  return (
+    <Table
+      header={<Header variant="h2" counter={`(${groups.length})`}>Instance groups</Header>}
+      items={groups}
+      trackBy="Id"
+      empty="No instance groups"
+      ariaLabels={{ tableLabel: "Instance groups" }}
+      columnDefinitions={[
+        { id: "type", header: "Role", isRowHeader: true, cell: (group) => stateLabel(group.InstanceGroupType === "MASTER" ? "PRIMARY" : group.InstanceGroupType) },
+        { id: "instance", header: "Instance type", cell: (group) => group.InstanceType },
+        { id: "count", header: "Running / requested", cell: (group) => `${group.RunningInstanceCount} / ${group.RequestedInstanceCount}` },
+        { id: "state", header: "State", cell: (group) => stateLabel(group.Status?.State ?? "–") },
+        { id: "id", header: "ID", cell: (group) => group.Id },
+      ]}
+    />
+  );
+}
+
+function Instances({ instances }: { instances: Instance[] }) {
+  return (
+    <Table
+      header={<Header variant="h2" counter={`(${instances.length})`}>Instances</Header>}
+      items={instances}
+      trackBy="Id"
+      empty="No instances"
+      ariaLabels={{ tableLabel: "Instances" }}
+      columnDefinitions={[
+        { id: "id", header: "Instance", isRowHeader: true, cell: (instance) => instance.Ec2InstanceId ?? instance.Id },
+        { id: "type", header: "Instance type", cell: (instance) => instance.InstanceType ?? "–" },
+        { id: "address", header: "Private address", cell: (instance) => instance.PrivateIpAddress ?? "–" },
+        { id: "state", header: "State", cell: (instance) => stateLabel(instance.Status?.State ?? "–") },
+        { id: "reason", header: "Reason", cell: (instance) => instance.Status?.StateChangeReason?.Message ?? "–" },
+      ]}
+    />
+  );
+}
+
+export default function ClusterPage({ clusterId }: { clusterId: string }) {
+  const whole = usePolled(
+    clusterId,
+    (signal) => ask(clusterId, signal),
+    (found) => isClusterInTransition(found.cluster),
+  );
+  const [terminating, setTerminating] = useState(false);
+  const notices = useNotices();
+  const cluster = whole.data?.cluster;
+
+  async function terminate(): Promise<void> {
+    await terminateClusters([clusterId]);
+    notices.success(`Terminating ${cluster?.Name ?? clusterId}.`);
+    await whole.refresh();
+  }
+
+  return (
+    <ContentLayout
+      header={
+        <Header
+          variant="h1"
+          actions={
+            <SpaceBetween direction="horizontal" size="xs">
+              <Button href="#/clusters">All clusters</Button>
+              <Button disabled={!cluster || !mayTerminate(cluster)} onClick={() => setTerminating(true)}>
+                Terminate
+              </Button>
+            </SpaceBetween>
+          }
+        >
+          {cluster?.Name ?? clusterId}
+        </Header>
+      }
+    >
+      <SpaceBetween size="l">
+        {whole.error ? <ErrorBox what="The cluster cannot be shown" error={whole.error} retry={whole.refresh} /> : null}
+        {whole.loading ? <Spinner size="large" /> : null}
+        {whole.data ? (
+          <>
+            <Trouble cluster={whole.data.cluster} />
+            <Summary cluster={whole.data.cluster} />
+            <Groups groups={whole.data.groups} />
+            <Instances instances={whole.data.instances} />
+          </>
+        ) : null}
+      </SpaceBetween>
+      {terminating ? (
+        <Confirm title="Terminate cluster" action="Terminate" run={terminate} onClose={() => setTerminating(false)}>
+          <Box>
+            Terminate {cluster?.Name} ({clusterId})? Workspaces attached to it lose their kernels; nothing on its disks is
+            kept.
+          </Box>
+        </Confirm>
+      ) : null}
+    </ContentLayout>
+  );
+}

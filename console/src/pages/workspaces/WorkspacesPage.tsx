@@ -1,0 +1,196 @@
+import Button from "@cloudscape-design/components/button";
+import ButtonDropdown from "@cloudscape-design/components/button-dropdown";
+import Box from "@cloudscape-design/components/box";
+import Link from "@cloudscape-design/components/link";
+import type { TableProps } from "@cloudscape-design/components/table";
+import { useState } from "react";
+import { deleteEditor, detachEditor, listEditors, startEditor, stopEditor } from "../../api/emr";
+import type { Editor } from "../../api/types";
+import { Confirm } from "../../components/Confirm";
+import { ResourceTable } from "../../components/ResourceTable";
+import { EditorState } from "../../components/States";
+import { time } from "../../format";
+import { navigate } from "../../router";
+import { useNotices } from "../../state/notices";
+import { usePolled } from "../../state/polled";
+import { isEditorInTransition, mayAct } from "../../state/status";
+import { AttachWorkspace, LaunchWithOptions } from "./AttachWorkspace";
+import { CreateWorkspace } from "./CreateWorkspace";
+
+interface Props {
+  /** Only this Studio's; without it all of the account's (the administrator's page). */
+  studioId?: string;
+  /** Begin with the create dialog open. */
+  create?: boolean;
+}
+
+type Column = TableProps.ColumnDefinition<Editor>;
+
+const COLUMNS: Column[] = [
+  {
+    id: "name",
+    header: "Name",
+    sortingField: "Name",
+    isRowHeader: true,
+    minWidth: 160,
+    cell: (editor) =>
+      editor.Status === "Deleting" ? (
+        editor.Name
+      ) : (
+        <Link
+          href={`#/open/${editor.EditorId}`}
+          target="_blank"
+          external
+          externalIconAriaLabel="Opens in a new tab"
+        >
+          {editor.Name}
+        </Link>
+      ),
+  },
+  { id: "status", header: "Status", sortingField: "Status", minWidth: 130, cell: (editor) => <EditorState editor={editor} /> },
+  { id: "created", header: "Creation time", sortingField: "CreationTime", minWidth: 190, cell: (editor) => time(editor.CreationTime) },
+  {
+    id: "modified",
+    header: "Last modified",
+    sortingField: "LastModifiedTime",
+    minWidth: 190,
+    cell: (editor) => time(editor.LastModifiedTime),
+  },
+  { id: "user", header: "User", sortingField: "User", minWidth: 110, cell: (editor) => editor.User ?? "–" },
+  {
+    id: "compute",
+    header: "Compute",
+    sortingComparator: (a, b) => (a.ExecutionEngine?.Id ?? "").localeCompare(b.ExecutionEngine?.Id ?? ""),
+    minWidth: 160,
+    cell: (editor) =>
+      editor.ExecutionEngine ? (
+        <Link href={`#/clusters/${editor.ExecutionEngine.Id}`}>{editor.ExecutionEngine.Id}</Link>
+      ) : (
+        "–"
+      ),
+  },
+];
+
+const STUDIO_COLUMN: Column = {
+  id: "studio",
+  header: "Studio",
+  sortingField: "StudioId",
+  minWidth: 160,
+  cell: (editor) => <Link href={`#/studios/${editor.StudioId}`}>{editor.StudioId}</Link>,
+};
+
+function textOf(editor: Editor): string {
+  const { EditorId, Name, Status, User, ExecutionEngine, Description } = editor;
+  return [EditorId, Name, Status, User, ExecutionEngine?.Id, Description, time(editor.CreationTime)].join("\n");
+}
+
+type Dialog = "create" | "attach" | "launch" | "delete";
+
+export default function WorkspacesPage({ studioId, create = false }: Props) {
+  const editors = usePolled(
+    studioId ?? "all",
+    (signal) => listEditors(studioId, signal),
+    (found) => found.some(isEditorInTransition),
+  );
+  const [selectedIds, setSelectedIds] = useState<string[]>([]);
+  const [dialog, setDialog] = useState<Dialog | undefined>(create ? "create" : undefined);
+  const [busy, setBusy] = useState(false);
+  const notices = useNotices();
+  const selected = (editors.data ?? []).filter((editor) => selectedIds.includes(editor.EditorId));
+  const only = selected.length === 1 ? selected[0] : undefined;
+  const may = (action: Parameters<typeof mayAct>[0]) => !busy && mayAct(action, selected);
+
+  /** One request for each; what failed is said by name, the others are done all the same. */
+  async function each(verb: string, done: string, act: (id: string) => Promise<unknown>): Promise<void> {
+    setBusy(true);
+    const targets = selected;
+    const results = await Promise.allSettled(targets.map((editor) => act(editor.EditorId)));
+    const good = targets.filter((_, index) => results[index]?.status === "fulfilled");
+    results.forEach((result, index) => {
+      if (result.status === "rejected") notices.failure(`${verb} ${targets[index]?.Name} failed`, result.reason);
+    });
+    if (good.length) notices.success(`${done} ${good.map((editor) => editor.Name).join(", ")}.`);
+    setBusy(false);
+    await editors.refresh();
+  }
+
+  function close(): void {
+    setDialog(undefined);
+    if (create) navigate("/workspaces");
+  }
+  const refresh = () => void editors.refresh();
+
+  return (
+    <>
+      <ResourceTable
+        title="Workspaces"
+        description={studioId ? "Notebooks with JupyterLab; each opens in its own tab." : "The Workspaces of all Studios."}
+        polled={editors}
+        columns={studioId ? COLUMNS : [...COLUMNS, STUDIO_COLUMN]}
+        idOf={(editor) => editor.EditorId}
+        nameOf={(editor) => editor.Name}
+        textOf={textOf}
+        sortedBy={{ id: "created", descending: true }}
+        selected={selected}
+        onSelect={(items) => setSelectedIds(items.map((editor) => editor.EditorId))}
+        empty={{
+          text: "No Workspaces",
+          action: studioId ? <Button onClick={() => setDialog("create")}>Create Workspace</Button> : null,
+        }}
+        actions={
+          <>
+            <Button disabled={!may("start")} onClick={() => void each("Starting", "Starting", (id) => startEditor(id))}>
+              Start
+            </Button>
+            <Button disabled={!may("stop")} onClick={() => void each("Stopping", "Stopping", stopEditor)}>
+              Stop
+            </Button>
+            <Button disabled={!may("attach")} onClick={() => setDialog("attach")}>
+              Attach
+            </Button>
+            <Button disabled={!may("detach")} onClick={() => void each("Detaching", "Detaching", detachEditor)}>
+              Detach
+            </Button>
+            <Button disabled={!may("delete")} onClick={() => setDialog("delete")}>
+              Delete
+            </Button>
+            <ButtonDropdown
+              disabled={!only || only.Status === "Deleting"}
+              items={[
+                { id: "quick", text: "Quick launch" },
+                { id: "options", text: "Launch with options" },
+              ]}
+              onItemClick={({ detail }) => {
+                if (detail.id === "options") setDialog("launch");
+                else if (only) window.open(`#/open/${only.EditorId}`, "_blank");
+              }}
+            >
+              Launch Workspace
+            </ButtonDropdown>
+            {studioId ? (
+              <Button variant="primary" onClick={() => setDialog("create")}>
+                Create Workspace
+              </Button>
+            ) : null}
+          </>
+        }
+      />
+      {dialog === "create" && studioId ? (
+        <CreateWorkspace studioId={studioId} onClose={close} onCreated={refresh} />
+      ) : null}
+      {dialog === "attach" && only ? <AttachWorkspace editor={only} onClose={close} onDone={refresh} /> : null}
+      {dialog === "launch" && only ? <LaunchWithOptions editor={only} onClose={close} /> : null}
+      {dialog === "delete" ? (
+        <Confirm
+          title={selected.length === 1 ? "Delete Workspace" : `Delete ${selected.length} Workspaces`}
+          action="Delete"
+          run={() => each("Deleting", "Deleting", deleteEditor)}
+          onClose={close}
+          disabled={selected.length === 0}
+        >
+          <Box>Delete {selected.map((editor) => editor.Name).join(", ")}? Files in S3 are kept.</Box>
+        </Confirm>
+      ) : null}
+    </>
+  );
+}
