@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from emr_studio.signin.sessions import ConsoleSessions
 
 DOMAINS = ("iam", "studios", "workspaces", "clusters")
-"""Rooms with an `operations` module or package."""
+"""Rooms with an `operations` module, or a package that loads its own by `load()`."""
 TABLES = (
     "controllers",
     "iam.model",
@@ -52,12 +52,14 @@ def load_tables() -> None:
 def load_operations() -> None:
     """Import every domain's operations, so that the registry is whole."""
     for domain in DOMAINS:
-        importlib.import_module(f"emr_studio.{domain}.operations")
+        operations = importlib.import_module(f"emr_studio.{domain}.operations")
+        if hasattr(operations, "load"):
+            operations.load()
 
 
 def build_api(settings: Settings) -> ASGIApp:
     """The control plane: AWS's API, the edge's questions, sign-in, the console, credentials."""
-    from emr_studio.aws.pagination import MarkerKey
+    from emr_studio.aws.pagination import MarkerSealer
     from emr_studio.aws.pipeline import AwsApplication
     from emr_studio.aws.registry import registry
     from emr_studio.console.pages import routes as console_routes
@@ -81,7 +83,7 @@ def build_api(settings: Settings) -> ASGIApp:
         Sealer: sealer,
         Waker: SocketWaker(settings),
         Presigner: front.presigned,
-        MarkerKey: MarkerKey.load(settings.keys_dir / "pagination.key"),
+        MarkerSealer: MarkerSealer.load(settings.keys_dir),
     }
     decisions = Decisions()
     decisions.register("workspace", front.workspace_edge)
