@@ -192,7 +192,7 @@ def _to_control_plane(settings: Settings) -> list[Json]:
 
 
 def _question(settings: Settings, kind: str, replaceable: tuple[str, ...]) -> Json:
-    """Ask the control plane; go on where it says yes (2xx), else hand its answer to the client."""
+    """Ask the control plane; go on where it says yes (2xx and an upstream), else hand its answer to the client."""
     said = {
         QUESTION: "1",
         "X-Emr-Studio-Upgrade": "{http.request.header.Upgrade}",
@@ -212,7 +212,9 @@ def _question(settings: Settings, kind: str, replaceable: tuple[str, ...]) -> Js
                 "delete": ["Upgrade", "Connection", "Expect", "Te", "Trailer"],
             }
         },
-        "handle_response": [{"match": {"status_code": [2]}, "routes": _take_answer(replaceable)}],
+        "handle_response": [
+            {"match": {"status_code": [2], "headers": {UPSTREAM: ["*"]}}, "routes": _take_answer(replaceable)}
+        ],
     }
 
 

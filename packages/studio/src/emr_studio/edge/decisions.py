@@ -100,6 +100,8 @@ class EdgeAnswer:
     body: bytes = b""
     content_type: str = "text/plain; charset=utf-8"
     response_headers: Mapping[str, str] = field(default_factory=dict)
+    final: bool = False
+    """The client gets this answer although its status is 2xx (S3's ListBuckets is answered here)."""
 
 
 Resolver = Callable[[EdgeRequest], EdgeAnswer]
@@ -158,7 +160,7 @@ def _client_headers(request: Request) -> Headers:
 
 def _response(answer: EdgeAnswer) -> Response:
     headers = {"Cache-Control": "no-store"} | dict(answer.response_headers)
-    if answer.status != 200:
+    if answer.status != 200 or answer.final:
         return Response(answer.body, answer.status, headers, answer.content_type)
     if not answer.upstream:
         raise ValueError("a resolver answered 200 without an upstream")

@@ -32,7 +32,7 @@ from emr_studio.storage.watch import shared_watcher
 log = logging.getLogger(__name__)
 
 ClientFactory = Callable[[], Any]
-"""Makes (or returns) a boto-style S3 client; see `emr_studio.storage.s3`."""
+"""Makes a boto-style S3 client (`emr_studio.storage.s3`); called again after a failure."""
 Progress = Callable[[int, int], None]
 """Called with (objects done, objects in all) during a restore."""
 
@@ -88,6 +88,7 @@ class Mirror:
         self._tree = Tree(folder, owner_uid)
         self._state = MirrorState(state_path)
         self._scanner = Scanner(self._tree, self._state)
+        self._client: Any = None
         self._working = threading.Lock()
         self._condition = threading.Condition()
         self._dirty: set[str] = set()
@@ -236,6 +237,7 @@ class Mirror:
             if sentence != self._error and not isinstance(error, Unstable):
                 log.warning("mirror of %s: %s", self._prefix, sentence)
             self._error = sentence
+            self._client = None
             return False
         self._succeeded()
         return True
@@ -283,7 +285,9 @@ class Mirror:
             raise failure
 
     def _transfer(self) -> Transfer:
-        return Transfer(self._client_factory(), self._bucket, self._prefix, self._tree, self._state)
+        if self._client is None:
+            self._client = self._client_factory()
+        return Transfer(self._client, self._bucket, self._prefix, self._tree, self._state)
 
     def _restore(self, progress: Progress | None) -> None:
         transfer = self._transfer()

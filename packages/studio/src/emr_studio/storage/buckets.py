@@ -1,0 +1,114 @@
+"""Buckets: made and deleted in the store and in our table together.
+
+The control plane does both itself, in one transaction of the database, so that no bucket is without
+an owner for long: where a process dies between the two, the store has a bucket that the table
+lacks; nobody can reach it, and the next CreateBucket of that name takes it over.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import ipaddress
+import re
+from collections.abc import Mapping
+
+import httpx
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from emr_studio.aws.errors import ClientError, Unavailable
+from emr_studio.settings import Settings
+from emr_studio.storage.model import Bucket
+from emr_studio.storage.store import PROBE_BUCKET, store_address
+
+# "Bucket naming rules" of the S3 user guide.
+_NAME = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
+# SeaweedFS serves its own pages under these names.
+_RESERVED = frozenset({PROBE_BUCKET, "status", "healthz", "metrics"})
+_FORWARDED = ("x-amz-bucket-object-lock-enabled",)
+
+
+def find_bucket(session: Session, name: str) -> Bucket | None:
+    """The bucket of that name, whosever it is."""
+    return session.get(Bucket, name)
+
+
+def list_buckets(session: Session, account_id: str) -> list[Bucket]:
+    """All buckets of an account, by name."""
+    return list(session.scalars(select(Bucket).where(Bucket.account_id == account_id).order_by(Bucket.name)))
+
+
+def create_bucket(
+    session: Session,
+    settings: Settings,
+    account_id: str,
+    name: str,
+    *,
+    now: dt.datetime,
+    headers: Mapping[str, str] | None = None,
+) -> Bucket:
+    """Make a bucket; one that the account has already is returned as it is (as us-east-1 does).
+
+    Raises:
+        ClientError: InvalidBucketName, BucketAlreadyExists.
+        Unavailable: if the store does not answer.
+    """
+    if not is_bucket_name(name):
+        raise ClientError("InvalidBucketName", "The specified bucket is not valid.", 400)
+    known = find_bucket(session, name)
+    if known is not None and known.account_id == account_id:
+        return known
+    if known is not None or name in _RESERVED:
+        message = (
+            "The requested bucket name is not available. The bucket namespace is shared by all users of the system. "
+            "Please select a different name and try again."
+        )
+        raise ClientError("BucketAlreadyExists", message, 409)
+    made = Bucket(name=name, account_id=account_id, region=settings.region, created=now)
+    session.add(made)
+    session.flush()
+    sent = {key: value for key, value in (headers or {}).items() if key in _FORWARDED}
+    answer = _ask_store(settings, "PUT", name, sent)
+    # 409: it is left over from a process that died between store and table.
+    if answer.status_code not in {200, 409}:
+        raise Unavailable(f"The store did not make the bucket: {_code(answer)}")
+    return made
+
+
+def delete_bucket(session: Session, settings: Settings, bucket: Bucket) -> None:
+    """Delete an empty bucket.
+
+    Raises:
+        ClientError: BucketNotEmpty.
+        Unavailable: if the store does not answer.
+    """
+    answer = _ask_store(settings, "DELETE", bucket.name, {})
+    if answer.status_code == 409:
+        raise ClientError("BucketNotEmpty", "The bucket you tried to delete is not empty", 409)
+    if answer.status_code not in {204, 404}:
+        raise Unavailable(f"The store did not delete the bucket: {_code(answer)}")
+    session.delete(bucket)
+
+
+def is_bucket_name(name: str) -> bool:
+    """True if S3 allows the name."""
+    if not _NAME.fullmatch(name) or ".." in name or name.startswith(("xn--", "sthree-")):
+        return False
+    try:
+        ipaddress.ip_address(name)
+    except ValueError:
+        return True
+    return False
+
+
+def _ask_store(settings: Settings, method: str, bucket: str, headers: Mapping[str, str]) -> httpx.Response:
+    try:
+        url = f"http://{store_address(settings)}/{bucket}"
+        return httpx.request(method, url, headers=dict(headers), timeout=20)
+    except (OSError, httpx.HTTPError) as error:
+        raise Unavailable("The store does not answer. Try again.") from error
+
+
+def _code(answer: httpx.Response) -> str:
+    found = re.search(r"<Code>(\w+)</Code>", answer.text)
+    return found.group(1) if found else str(answer.status_code)
