@@ -58,7 +58,7 @@ class MarkerSealer:
 
 def paginate(
     context: Context,
-    statement: Select[tuple[T]],
+    statement: Select[T],
     keys: Sequence[Any],
     size: int = 50,
     marker: str | None = None,
