@@ -47,7 +47,7 @@ def attached_cluster() -> str:
     """
     target = pointer.target
     if target is None:
-        raise HTTPError(409, NOT_ATTACHED, reason=NOT_ATTACHED)
+        raise HTTPError(409, NOT_ATTACHED)
     return target.cluster_id
 
 
@@ -64,7 +64,7 @@ class AttachedKernelManager(GatewayKernelManager):
         try:
             await super().start_kernel(**kwargs)
         except OSError as error:
-            raise HTTPError(503, NOT_REACHABLE, reason=NOT_REACHABLE) from error
+            raise HTTPError(503, NOT_REACHABLE) from error
 
 
 class AttachedMappingKernelManager(GatewayMappingKernelManager):
@@ -118,7 +118,12 @@ class AttachedMappingKernelManager(GatewayMappingKernelManager):
 
 
 class AttachedKernelSpecManager(GatewayKernelSpecManager):
-    """Kernel kinds that the attached cluster offers; none while nothing is attached."""
+    """Kernel kinds that the attached cluster offers.
+
+    While nothing is attached it is the one that a cluster will offer, and starting it says what to
+    do: JupyterLab takes an empty list for an error and looks again only after minutes, so that
+    after an attach the kernel would long seem to be missing.
+    """
 
     @staticmethod
     def _get_endpoint_for_user_filter(default_endpoint: str) -> str:
@@ -127,19 +132,21 @@ class AttachedKernelSpecManager(GatewayKernelSpecManager):
 
     async def list_kernel_specs(self) -> dict[str, Any]:
         """`{"default", "kernelspecs"}`, as the gateway has it."""
-        nothing: dict[str, Any] = {"default": KERNEL_NAME, "kernelspecs": {}}
+        expected: dict[str, Any] = {"default": KERNEL_NAME, "kernelspecs": {KERNEL_NAME: _expected_spec()}}
         if pointer.target is None:
-            return nothing
+            return expected
         try:
             found: dict[str, Any] = await super().list_kernel_specs()
         except (HTTPError, OSError) as error:
             self.log.warning("%s (%s)", NOT_REACHABLE, error)
-            return nothing
+            return expected
         return found
 
     async def get_kernel_spec(self, kernel_name: str, **kwargs: Any) -> Any:
         """One kind; KeyError if it is not offered."""
         if pointer.target is None:
+            if kernel_name == KERNEL_NAME:
+                return _expected_spec()
             raise KeyError(kernel_name)
         return await super().get_kernel_spec(kernel_name, **kwargs)
 
@@ -148,6 +155,18 @@ class AttachedKernelSpecManager(GatewayKernelSpecManager):
         if pointer.target is None:
             return None
         return await super().get_kernel_spec_resource(kernel_name, path)
+
+
+def _expected_spec() -> dict[str, Any]:
+    spec = {
+        "argv": [],
+        "display_name": "PySpark",
+        "language": "python",
+        "interrupt_mode": "signal",
+        "env": {},
+        "metadata": {"emr_studio": {"attached": False}},
+    }
+    return {"name": KERNEL_NAME, "spec": spec, "resources": {}}
 
 
 class AttachedSessionManager(GatewaySessionManager):

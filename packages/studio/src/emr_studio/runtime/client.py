@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import builtins
+import json
+import socket
+from contextlib import closing
+from http.client import HTTPConnection, HTTPException
 from typing import Any
-
-import httpx
 
 from emr_studio.runtime import wire
 from emr_studio.runtime.contract import Gateway, Observation, RuntimeUnavailable, Spec, WorkloadState
@@ -18,18 +20,10 @@ _LONGEST_WAIT = 60.0
 
 
 class LocalRuntime:
-    """A client of the agent. Thread safe. Close it, or let it live as long as the process."""
+    """A client of the agent. Thread safe; holds nothing open between calls."""
 
     def __init__(self, settings: Settings) -> None:
-        # Made at first use: a client costs a few milliseconds, and commands may never call.
         self._socket = str(settings.agent_socket)
-        self._client: httpx.Client | None = None
-
-    def close(self) -> None:
-        """Close connections."""
-        if self._client is not None:
-            self._client.close()
-            self._client = None
 
     def launch(self, spec: Spec) -> None:
         self._call("launch", spec=wire.dump_spec(spec))
@@ -71,15 +65,37 @@ class LocalRuntime:
         return found
 
     def _call(self, method: str, timeout: float = _TIMEOUT, /, **arguments: Any) -> Any:
-        if self._client is None:
-            self._client = httpx.Client(transport=httpx.HTTPTransport(uds=self._socket), base_url="http://agent")
-        try:
-            answer = self._client.post(f"/{method}", json=arguments, timeout=timeout)
-            body = answer.json()
-        except (httpx.HTTPError, ValueError) as error:
-            raise RuntimeUnavailable(f"the host agent does not answer: {error}") from error
-        if answer.status_code == 200:
+        with closing(_UnixConnection(self._socket, timeout)) as connection:
+            try:
+                connection.request("POST", f"/{method}", json.dumps(arguments), {"Content-Type": "application/json"})
+                answer = connection.getresponse()
+                status, body = answer.status, json.loads(answer.read())
+            except (OSError, HTTPException, ValueError) as error:
+                raise RuntimeUnavailable(f"the host agent does not answer: {error}") from error
+        if status == 200:
             return body["result"]
-        if answer.status_code == 400:
+        if status == 400:
             raise ValueError(body["error"])
-        raise RuntimeUnavailable(body.get("error", f"the host agent answered {answer.status_code}"))
+        raise RuntimeUnavailable(body.get("error", f"the host agent answered {status}"))
+
+
+class _UnixConnection(HTTPConnection):
+    """HTTP over a unix socket: one connection a call, which costs little and is thread safe.
+
+    (httpx leaves the socket open when such a connect is refused.)
+    """
+
+    def __init__(self, path: str, timeout: float) -> None:
+        super().__init__("agent", timeout=timeout)
+        self._path = path
+
+    def connect(self) -> None:
+        """Connect, or leave nothing open."""
+        stream = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        stream.settimeout(self.timeout)
+        try:
+            stream.connect(self._path)
+        except OSError:
+            stream.close()
+            raise
+        self.sock = stream
