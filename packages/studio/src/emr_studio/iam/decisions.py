@@ -117,9 +117,9 @@ def decide_for_service(
 
 
 def _owner(resource: str, caller: Caller) -> str:
-    """The account in an ARN; the caller's own where the ARN holds none (S3)."""
+    """The account in an ARN; the caller's own where there is none (S3) or it is AWS's own (`iam::aws:policy`)."""
     parts = resource.split(":", 5)
-    return parts[4] if len(parts) == 6 and parts[4] else caller.account_id
+    return parts[4] if len(parts) == 6 and parts[4].isdecimal() else caller.account_id
 
 
 def _policies(session: Session, caller: Caller, check: Check) -> PolicySet:

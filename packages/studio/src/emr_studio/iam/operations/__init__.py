@@ -1,4 +1,4 @@
-"""The APIs of IAM and STS; `load` registers every operation."""
+"""The APIs of IAM and STS; importing this package registers every operation."""
 
 from __future__ import annotations
 
@@ -9,8 +9,5 @@ _ROOMS = (
     *("policies", "policy_versions", "roles", "sts", "tags", "users"),
 )
 
-
-def load() -> None:
-    """Register all operations of IAM and STS."""
-    for room in _ROOMS:
-        import_module(f"{__name__}.{room}")
+for _room in _ROOMS:
+    import_module(f"{__name__}.{_room}")
