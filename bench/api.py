@@ -48,8 +48,8 @@ def measure(studio: Studio) -> list[Figure]:
                 ]
                 rates = [[pair[side][0] for pair in rounds] for side in (0, 1)]
                 tails = [[pair[side][1] for pair in rounds] for side in (0, 1)]
-                figures.append(higher_is_better(f"{name} requests per second", "req/s", *rates, PEER))
-                figures.append(lower_is_better(f"{name} p99", "ms", *tails, PEER))
+                figures.append(higher_is_better(f"{name} requests per second", "req/s", rates[0], rates[1], PEER))
+                figures.append(lower_is_better(f"{name} p99", "ms", tails[0], tails[1], PEER))
             return figures
 
 

@@ -103,7 +103,10 @@ def build_api(settings: Settings) -> ASGIApp:
         Route("/_credentials", container_credentials(database, clock, sealer)),
         *decisions.routes(),
         *front.sign_in.routes(),
-        *console_routes(lambda request: _console_defaults(settings, database, front.sessions, request)),
+        *console_routes(
+            lambda account_id: _console_defaults(settings, database, account_id),
+            lambda request: _account_of(database, front.sessions, request),
+        ),
     ]
     return _Door(api, Starlette(routes=routes))
 
@@ -143,19 +146,21 @@ def _signed_in_account(
     return None if found is None else found.caller.account_id
 
 
-def _console_defaults(
-    settings: Settings, database: Database, sessions: SessionAuthenticator, request: Request
-) -> dict[str, Any] | None:
-    """What the console's forms are filled with; None if nobody is signed in."""
+def _account_of(database: Database, sessions: SessionAuthenticator, request: Request) -> str | None:
+    """The account of who is signed in; None if nobody is."""
+    with database.read() as session:
+        caller = sessions.authenticate(session, request.headers)
+    return None if caller is None else caller.account_id
+
+
+def _console_defaults(settings: Settings, database: Database, account_id: str) -> dict[str, Any]:
+    """What the console's forms are filled with."""
     from emr_studio.clusters.releases import releases
     from emr_studio.iam.bootstrap import EC2_ROLE, EMR_ROLE, SERVICE_ROLE, bucket_name
     from emr_studio.network.model import ensure_default_network
 
     with database.read() as session:
-        caller = sessions.authenticate(session, request.headers)
-        if caller is None:
-            return None
-        network = ensure_default_network(session, settings, caller.account_id)
+        network = ensure_default_network(session, settings, account_id)
     return {
         "vpcId": network.vpc_id,
         "subnetIds": list(network.subnet_ids),
@@ -168,7 +173,7 @@ def _console_defaults(
         "jobFlowRole": EC2_ROLE,
         "emrServiceRole": EMR_ROLE,
         "region": settings.region,
-        "accountId": caller.account_id,
+        "accountId": account_id,
     }
 
 

@@ -7,12 +7,14 @@ kernel websocket, each on its own origin with that origin's own cookie.
 from __future__ import annotations
 
 import json
+import socket
 import uuid
 from collections.abc import Iterator
 from typing import Any
 from urllib.parse import quote, urlsplit
 
 import httpx
+from websockets import Origin as OriginHeader
 from websockets.exceptions import WebSocketException
 from websockets.sync.client import ClientConnection, connect
 
@@ -72,9 +74,12 @@ class Origin:
         """Open a websocket with this origin's cookies."""
         target = f"ws://{self.host}{path}"
         headers = {"Cookie": self.cookie_header()}
-        arguments: dict[str, Any] = {"host": "127.0.0.1", "port": self.port} if self._is_local() else {}
         try:
-            return connect(target, additional_headers=headers, origin=self.url, max_size=None, **arguments)  # type: ignore[arg-type]
+            # As above: dial loopback, whatever the name. `None` lets the library connect by name.
+            dialled = socket.create_connection(("127.0.0.1", self.port), 30) if self._is_local() else None
+            return connect(
+                target, sock=dialled, additional_headers=headers, origin=OriginHeader(self.url), max_size=None
+            )
         except (WebSocketException, OSError) as error:
             raise BrowserError(f"websocket {target}: {error}") from error
 
@@ -132,11 +137,11 @@ class Workspace:
             BrowserError: the cell failed; the message holds the traceback.
         """
         session = uuid.uuid4().hex
-        socket = self.origin.websocket(f"/api/kernels/{kernel_id}/channels?session_id={session}")
-        with socket:
+        channels = self.origin.websocket(f"/api/kernels/{kernel_id}/channels?session_id={session}")
+        with channels:
             message_id = uuid.uuid4().hex
-            socket.send(json.dumps(_execute_request(session, message_id, code)))
-            return list(_outputs(socket, message_id, timeout))
+            channels.send(json.dumps(_execute_request(session, message_id, code)))
+            return list(_outputs(channels, message_id, timeout))
 
 
 def _execute_request(session: str, message_id: str, code: str) -> dict[str, Any]:
@@ -152,10 +157,10 @@ def _execute_request(session: str, message_id: str, code: str) -> dict[str, Any]
     }
 
 
-def _outputs(socket: ClientConnection, message_id: str, timeout: float) -> Iterator[dict[str, Any]]:
+def _outputs(channels: ClientConnection, message_id: str, timeout: float) -> Iterator[dict[str, Any]]:
     while True:
         try:
-            message = json.loads(socket.recv(timeout=timeout))
+            message = json.loads(channels.recv(timeout=timeout))
         except (TimeoutError, WebSocketException) as error:
             raise BrowserError(f"the kernel said nothing for {timeout:.0f} s: {error}") from error
         if message["parent_header"].get("msg_id") != message_id:

@@ -1,4 +1,4 @@
-"""`python -m emr_studio.db.revise "what changed"`: write a new revision from the tables' difference."""
+"""`python -m emr_studio.cli.revise "what changed"`: write a new revision from the tables' difference."""
 
 from __future__ import annotations
 
