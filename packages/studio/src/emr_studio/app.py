@@ -62,7 +62,7 @@ def build_api(settings: Settings) -> ASGIApp:
     from emr_studio.aws.pagination import MarkerSealer
     from emr_studio.aws.pipeline import AwsApplication
     from emr_studio.aws.registry import registry
-    from emr_studio.console.pages import routes as console_routes
+    from emr_studio.console.pages import console_routes
     from emr_studio.controllers import SocketWaker, Waker
     from emr_studio.edge.decisions import Decisions
     from emr_studio.edge.presign import Presigner
