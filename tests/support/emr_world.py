@@ -18,6 +18,7 @@ from sqlalchemy.orm import Session
 
 from emr_studio import ids
 from emr_studio.aws.context import Caller, Context, RequestInfo
+from emr_studio.aws.pagination import MarkerSealer
 from emr_studio.aws.registry import registry
 from emr_studio.clock import FakeClock
 from emr_studio.clusters.model import Cluster, State, Target
@@ -34,6 +35,7 @@ from emr_studio.iam.model import Role
 from emr_studio.iam.sealing import Sealer
 from emr_studio.network.model import DefaultNetwork, ensure_default_network
 from emr_studio.settings import Settings
+from emr_studio.storage.model import Bucket
 from emr_studio.studios import operations as studios_operations
 from emr_studio.workspaces import operations as workspaces_operations
 
@@ -42,12 +44,13 @@ OPERATIONS = (studios_operations, workspaces_operations)
 ACCOUNT = "123456789012"
 OTHER_ACCOUNT = "210987654321"
 BUCKET = "emr-studio-123456789012-us-east-1"
+OTHER_BUCKET = "emr-studio-210987654321-us-east-1"
 SERVICE_ROLE = "EMRStudio_ServiceRole"
 EMR = "elasticmapreduce.amazonaws.com"
 ALLOW_ALL = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "*", "Resource": "*"}]}
 
 
-def statement(action: str | Sequence[str], resource: str = "*", **condition: Mapping[str, Any]) -> dict[str, Any]:
+def statement(action: str | Sequence[str], resource: str = "*", /, **condition: Mapping[str, Any]) -> dict[str, Any]:
     """An Allow statement; `StringEquals={...}` and the like become its condition."""
     made: dict[str, Any] = {"Effect": "Allow", "Action": action, "Resource": resource}
     return made | ({"Condition": condition} if condition else {})
@@ -102,7 +105,12 @@ class World:
 
     def context(self, session: Session, caller: Caller) -> Context:
         """A request's context."""
-        ports: dict[type[Any], Any] = {Settings: self.settings, Waker: self.wakes, Presigner: Links()}
+        ports: dict[type[Any], Any] = {
+            Settings: self.settings,
+            Waker: self.wakes,
+            Presigner: Links(),
+            MarkerSealer: MarkerSealer(b"secret"),
+        }
         return Context(caller, "us-east-1", session, self.clock, "request-1", RequestInfo(), IamAuthorizer(), ports)
 
     @contextmanager
@@ -204,6 +212,8 @@ def emr_world(folder: Path) -> Iterator[World]:
             create_account(session, sealer, account_id, "aws", clock.now())
         network = ensure_default_network(session, settings, ACCOUNT)
         ensure_default_network(session, settings, OTHER_ACCOUNT)
+        for name, account_id in ((BUCKET, ACCOUNT), (OTHER_BUCKET, OTHER_ACCOUNT)):
+            session.add(Bucket(name=name, account_id=account_id, region="us-east-1", created=clock.now()))
     world = World(settings, database, clock, Wakes(), network, Caller(ACCOUNT, "root", "", "", ""))
     world.admin = world.user("admin")
     world.role(SERVICE_ROLE, *service_role_policy(BUCKET, "aws")["Statement"])

@@ -16,6 +16,7 @@ from tests.support.emr_world import (
     ACCOUNT,
     BUCKET,
     OTHER_ACCOUNT,
+    OTHER_BUCKET,
     SERVICE_ROLE,
     World,
     emr_world,
@@ -216,6 +217,13 @@ def test_a_role_limited_to_the_location_is_enough(world: World) -> None:
     studio_id = world.studio(ServiceRole=arn)
     assert world.call("DescribeStudio", StudioId=studio_id)["Studio"]["ServiceRole"] == arn
     assert "PutObject" in refused_update(world, studio_id, DefaultS3Location=f"s3://{BUCKET}/elsewhere")
+
+
+def test_the_bucket_must_be_there_and_ours(world: World) -> None:
+    world.role("strong", statement("s3:*"))
+    for name in ("no-such-bucket", OTHER_BUCKET):
+        message = refused(world, ServiceRole="strong", DefaultS3Location=f"s3://{name}/x")
+        assert f"The bucket {name} does not exist." in message
 
 
 @pytest.mark.capability("SR-01")

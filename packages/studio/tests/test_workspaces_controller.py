@@ -3,66 +3,57 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy.orm import Session
 
-from emr_studio.aws.errors import InvalidRequest
 from emr_studio.clock import FakeClock
-from emr_studio.db import Base, Database
-from emr_studio.network.model import DefaultNetwork, ensure_default_network
+from emr_studio.db import Database
+from emr_studio.iam import entities
+from emr_studio.iam.model import RoleGrant
+from emr_studio.iam.services import find_grant
 from emr_studio.runtime.contract import WorkloadState, WorkspaceSpec
 from emr_studio.runtime.inprocess import InProcessRuntime, Stage
 from emr_studio.settings import Settings
-from emr_studio.studios.model import Studio
-from emr_studio.workspaces.controller import MAX_CRASHES, SESSION_NAME, WorkspaceReconciler
-from emr_studio.workspaces.model import Editor, Status, Target, edge_target, next_uid
+from emr_studio.workspaces import controller
+from emr_studio.workspaces.controller import MAX_CRASHES, WorkspaceReconciler
+from emr_studio.workspaces.model import Editor, Status, Target, edge_target, next_uid, note_activity
+from tests.support.emr_world import ACCOUNT, World, emr_world
 
-ACCOUNT = "123456789012"
 ID = "e-ABCDEFGHIJKLMNOPQRSTUVWXY"
 ROLE = f"arn:aws:iam::{ACCOUNT}:role/EMRStudio_ServiceRole"
 
 
 @dataclass
-class Grants:
-    """Remembers what was granted; refuses when told to."""
+class Play:
+    """A world, a runtime and one Workspace in it."""
 
-    live: dict[str, str] = field(default_factory=dict)
-    given: list[dict[str, str]] = field(default_factory=list)
-    refuse: str = ""
-
-    def grant_role(self, session: Session, **named: str) -> str:
-        if self.refuse:
-            raise InvalidRequest(self.refuse)
-        self.given.append(named)
-        token = f"token-{len(self.given)}"
-        self.live[token] = named["owner"]
-        return token
-
-    def revoke_grants(self, session: Session, owner: str) -> None:
-        self.live = {token: o for token, o in self.live.items() if o != owner}
-
-
-@dataclass
-class World:
-    """All that a test needs."""
-
-    settings: Settings
-    database: Database
-    clock: FakeClock
+    emr: World
     runtime: InProcessRuntime
-    grants: Grants
-    network: DefaultNetwork
+
+    @property
+    def settings(self) -> Settings:
+        return self.emr.settings
+
+    @property
+    def database(self) -> Database:
+        return self.emr.database
+
+    @property
+    def clock(self) -> FakeClock:
+        return self.emr.clock
+
+    def grants(self) -> list[RoleGrant]:
+        """Those that are good now."""
+        with self.database.read() as session:
+            return list(session.query(RoleGrant))
 
     def reconciler(self) -> WorkspaceReconciler:
         """A new one each time: as after a kill, it knows nothing but what was saved."""
-        return WorkspaceReconciler(
-            self.database, self.clock, self.runtime, self.settings, grants=self.grants, identity_public_key="PEM"
-        )
+        return WorkspaceReconciler(self.database, self.clock, self.runtime, self.settings, identity_public_key="PEM")
 
     def editor(self) -> Editor:
         with self.database.read() as session:
@@ -105,44 +96,21 @@ class World:
 
 
 @pytest.fixture
-def world(tmp_path: Path) -> Iterator[World]:
-    settings = Settings(data_dir=tmp_path, port=8080)
-    database = Database(settings.sqlalchemy_url)
-    Base.metadata.create_all(database.engine)
-    clock = FakeClock()
-    with database.write() as session:
-        network = ensure_default_network(session, settings, ACCOUNT)
-        session.add(_studio(network, clock.now()))
-        session.add(_editor(network, clock.now(), next_uid(session, ID)))
-    yield World(settings, database, clock, InProcessRuntime(), Grants(), network)
-    database.dispose()
+def world(tmp_path: Path) -> Iterator[Play]:
+    with emr_world(tmp_path) as emr:
+        studio_id = emr.studio()
+        with emr.database.write() as session:
+            session.add(_editor(emr, studio_id, next_uid(session, ID)))
+        yield Play(emr, InProcessRuntime())
 
 
-def _studio(network: DefaultNetwork, now: dt.datetime) -> Studio:
-    return Studio(
-        id="es-ABCDEFGHIJKLMNOPQRSTUVWXY",
-        account_id=ACCOUNT,
-        region="us-east-1",
-        name="sample",
-        auth_mode="IAM",
-        vpc_id=network.vpc_id,
-        subnet_ids=list(network.subnet_ids),
-        service_role="EMRStudio_ServiceRole",
-        service_role_arn=ROLE,
-        workspace_security_group_id=network.workspace_security_group_id,
-        engine_security_group_id=network.engine_security_group_id,
-        default_s3_location="s3://bucket/studio",
-        url="http://x",
-        creation_time=now,
-    )
-
-
-def _editor(network: DefaultNetwork, now: dt.datetime, uid: int) -> Editor:
+def _editor(emr: World, studio_id: str, uid: int) -> Editor:
+    now = emr.clock.now()
     return Editor(
         id=ID,
         account_id=ACCOUNT,
         region="us-east-1",
-        studio_id="es-ABCDEFGHIJKLMNOPQRSTUVWXY",
+        studio_id=studio_id,
         name="work",
         creator_user_id="AIDAX",
         creation_time=now,
@@ -152,7 +120,7 @@ def _editor(network: DefaultNetwork, now: dt.datetime, uid: int) -> Editor:
         status=Status.STARTING,
         target=Target.READY,
         uid=uid,
-        subnet_id=network.subnet_ids[0],
+        subnet_id=emr.network.subnet_ids[0],
         availability_zone="us-east-1a",
     )
 
@@ -161,7 +129,7 @@ def _editor(network: DefaultNetwork, now: dt.datetime, uid: int) -> Editor:
 
 
 @pytest.mark.capability("WS-01")
-def test_starting_becomes_ready(world: World) -> None:
+def test_starting_becomes_ready(world: Play) -> None:
     assert world.settle() == ["Starting", "Ready"]
     editor = world.editor()
     assert editor.address == f"unix//run/{ID}/s.sock"
@@ -172,12 +140,12 @@ def test_starting_becomes_ready(world: World) -> None:
     assert (spec.s3_location, spec.s3_endpoint_url) == (f"s3://bucket/studio/{ID}/", "http://localhost:8080")
     assert spec.credentials_url == "http://localhost:8080/_credentials"
     assert spec.origin == f"http://{ID.lower()}.workspace.localhost:8080"
-    assert world.grants.live == {spec.credentials_token: f"editor/{ID}"}
-    granted = {"account_id": ACCOUNT, "role_arn": ROLE, "session_name": SESSION_NAME, "owner": f"editor/{ID}"}
-    assert world.grants.given == [granted]
+    with world.database.read() as session:
+        grant, role = find_grant(session, spec.credentials_token) or pytest.fail("the token is not good")
+    assert (grant.owner, grant.session_name, role.arn) == (f"editor/{ID}", "ElasticMapReduceEditorsSession", ROLE)
 
 
-def test_the_edge_is_told_the_address_only_while_it_runs(world: World) -> None:
+def test_the_edge_is_told_the_address_only_while_it_runs(world: Play) -> None:
     def target() -> tuple[str, str]:
         with world.database.read() as session:
             found = edge_target(session, ID)
@@ -193,7 +161,7 @@ def test_the_edge_is_told_the_address_only_while_it_runs(world: World) -> None:
         assert edge_target(session, "e-NONE") is None
 
 
-def test_a_slow_start_says_what_it_waits_for(world: World) -> None:
+def test_a_slow_start_says_what_it_waits_for(world: Play) -> None:
     world.runtime.hold()
     assert world.reconciler().reconcile(ID) == 0.0
     editor = world.editor()
@@ -203,7 +171,7 @@ def test_a_slow_start_says_what_it_waits_for(world: World) -> None:
     assert world.editor().state_code is None
 
 
-def test_a_start_that_fails_is_tried_again_and_then_idle_with_the_cause(world: World) -> None:
+def test_a_start_that_fails_is_tried_again_and_then_idle_with_the_cause(world: Play) -> None:
     world.runtime.fail(Stage.START, times=MAX_CRASHES, reason="no space left on device")
     assert world.settle() == ["Starting", "Idle"]
     editor = world.editor()
@@ -211,28 +179,32 @@ def test_a_start_that_fails_is_tried_again_and_then_idle_with_the_cause(world: W
     assert "no space left on device. Last lines of its log" in (editor.state_message or "")
     assert "start it again" in (editor.state_message or "")
     assert [call for call, _ in world.runtime.calls].count("launch") == MAX_CRASHES
-    assert world.grants.live == {}
+    assert world.grants() == []
     assert world.runtime.list() == []
 
 
-def test_one_failed_start_is_not_the_end(world: World) -> None:
+def test_one_failed_start_is_not_the_end(world: Play) -> None:
     world.runtime.fail(Stage.START, reason="port in use")
     world.start()
     assert world.editor().state_code == "RESTARTED"
-    assert len(world.grants.live) == 1
+    assert len(world.grants()) == 1
 
 
-def test_a_role_that_cannot_be_used_is_said_at_once(world: World) -> None:
-    world.grants.refuse = "entity does not have permissions to assume role"
+def test_a_role_that_cannot_be_used_is_said_at_once(world: Play) -> None:
+    with world.database.write() as session:
+        role = entities.find_role_by_arn(session, ROLE)
+        assert role is not None
+        role.trust_policy = role.trust_policy.replace("elasticmapreduce.amazonaws.com", "ec2.amazonaws.com")
     assert world.settle() == ["Starting", "Idle"]
     editor = world.editor()
     assert editor.state_code == "SERVICE_ROLE"
+    assert "entity does not have permissions to assume role" in (editor.state_message or "")
     assert ROLE in (editor.state_message or "")
     assert world.runtime.workloads == {}
 
 
 @pytest.mark.parametrize("stage", [Stage.LAUNCH, Stage.LAUNCHED, Stage.OBSERVE])
-def test_an_agent_that_is_away_is_waited_for(world: World, stage: Stage) -> None:
+def test_an_agent_that_is_away_is_waited_for(world: Play, stage: Stage) -> None:
     world.runtime.fail(stage, times=2)
     again = world.reconciler().reconcile(ID)
     assert again is not None
@@ -241,13 +213,13 @@ def test_an_agent_that_is_away_is_waited_for(world: World, stage: Stage) -> None
     world.start()
     editor = world.editor()
     assert (editor.state_code, editor.crashes) == (None, 0)
-    assert len(world.runtime.workloads) == len(world.grants.live) == 1
+    assert len(world.runtime.workloads) == len(world.grants()) == 1
 
 
 # Running.
 
 
-def test_a_crashed_server_comes_back(world: World) -> None:
+def test_a_crashed_server_comes_back(world: Play) -> None:
     world.start()
     world.runtime.crash(ID)
     assert world.reconciler().changed() == [ID]
@@ -255,7 +227,7 @@ def test_a_crashed_server_comes_back(world: World) -> None:
     assert "killed by signal 9" in (world.editor().state_message or "")
 
 
-def test_a_server_that_crashes_again_and_again_ends_idle(world: World) -> None:
+def test_a_server_that_crashes_again_and_again_ends_idle(world: Play) -> None:
     world.start()
     for _ in range(MAX_CRASHES - 1):
         world.runtime.crash(ID)
@@ -265,10 +237,10 @@ def test_a_server_that_crashes_again_and_again_ends_idle(world: World) -> None:
     world.settle()
     editor = world.editor()
     assert (editor.status, editor.state_code, editor.address) == ("Idle", "START_FAILED", "")
-    assert world.grants.live == {}
+    assert world.grants() == []
 
 
-def test_crashes_long_apart_do_not_add_up(world: World) -> None:
+def test_crashes_long_apart_do_not_add_up(world: Play) -> None:
     world.start()
     for _ in range(2 * MAX_CRASHES):
         world.clock.advance(3600)
@@ -277,13 +249,13 @@ def test_crashes_long_apart_do_not_add_up(world: World) -> None:
         assert world.editor().status == Status.READY
 
 
-def test_a_workload_that_vanished_is_started_again(world: World) -> None:
+def test_a_workload_that_vanished_is_started_again(world: Play) -> None:
     world.start()
     world.runtime.workloads.clear()
     assert world.settle() == ["Ready", "Starting", "Ready"]
 
 
-def test_nothing_is_pending_when_all_is_well(world: World) -> None:
+def test_nothing_is_pending_when_all_is_well(world: Play) -> None:
     reconciler = world.reconciler()
     assert reconciler.pending() == [ID]
     world.start()
@@ -295,7 +267,7 @@ def test_nothing_is_pending_when_all_is_well(world: World) -> None:
 
 
 @pytest.mark.capability("WS-07")
-def test_stop_saves_and_ends(world: World) -> None:
+def test_stop_saves_and_ends(world: Play) -> None:
     world.start()
     world.change(open_by_user_id="AIDAX", open_by_name="ana")
     world.stop()
@@ -303,19 +275,21 @@ def test_stop_saves_and_ends(world: World) -> None:
     editor = world.editor()
     assert (editor.address, editor.open_by_user_id, editor.launched_at, editor.state_code) == ("", None, None, None)
     calls = [call for call, _ in world.runtime.calls]
-    assert calls.index("flush") < calls.index("stop") < calls.index("forget")
-    assert world.grants.live == {}
+    assert calls.index("stop") < calls.index("forget")
+    assert world.grants() == []
     assert world.runtime.workloads == {}
     world.change(status=Status.STARTING, target=Target.READY)
     assert world.settle() == ["Starting", "Ready"]
 
 
-def test_a_stop_that_cannot_save_stops_and_says_so(world: World) -> None:
+def test_a_stop_that_cannot_save_stops_and_says_so(world: Play) -> None:
     world.start()
-    world.runtime.fail(Stage.FLUSH, reason="S3 does not answer.")
     world.stop()
+    world.runtime.crash(ID, 0, "S3 does not have the last changes (they are kept on this host): no route")
     assert world.settle() == ["Stopping", "Idle"]
-    assert world.editor().state_code == "NOT_SAVED"
+    editor = world.editor()
+    assert (editor.state_code, editor.files_unsaved) == ("NOT_SAVED", True)
+    assert "no route. The next start saves them." in (editor.state_message or "")
     world.change(status=Status.DELETING, target=Target.GONE)
     folder = world.settings.workspaces_dir / ID
     folder.mkdir(parents=True)
@@ -324,7 +298,7 @@ def test_a_stop_that_cannot_save_stops_and_says_so(world: World) -> None:
     assert folder.exists(), "what is not in S3 must not be removed"
 
 
-def test_stop_while_starting(world: World) -> None:
+def test_stop_while_starting(world: Play) -> None:
     world.runtime.hold()
     world.reconciler().reconcile(ID)
     world.stop()
@@ -334,7 +308,7 @@ def test_stop_while_starting(world: World) -> None:
 
 
 @pytest.mark.capability("WS-11")
-def test_delete_removes_the_row_last(world: World) -> None:
+def test_delete_removes_the_row_last(world: Play) -> None:
     world.start()
     folder = world.settings.workspaces_dir / ID
     folder.mkdir(parents=True)
@@ -342,23 +316,26 @@ def test_delete_removes_the_row_last(world: World) -> None:
     assert world.settle() == ["Deleting"]
     assert not world.exists()
     assert not folder.exists()
-    assert world.grants.live == {}
+    assert world.grants() == []
     assert world.runtime.workloads == {}
 
 
-def test_delete_waits_until_s3_has_everything(world: World) -> None:
+def test_delete_waits_until_s3_has_everything(world: Play) -> None:
     world.start()
-    world.runtime.fail(Stage.FLUSH, times=2, reason="S3 does not answer.")
+    world.runtime.fail(Stage.FLUSH, times=2, reason="S3 does not answer")
     world.change(status=Status.DELETING, target=Target.GONE, address="")
-    assert world.reconciler().reconcile(ID) == 2.0
+    assert world.reconciler().reconcile(ID)
     editor = world.editor()
-    assert (editor.status, editor.state_code) == ("Deleting", "NOT_SAVED")
+    assert (editor.status, editor.state_message) == (
+        "Deleting",
+        "Waiting for the host: S3 does not answer; trying again.",
+    )
     assert world.runtime.state(ID) is WorkloadState.RUNNING
     world.settle()
     assert not world.exists()
 
 
-def test_delete_of_an_idle_workspace(world: World) -> None:
+def test_delete_of_an_idle_workspace(world: Play) -> None:
     world.start()
     world.stop()
     world.settle()
@@ -369,7 +346,7 @@ def test_delete_of_an_idle_workspace(world: World) -> None:
 
 
 @pytest.mark.parametrize("stage", [Stage.OBSERVE, Stage.STOP])
-def test_stop_waits_for_the_agent(world: World, stage: Stage) -> None:
+def test_stop_waits_for_the_agent(world: Play, stage: Stage) -> None:
     world.start()
     world.runtime.fail(stage, times=3)
     world.stop()
@@ -384,26 +361,25 @@ class Killed(BaseException):
     """Stands for kill -9: no handler of the controller catches it."""
 
 
-def killing(world: World, call: str, before: bool) -> Callable[[], None]:
-    """Let the runtime's or the grants' `call` die once, before or after it did its work."""
-    owner: Any = world.runtime if hasattr(world.runtime, call) else world.grants
+def kill_at(world: Play, patch: pytest.MonkeyPatch, call: str, before: bool) -> None:
+    """Let the runtime's `call`, or the controller's own, die once, before or after it did its work."""
+    owner: Any = world.runtime if hasattr(world.runtime, call) else controller
     real, left = getattr(owner, call), [1]
 
     def dying(*args: Any, **kwargs: Any) -> Any:
-        if left[0] and before:
-            left[0] -= 1
+        dies = left[0] > 0
+        left[0] = 0
+        if dies and before:
             raise Killed
         result = real(*args, **kwargs)
-        if left[0]:
-            left[0] -= 1
+        if dies:
             raise Killed
         return result
 
-    setattr(owner, call, dying)
-    return lambda: setattr(owner, call, real)
+    patch.setattr(owner, call, dying)
 
 
-def settle_killed(world: World) -> None:
+def settle_killed(world: Play) -> None:
     for _ in range(4):
         try:
             world.settle()
@@ -413,53 +389,73 @@ def settle_killed(world: World) -> None:
 
 
 @pytest.mark.parametrize("before", [True, False])
-@pytest.mark.parametrize("call", ["observe", "launch", "wait", "grant_role", "revoke_grants"])
-def test_a_kill_anywhere_in_a_start_is_made_good(world: World, call: str, before: bool) -> None:
-    restore = killing(world, call, before)
+@pytest.mark.parametrize("call", ["observe", "launch", "wait", "grant_service_role", "end_grants"])
+def test_a_kill_anywhere_in_a_start_is_made_good(
+    world: Play, monkeypatch: pytest.MonkeyPatch, call: str, before: bool
+) -> None:
+    kill_at(world, monkeypatch, call, before)
     settle_killed(world)
-    restore()
     world.start()
     assert len(world.runtime.workloads) == 1
-    assert len(world.grants.live) == 1
+    assert len(world.grants()) == 1
     spec = world.runtime.workloads[ID].spec
     assert isinstance(spec, WorkspaceSpec)
-    assert spec.credentials_token in world.grants.live
+    with world.database.read() as session:
+        assert find_grant(session, spec.credentials_token) is not None
 
 
 @pytest.mark.parametrize("before", [True, False])
-@pytest.mark.parametrize("call", ["observe", "flush", "stop", "wait", "forget", "revoke_grants"])
+@pytest.mark.parametrize("call", ["observe", "stop", "wait", "forget", "end_grants"])
 @pytest.mark.parametrize("target", [Target.IDLE, Target.GONE])
-def test_a_kill_anywhere_in_an_end_is_made_good(world: World, call: str, before: bool, target: Target) -> None:
+def test_a_kill_anywhere_in_an_end_is_made_good(
+    world: Play, monkeypatch: pytest.MonkeyPatch, call: str, before: bool, target: Target
+) -> None:
     world.start()
-    restore = killing(world, call, before)
+    kill_at(world, monkeypatch, call, before)
     world.change(status=Status.STOPPING if target is Target.IDLE else Status.DELETING, target=target, address="")
     settle_killed(world)
-    restore()
     world.settle()
-    assert world.grants.live == {}
+    assert world.grants() == []
     assert world.runtime.workloads == {}
     assert not world.exists() if target is Target.GONE else world.editor().status == Status.IDLE
 
 
-def test_a_request_in_the_middle_of_a_turn_wins(world: World) -> None:
+def test_a_request_in_the_middle_of_a_turn_wins(world: Play, monkeypatch: pytest.MonkeyPatch) -> None:
     real = world.runtime.wait
 
     def wait_while_the_user_stops(*args: Any) -> Any:
-        world.runtime.wait = real  # type: ignore[method-assign]
+        monkeypatch.setattr(world.runtime, "wait", real)
         seen = real(*args)
         world.stop()
         return seen
 
-    world.runtime.wait = wait_while_the_user_stops  # type: ignore[method-assign]
+    monkeypatch.setattr(world.runtime, "wait", wait_while_the_user_stops)
     assert world.reconciler().reconcile(ID) == 0.0
     assert world.editor().status == Status.STOPPING
     assert world.settle() == ["Stopping", "Idle"]
 
 
-# Orphans.
+# What other rooms ask.
 
 
-def test_owners(world: World) -> None:
+def test_only_the_holders_use_is_noted(world: Play) -> None:
+    world.start()
+    now = world.clock.now()
+    world.change(open_by_user_id="AIDAX", open_by_name="ana", open_seen_at=now)
+
+    def seen_after(user_id: str, seconds: float) -> dt.datetime | None:
+        with world.database.read() as session:
+            target = edge_target(session, ID)
+        assert target is not None
+        note_activity(world.database, target, user_id, now + dt.timedelta(seconds=seconds))
+        return world.editor().open_seen_at
+
+    assert seen_after("AIDAX", 10) == now
+    assert seen_after("AIDAY", 60) == now
+    assert seen_after("AIDAX", 60) == now + dt.timedelta(seconds=60)
+
+
+def test_owners(world: Play) -> None:
     reconciler = world.reconciler()
     assert reconciler.owner_exists(f"editor/{ID}") is True
     assert reconciler.owner_exists("editor/e-GONE") is False

@@ -120,7 +120,9 @@ def _members(studio: Studio, names: Iterable[str]) -> dict[str, Any]:
 def list_studios(context: Context, request: Request) -> Response:
     """List the account's Studios, 50 a page, oldest first."""
     statement = select(Studio).where(Studio.account_id == context.account_id, Studio.region == context.region)
-    page, marker = paginate(context.session, statement, (Studio.creation_time, Studio.id), _PAGE, request.get("Marker"))
+    page, marker = paginate(
+        context, statement, (Studio.creation_time, Studio.id), _PAGE, request.get("Marker"), bound_to="ListStudios"
+    )
     return _with_marker({"Studios": [_summary(studio) for studio in page]}, marker)
 
 

@@ -25,12 +25,17 @@ from emr_studio.iam.services import (
     revoke_grants,
 )
 from emr_studio.settings import partition_of
+from emr_studio.storage.model import Bucket
 from emr_studio.studios.model import s3_prefix
 
 SERVICE = "elasticmapreduce.amazonaws.com"
 SESSION_NAME = "ElasticMapReduceEditorsSession"
 """Role session name of all that the Studio does with its service role (emr-studio.md 3.8)."""
 # Where a Workspace's notebook would lie: policies may end in `<prefix>/*` or `<prefix>/e-*`.
+_NO_ACCESS = (
+    "Service role does not have permission to access the S3 location: "
+    "'ServiceRole' does not have permission to access the 'S3 Location' or associated KMS key(s)."
+)
 _SAMPLE_KEY = "e-0000000000000000000000000/notebook.ipynb"
 
 
@@ -60,11 +65,16 @@ def usable_role_arn(context: Context, name_or_arn: str, source: str) -> str:
 
 
 def check_location_access(context: Context, role_arn: str, location: str) -> None:
-    """Refuse a location that the role cannot fully use.
+    """Refuse a location whose bucket is not there, or that the role cannot fully use.
 
     Raises:
         InvalidRequest: in AWS's words, with what is missing.
     """
+    name = s3_prefix(location)[0]
+    bucket = context.session.get(Bucket, name)
+    # Another account's bucket is none of ours: its policy cannot let this role in (yet).
+    if bucket is None or bucket.account_id != context.account_id:
+        raise InvalidRequest(f"{_NO_ACCESS} The bucket {name} does not exist.")
     checks = _location_checks(context.region, location)
     denied = denied_checks(
         context.session, role_arn, checks, clock=context.clock, region=context.region, session_name=SESSION_NAME
@@ -75,11 +85,7 @@ def check_location_access(context: Context, role_arn: str, location: str) -> Non
 
 def _no_access(role_arn: str, location: str, denied: Sequence[Check]) -> str:
     missing = ", ".join(f"{check.action} on {check.resource}" for check in denied)
-    return (
-        "Service role does not have permission to access the S3 location: "
-        f"'ServiceRole' does not have permission to access the 'S3 Location' or associated KMS key(s). "
-        f"Review the policies of {role_arn} and the policies of {location}. Missing: {missing}."
-    )
+    return f"{_NO_ACCESS} Review the policies of {role_arn} and the policies of {location}. Missing: {missing}."
 
 
 def _location_checks(region: str, location: str) -> list[Check]:

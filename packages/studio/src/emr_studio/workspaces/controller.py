@@ -117,7 +117,7 @@ class WorkspaceReconciler:
         except RuntimeUnavailable as error:
             log.info("%s waits for the host agent: %s", resource_id, error)
             if editor.unsettled:
-                self._note(editor, "HOST_UNAVAILABLE", f"The host agent does not answer ({error}); trying again.")
+                self._note(editor, "HOST_UNAVAILABLE", f"Waiting for the host: {error}; trying again.")
             return _AGENT_AWAY_SECONDS
 
     def _step(self, editor: Editor) -> float | None:
@@ -245,6 +245,8 @@ class WorkspaceReconciler:
         now = self._clock.now()
         stable = editor.launched_at is not None and (now - editor.launched_at).total_seconds() > _STABLE_SECONDS
         crashes = 1 if stable else editor.crashes + 1
+        if _UNSAVED in seen.reason and not self._save(editor, files_unsaved=True):
+            return 0.0
         cause = f"The Workspace's server {what}: {_cause(seen)}"
         if crashes >= MAX_CRASHES:
             return self._give_up(editor, "START_FAILED", f"{cause} It was tried {crashes} times. {_NEXT_STEP}")
@@ -337,35 +339,23 @@ class WorkspaceReconciler:
         if editor.status == Status.IDLE:
             self._save(editor, unsettled=False)
             return None
-        if (unsaved := self._flush(editor)) and not self._save(editor, files_unsaved=True, **_not_saved(unsaved)):
-            return 0.0
-        if not self._ended(editor):
+        unsaved = self._end(editor)
+        if unsaved is None:
             return 0.0
         self._release(editor)
-        saved = self._save(editor, status=Status.IDLE, unsettled=False, **_ENDED)
+        # The stop goes on regardless: the files stay on the host, and the next start saves them.
+        notes = _not_saved(unsaved) if unsaved else _waited(editor)
+        saved = self._save(editor, status=Status.IDLE, unsettled=False, **_ENDED, **notes)
         return None if saved else 0.0
 
-    def _flush(self, editor: Editor) -> str:
-        """Save a running Workspace's files to S3; returns why that failed, or nothing.
-
-        A stop goes on regardless: the files stay on the host, and the next start saves them.
-        """
-        if self._runtime.observe(editor.id).state is not WorkloadState.RUNNING:
-            return ""
-        try:
-            self._runtime.flush(editor.id)
-        except RuntimeUnavailable as error:
-            return str(error)
-        return ""
-
     def _delete(self, editor: Editor) -> float | None:
-        if unsaved := self._flush(editor):
-            # Nothing that was saved may be lost: the folder goes only once S3 has all of it.
-            self._note(editor, "NOT_SAVED", f"{unsaved} The files are not all in S3 yet; trying again.")
-            return 2.0
-        if not self._ended(editor):
+        if self._runtime.observe(editor.id).state is WorkloadState.RUNNING:
+            # Nothing that was saved may be lost: it ends only once S3 has all of it.
+            self._runtime.flush(editor.id)
+        unsaved = self._end(editor)
+        if unsaved is None:
             return 0.0
-        self._remove_folders(editor)
+        self._remove_folders(editor, keep_files=bool(unsaved) or editor.files_unsaved)
         with self._database.write() as session:
             end_grants(session, workload_owner(editor.id))
             row = session.get(Editor, editor.id)
@@ -373,25 +363,36 @@ class WorkspaceReconciler:
                 session.delete(row)
         return None
 
-    def _remove_folders(self, editor: Editor) -> None:
+    def _remove_folders(self, editor: Editor, *, keep_files: bool) -> None:
         shutil.rmtree(self._settings.workspace_run_dir(editor.id), ignore_errors=True)
         folder = self._settings.workspaces_dir / editor.id
-        if editor.files_unsaved:
+        if keep_files:
             log.warning("%s is deleted, but %s stays: not all of it is in S3", editor.id, folder)
         else:
             shutil.rmtree(folder, ignore_errors=True)
 
-    def _ended(self, editor: Editor) -> bool:
-        """Bring the server to its end; True once it is gone. Its own last act is to save to S3."""
+    def _end(self, editor: Editor) -> str | None:
+        """Bring the server to its end; the host's last act is to save the files to S3.
+
+        Returns None while it is not gone yet, then why S3 does not have everything, or nothing.
+        """
         seen = self._runtime.observe(editor.id)
         if seen.state in (WorkloadState.RUNNING, WorkloadState.STARTING):
             self._runtime.stop(editor.id, _GRACE_SECONDS)
             seen = self._runtime.wait(editor.id, seen.state, _WAIT_SECONDS)
         if seen.state is WorkloadState.STOPPING:
             seen = self._runtime.wait(editor.id, WorkloadState.STOPPING, _WAIT_SECONDS)
-        if seen.state is WorkloadState.EXITED:
-            self._runtime.forget(editor.id)
-        return seen.state in (WorkloadState.EXITED, WorkloadState.ABSENT)
+        if seen.state is WorkloadState.ABSENT:
+            return ""
+        if seen.state is not WorkloadState.EXITED:
+            return None
+        unsaved = seen.reason if _UNSAVED in seen.reason else ""
+        if unsaved:
+            # Before the record goes, which is the only other place that knows.
+            self._save(editor, files_unsaved=True, **_not_saved(unsaved))
+            editor.state_code, editor.files_unsaved = "NOT_SAVED", True
+        self._runtime.forget(editor.id)
+        return unsaved
 
     def _release(self, editor: Editor) -> None:
         with self._database.write() as session:
@@ -413,8 +414,12 @@ _ENDED: dict[str, Any] = {
 _NEXT_STEP = "Its files are safe; start it again, and if that fails look at the host agent's log."
 
 
+_UNSAVED = "S3 does not have"
+"""In the reason of a workload's end: the last save failed (see `WorkspaceDriver.wind_up`)."""
+
+
 def _not_saved(cause: str) -> dict[str, Any]:
-    message = f"{cause} The files stay on the host; the next start saves them to S3."
+    message = f"{cause.rstrip('.')}. The next start saves them."
     return {"state_code": "NOT_SAVED", "state_message": message}
 
 

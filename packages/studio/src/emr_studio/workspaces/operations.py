@@ -148,7 +148,14 @@ def list_editors(context: Context, request: Request) -> Response:
     for member, column in (("StudioId", Editor.studio_id), ("Status", Editor.status)):
         if request.get(member):
             statement = statement.where(column == request[member])
-    page, marker = paginate(context.session, statement, (Editor.creation_time, Editor.id), _PAGE, request.get("Marker"))
+    page, marker = paginate(
+        context,
+        statement,
+        (Editor.creation_time, Editor.id),
+        _PAGE,
+        request.get("Marker"),
+        bound_to=f"ListEditors {request.get('StudioId')} {request.get('Status')}",
+    )
     answer: dict[str, Any] = {"Editors": [_described(context, editor) for editor in page]}
     return answer if marker is None else {**answer, "Marker": marker}
 
