@@ -193,6 +193,22 @@ def test_requests_for_other_services_go_to_the_control_plane(rig: Rig) -> None:
     assert values(seen, "authorization") != []
 
 
+@pytest.mark.parametrize("host", ["localhost", HOST])
+def test_no_upgrade_but_websockets_passes(rig: Rig, host: str) -> None:
+    upgrade = ("Upgrade: h2c", "Connection: Upgrade, HTTP2-Settings", "HTTP2-Settings: AAMAAABkAAQAAP__")
+    lines = ["GET / HTTP/1.1", f"Host: {rig.host(host)}", "Cookie: let=in", *upgrade]
+    seen = rig.raw("\r\n".join(lines).encode() + b"\r\n\r\n").json()
+    assert values(seen, "upgrade") == []
+    assert values(seen, "http2-settings") == []
+
+
+def test_a_websocket_is_none_where_there_are_none(rig: Rig) -> None:
+    upgrade = ("Upgrade: websocket", "Connection: Upgrade", "Sec-WebSocket-Version: 13", "Sec-WebSocket-Key: eA==")
+    lines = ["GET / HTTP/1.1", f"Host: {rig.host('localhost')}", *upgrade]
+    seen = rig.raw("\r\n".join(lines).encode() + b"\r\n\r\n").json()
+    assert values(seen, "upgrade") == []
+
+
 def socket_to(rig: Rig, path: str, **headers: str) -> ClientConnection:
     url = f"ws://{rig.host(HOST)}{path}"
     plain = socket.create_connection(("127.0.0.1", rig.settings.port), timeout=10)

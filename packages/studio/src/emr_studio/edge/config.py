@@ -26,6 +26,8 @@ CONTROL_PLANE_MAX_BODY = 16 * 1024 * 1024
 """Bytes; AWS's own limit for the services served is below 1 MB. S3 and Workspaces have none here."""
 _RETRY = {"try_duration": "5s", "try_interval": "100ms"}
 """While the control plane restarts, requests wait for it (only dialling is tried again)."""
+# Shorter than uvicorn's own 5 s: else a request could meet a connection that is being closed.
+_TRANSPORT = {"protocol": "http", "compression": False, "keep_alive": {"idle_timeout": "3s"}}
 _LOOPBACK = "127.0.0.1"
 _UPSTREAM_VAR = "emr_studio_upstream"
 _IMMUTABLE = "public, max-age=31536000, immutable"
@@ -91,6 +93,7 @@ def _routes(settings: Settings) -> list[Json]:
     base = [domain, _LOOPBACK]
     return [
         {"handle": [_strip_claims(), _hide_server()]},
+        _only_websockets([f"*.{kind}.{domain}" for kind in ("workspace", "appui")]),
         _route({"path": ["/_edge", "/_edge/*", "/_internal", "/_internal/*"]}, _status(404)),
         _s3_route(settings, base),
         _pages_route(settings, [*base, f"*.studio.{domain}"]),
@@ -111,6 +114,16 @@ def _route(match: Json | list[Json] | None, *handlers: Json) -> Json:
 def _strip_claims() -> Json:
     """Remove what only the edge itself may tell the control plane and the upstreams."""
     return {"handler": "headers", "request": {"delete": ["X-Emr-Studio-*", "X-Forwarded-*", "Forwarded", "X-Real-Ip"]}}
+
+
+def _only_websockets(hosts: list[str]) -> Json:
+    """Drop `Upgrade` everywhere but for websockets to `hosts`.
+
+    An upstream that took another upgrade (`h2c`) would get a tunnel of which the edge sees nothing.
+    """
+    websocket = {"host": hosts, "header_regexp": {"Upgrade": {"pattern": "(?i)^websocket$"}}}
+    drop = {"handler": "headers", "request": {"delete": ["Upgrade", "Connection", "Http2-Settings"]}}
+    return {"match": [{"not": [websocket]}], "handle": [drop]}
 
 
 def _hide_server() -> Json:
@@ -186,7 +199,7 @@ def _to_control_plane(settings: Settings) -> list[Json]:
         "handler": "reverse_proxy",
         "upstreams": [{"dial": _unix(settings.api_socket)}],
         "load_balancing": _RETRY,
-        "transport": {"protocol": "http", "compression": False},
+        "transport": _TRANSPORT,
     }
     return [{"handle": [{"handler": "request_body", "max_size": CONTROL_PLANE_MAX_BODY}, _encode(), proxy]}]
 
@@ -204,7 +217,7 @@ def _question(settings: Settings, kind: str, replaceable: tuple[str, ...]) -> Js
         "handler": "reverse_proxy",
         "upstreams": [{"dial": _unix(settings.api_socket)}],
         "load_balancing": _RETRY,
-        "transport": {"protocol": "http", "compression": False},
+        "transport": _TRANSPORT,
         "rewrite": {"method": "GET", "uri": f"/_edge/{kind}"},
         "headers": {
             "request": {
