@@ -1,0 +1,161 @@
+"""Attaching Workspaces to clusters: what may be attached, what happens when a cluster goes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from emr_studio.clusters.model import State
+from emr_studio.network.model import SecurityGroupRule
+from emr_studio.runtime.contract import Gateway
+from emr_studio.runtime.inprocess import InProcessRuntime
+from tests.support.emr_world import ACCOUNT, SERVICE_ROLE, emr_world
+from tests.support.workspace_play import Play, engine
+
+ROLE_ARN = f"arn:aws:iam::{ACCOUNT}:role/{SERVICE_ROLE}"
+
+
+@pytest.fixture
+def play(tmp_path: Path) -> Iterator[Play]:
+    with emr_world(tmp_path) as emr:
+        yield Play(emr, InProcessRuntime(), emr.studio())
+
+
+# Compute.
+
+
+@pytest.mark.capability("CL-04", "CL-05", "CL-06")
+def test_attach_detach_and_switch(play: Play) -> None:
+    first, second = play.emr.cluster(), play.emr.cluster(gateway_address="127.31.0.10:18888")
+    editor_id = play.ready()
+    play.call("AttachEditor", EditorId=editor_id, ExecutionEngine=engine(first))
+    assert play.settle(editor_id) == ["Attaching", "Attached"]
+    assert play.describe(editor_id)["ExecutionEngine"] == engine(first)
+    assert play.gateway(editor_id) == Gateway("127.31.0.9:18888", "gateway-token", first)
+    assert "detach that first" in play.refused("AttachEditor", EditorId=editor_id, ExecutionEngine=engine(second))
+    play.call("DetachEditor", EditorId=editor_id)
+    assert play.settle(editor_id) == ["Attached", "Ready"]
+    assert play.gateway(editor_id) is None
+    assert "ExecutionEngine" not in play.describe(editor_id)
+    play.call("AttachEditor", EditorId=editor_id, ExecutionEngine=engine(second))
+    play.settle(editor_id)
+    found = play.gateway(editor_id)
+    assert found is not None
+    assert found.cluster_id == second
+    assert [call for call, _ in play.runtime.calls].count("launch") == 1
+
+
+@pytest.mark.capability("CL-02")
+def test_attach_on_create_and_on_start(play: Play) -> None:
+    cluster_id = play.emr.cluster()
+    editor_id = play.create(ExecutionEngine=engine(cluster_id))
+    assert play.settle(editor_id) == ["Starting", "Attaching", "Attached"]
+    play.call("StopEditor", EditorId=editor_id)
+    assert play.settle(editor_id) == ["Stopping", "Idle"]
+    assert "ExecutionEngine" not in play.describe(editor_id)
+    play.call("StartEditor", EditorId=editor_id, ExecutionEngine=engine(cluster_id))
+    assert play.settle(editor_id) == ["Starting", "Attaching", "Attached"]
+
+
+@pytest.mark.capability("CL-08")
+def test_many_workspaces_share_a_cluster(play: Play) -> None:
+    cluster_id = play.emr.cluster()
+    for editor_id in (play.ready(), play.ready()):
+        play.call("AttachEditor", EditorId=editor_id, ExecutionEngine=engine(cluster_id))
+        assert play.settle(editor_id)[-1] == "Attached"
+
+
+@pytest.mark.capability("CL-10")
+def test_a_cluster_that_is_coming_is_waited_for(play: Play) -> None:
+    cluster_id = play.emr.cluster(state=State.STARTING)
+    editor_id = play.ready()
+    play.call("AttachEditor", EditorId=editor_id, ExecutionEngine=engine(cluster_id))
+    assert play.settle(editor_id) == ["Attaching"]
+    assert "is STARTING" in play.describe(editor_id)["StateChangeReason"]["Message"]
+    play.emr.set_cluster(cluster_id, state=State.WAITING)
+    assert play.settle(editor_id) == ["Attaching", "Attached"]
+    assert "StateChangeReason" not in play.describe(editor_id)
+
+
+@pytest.mark.capability("CL-12")
+def test_a_cluster_that_fails_meanwhile_is_reported(play: Play) -> None:
+    cluster_id = play.emr.cluster(state=State.STARTING)
+    editor_id = play.ready()
+    play.call("AttachEditor", EditorId=editor_id, ExecutionEngine=engine(cluster_id))
+    play.emr.set_cluster(cluster_id, state=State.TERMINATED_WITH_ERRORS)
+    assert play.settle(editor_id) == ["Attaching", "Ready"]
+    reason = play.describe(editor_id)["StateChangeReason"]
+    assert reason["Code"] == "ATTACH_FAILED"
+    assert cluster_id in reason["Message"]
+    assert "TERMINATED_WITH_ERRORS" in reason["Message"]
+    play.call("AttachEditor", EditorId=editor_id, ExecutionEngine=engine(play.emr.cluster()))
+    assert play.settle(editor_id) == ["Attaching", "Attached"]
+    assert "StateChangeReason" not in play.describe(editor_id)
+
+
+def test_a_waiting_attach_can_be_cancelled(play: Play) -> None:
+    editor_id = play.ready()
+    play.call("AttachEditor", EditorId=editor_id, ExecutionEngine=engine(play.emr.cluster(state=State.STARTING)))
+    play.settle(editor_id)
+    play.call("DetachEditor", EditorId=editor_id)
+    assert play.settle(editor_id) == ["Attaching", "Ready"]
+
+
+def test_a_cluster_that_ends_leaves_the_workspace_ready(play: Play) -> None:
+    cluster_id = play.emr.cluster()
+    editor_id = play.ready(ExecutionEngine=engine(cluster_id))
+    reconciler = play.reconciler()
+    assert reconciler.changed() == []
+    play.emr.set_cluster(cluster_id, state=State.TERMINATING)
+    assert reconciler.changed() == [editor_id]
+    assert play.settle(editor_id) == ["Attached", "Ready"]
+    assert play.gateway(editor_id) is None
+    assert play.describe(editor_id)["StateChangeReason"]["Code"] == "CLUSTER_LOST"
+
+
+def test_a_crashed_server_is_attached_again(play: Play) -> None:
+    editor_id = play.ready(ExecutionEngine=engine(play.emr.cluster()))
+    play.runtime.crash(editor_id)
+    assert play.settle(editor_id) == ["Attached", "Starting", "Attaching", "Attached"]
+    assert play.gateway(editor_id) is not None
+
+
+@pytest.mark.capability("CL-07")
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"applications": ["Spark", "Livy"]}, "JupyterEnterpriseGateway"),
+        ({"state": State.TERMINATED}, "TERMINATED"),
+        ({"state": State.TERMINATING}, "TERMINATING"),
+        ({"vpc_id": "vpc-0"}, "vpc-0"),
+        ({"details": {"KerberosAttributes": {"Realm": "X"}}}, "Kerberos"),
+    ],
+)
+def test_bad_clusters_are_refused_with_the_reason(play: Play, changes: dict[str, Any], reason: str) -> None:
+    cluster_id = play.emr.cluster(**changes)
+    editor_id = play.ready()
+    assert reason in play.refused("AttachEditor", EditorId=editor_id, ExecutionEngine=engine(cluster_id))
+    create = {"StudioId": play.studio_id, "Name": "a", "ExecutionEngine": engine(cluster_id)}
+    assert reason in play.refused("CreateEditor", **create)
+    assert play.status(editor_id) == "Ready"
+
+
+def test_engines_that_are_not_there(play: Play) -> None:
+    editor_id, cluster_id = play.ready(), play.emr.cluster()
+    for bad, reason in (
+        (engine("j-0"), "Cluster id 'j-0' is not valid."),
+        ({"Id": cluster_id, "Type": "EMR_SERVERLESS"}, "EMR_SERVERLESS"),
+        ({"Id": cluster_id, "ExecutionRoleArn": ROLE_ARN}, "ExecutionRoleArn"),
+    ):
+        assert reason in play.refused("AttachEditor", EditorId=editor_id, ExecutionEngine=bad)
+
+
+def test_the_security_groups_must_let_the_gateway_through(play: Play) -> None:
+    editor_id, cluster_id = play.ready(), play.emr.cluster()
+    with play.emr.database.write() as session:
+        session.query(SecurityGroupRule).filter(SecurityGroupRule.from_port == 18888).delete()
+    message = play.refused("AttachEditor", EditorId=editor_id, ExecutionEngine=engine(cluster_id))
+    assert play.emr.network.engine_security_group_id in message
