@@ -177,6 +177,8 @@ class Workspace:
                 assert time.monotonic() < deadline, text
                 kind, *rest = json.loads(stream.recv(timeout=seconds))
                 text += rest[0] if kind == "stdout" else ""
+        with self.client() as client:
+            client.delete(f"/api/terminals/{name}")
         return text.split(mark)[1].split(mark[16:] + mark[:16])[0].strip().replace("\r\n", "\n")
 
 

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import os
 from collections import deque
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from jupyter_server.gateway.connections import GatewayWebSocketConnection
@@ -37,6 +39,7 @@ NOT_REACHABLE = "The attached cluster's kernel gateway does not answer. It may s
 # Outputs may be large; tornado's default of 10 MiB would cut the connection.
 _LARGEST_MESSAGE = 512 * 1024 * 1024
 _MOST_WAITING = 1000
+_AWAY = (502, 503, 504, 599)
 
 
 def attached_cluster() -> str:
@@ -51,6 +54,19 @@ def attached_cluster() -> str:
     return target.cluster_id
 
 
+@contextmanager
+def _plainly() -> Iterator[None]:
+    """Say in plain words that the gateway does not answer (Jupyter would say 599, or fail)."""
+    try:
+        yield
+    except HTTPError as error:
+        if error.status_code not in _AWAY:
+            raise
+        raise HTTPError(503, NOT_REACHABLE) from error
+    except OSError as error:
+        raise HTTPError(503, NOT_REACHABLE) from error
+
+
 class AttachedKernelManager(GatewayKernelManager):
     """One kernel on the cluster."""
 
@@ -61,10 +77,23 @@ class AttachedKernelManager(GatewayKernelManager):
         self.cluster_id = attached_cluster()
         # The folder exists here, not on the cluster.
         kwargs.pop("cwd", None)
-        try:
+        with _plainly():
             await super().start_kernel(**kwargs)
-        except OSError as error:
-            raise HTTPError(503, NOT_REACHABLE) from error
+
+    async def restart_kernel(self, **kwargs: Any) -> None:
+        """Restart it in its place."""
+        with _plainly():
+            await super().restart_kernel(**kwargs)
+
+    async def interrupt_kernel(self) -> None:
+        """Interrupt what it runs."""
+        with _plainly():
+            await super().interrupt_kernel()
+
+    async def refresh_model(self, model: Any = None) -> Any:
+        """Its state, as the gateway tells it."""
+        with _plainly():
+            return await super().refresh_model(model)
 
 
 class AttachedMappingKernelManager(GatewayMappingKernelManager):

@@ -98,24 +98,27 @@ def _expose(request: dict[str, Any], uid: int) -> None:
     if not tops:
         return
     libc = ctypes.CDLL(None, use_errno=True)
-    handles = [(os.open(path, os.O_PATH), path, read_only) for path, read_only in wanted]
     if libc.unshare(_CLONE_NEWNS) != 0:
         return
-    libc.mount(b"none", b"/", None, ctypes.c_ulong(_MS_REC | _MS_PRIVATE), None)
+    # Opened only now: a handle from before would be of the host's mounts, which cannot be bound here.
+    handles = [(os.open(path, os.O_PATH), path, read_only) for path, read_only in wanted]
+    _mount(libc, "none", "/", "", flags=_MS_REC | _MS_PRIVATE)
     for top in tops:
-        libc.mount(b"tmpfs", top.encode(), b"tmpfs", ctypes.c_ulong(_MS_NOSUID | _MS_NODEV), b"mode=755,size=1m")
+        _mount(libc, "tmpfs", top, "tmpfs", flags=_MS_NOSUID | _MS_NODEV, data="mode=755,size=1m")
     for handle, path, read_only in handles:
         if any(_is_below(path, top) for top in tops):
-            _bind(libc, handle, path, read_only)
+            os.makedirs(path, mode=0o755, exist_ok=True)
+            _mount(libc, f"/proc/self/fd/{handle}", path, "", flags=_MS_BIND | _MS_REC)
+            if read_only:
+                _mount(libc, "none", path, "", flags=_MS_BIND | _MS_REMOUNT | _MS_RDONLY | _MS_NOSUID)
         os.close(handle)
 
 
-def _bind(libc: ctypes.CDLL, handle: int, path: str, read_only: bool) -> None:
-    os.makedirs(path, mode=0o755, exist_ok=True)
-    libc.mount(f"/proc/self/fd/{handle}".encode(), path.encode(), None, ctypes.c_ulong(_MS_BIND | _MS_REC), None)
-    if read_only:
-        flags = _MS_BIND | _MS_REMOUNT | _MS_RDONLY | _MS_NOSUID
-        libc.mount(b"none", path.encode(), None, ctypes.c_ulong(flags), None)
+def _mount(libc: ctypes.CDLL, source: str, target: str, kind: str, *, flags: int, data: str = "") -> None:
+    arguments = (source.encode(), target.encode(), kind.encode() or None, ctypes.c_ulong(flags), data.encode() or None)
+    if libc.mount(*arguments) != 0:
+        number = ctypes.get_errno()
+        raise OSError(number, f"mount {target}: {os.strerror(number)}")
 
 
 def _is_below(path: str, parent: str) -> bool:

@@ -1,0 +1,169 @@
+"""Kernels of an attached cluster: a real gateway, through the relay and the Workspace's server."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import uuid
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from websockets.sync.client import ClientConnection
+
+from emr_studio.runtime.contract import Gateway
+from tests.support.agent_rig import AgentRig, KernelGateway, Workspace, alive, until
+
+
+@pytest.fixture(scope="module")
+def rig(tmp_path_factory: pytest.TempPathFactory) -> Iterator[AgentRig]:
+    rig = AgentRig(tmp_path_factory.mktemp("agent"))
+    rig.start()
+    yield rig
+    rig.close()
+
+
+@pytest.fixture(scope="module")
+def gateways(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[KernelGateway, KernelGateway]]:
+    folder = tmp_path_factory.mktemp("gateways")
+    pair = (KernelGateway(folder, "token-a"), KernelGateway(folder, "token-b"))
+    yield pair
+    for gateway in pair:
+        gateway.close()
+
+
+def attach(rig: AgentRig, workspace: Workspace, gateway: KernelGateway | None, cluster_id: str = "j-A") -> None:
+    wanted = Gateway(gateway.address, gateway.token, cluster_id) if gateway else None
+    rig.runtime.set_gateway(workspace.id, wanted)
+
+
+def start_kernel(workspace: Workspace) -> str:
+    with workspace.client() as client:
+        model = {"path": "My first.ipynb", "type": "notebook", "name": "x", "kernel": {"name": "python3"}}
+        answer = client.post("/api/sessions", json=model)
+        assert answer.status_code == 201, answer.text
+        kernel_id: str = answer.json()["kernel"]["id"]
+        return kernel_id
+
+
+def message(code: str) -> dict[str, Any]:
+    header = {
+        "msg_id": uuid.uuid4().hex,
+        "msg_type": "execute_request",
+        "username": "",
+        "session": "s",
+        "version": "5.3",
+    }
+    content = {"code": code, "silent": False, "store_history": True, "allow_stdin": False, "user_expressions": {}}
+    return {"header": header, "parent_header": {}, "metadata": {}, "content": content, "channel": "shell"}
+
+
+def execute(stream: ClientConnection, code: str, seconds: float = 60.0) -> str:
+    """What `code` prints."""
+    request = message(code)
+    stream.send(json.dumps(request))
+    return read(stream, request["header"]["msg_id"], seconds)
+
+
+def read(stream: ClientConnection, msg_id: str, seconds: float = 60.0) -> str:
+    text = ""
+    while True:
+        found = json.loads(stream.recv(timeout=seconds))
+        if found["parent_header"].get("msg_id") != msg_id:
+            continue
+        if found["msg_type"] == "stream":
+            text += found["content"]["text"]
+        if found["msg_type"] == "status" and found["content"]["execution_state"] == "idle":
+            return text
+
+
+def test_unattached_says_what_to_do(rig: AgentRig) -> None:
+    workspace = rig.launch("e-UNATTACHED")
+    with workspace.client() as client:
+        answer = client.post("/api/kernels", json={"name": "pysparkkernel"})
+        assert answer.status_code == 409
+        assert "Attach one in the Studio" in answer.json()["message"]
+        assert client.get("/api/kernels").json() == []
+        assert client.get("/api/emr-studio/status").json()["clusterId"] is None
+
+
+def test_attach_run_switch_detach(rig: AgentRig, gateways: tuple[KernelGateway, KernelGateway]) -> None:
+    first, second = gateways
+    workspace = rig.launch("e-SWITCH")
+    attach(rig, workspace, first)
+    with workspace.client() as client:
+        assert "python3" in client.get("/api/kernelspecs").json()["kernelspecs"]
+        assert client.get("/api/emr-studio/status").json()["clusterId"] == "j-A"
+    kernel_id = start_kernel(workspace)
+    with workspace.connect(f"/api/kernels/{kernel_id}/channels?session_id=s1") as stream:
+        assert execute(stream, "import os; x = 6 * 7; print(x)") == "42\n"
+        assert (
+            execute(stream, "print(os.environ.get('KERNEL_NOTEBOOK_PATH'), os.environ.get('HOME') is not None)") != ""
+        )
+        assert [kernel["id"] for kernel in first.kernels()] == [kernel_id]
+        attach(rig, workspace, second, "j-B")
+    until(lambda: first.kernels() == [])
+    with workspace.client() as client:
+        assert client.get("/api/kernels").json() == []
+        assert client.get("/api/contents/My first.ipynb").status_code == 200
+    again = start_kernel(workspace)
+    assert [kernel["id"] for kernel in second.kernels()] == [again]
+    attach(rig, workspace, None)
+    until(lambda: second.kernels() == [])
+    with workspace.client() as client:
+        assert client.post("/api/kernels", json={"name": "python3"}).status_code == 409
+        assert client.get("/api/status").status_code == 200
+
+
+def test_the_kernel_goes_on_when_relay_and_agent_die(
+    rig: AgentRig, gateways: tuple[KernelGateway, KernelGateway]
+) -> None:
+    workspace = rig.launch("e-LOSS")
+    attach(rig, workspace, gateways[0])
+    kernel_id = start_kernel(workspace)
+    with workspace.connect(f"/api/kernels/{kernel_id}/channels?session_id=s2") as stream:
+        assert execute(stream, "x = 41; print(x)") == "41\n"
+        request = message("import time\nfor i in range(20):\n    print(i, flush=True); time.sleep(0.1)")
+        stream.send(json.dumps(request))
+        relay = rig.runtime.helpers()["relay"]
+        rig.kill()
+        os.kill(relay, signal.SIGKILL)
+        until(lambda: not alive(relay))
+        rig.start()
+        until(lambda: rig.runtime.helpers()["relay"] not in (0, relay))
+        # The same tab, never closed: the lines of the time between arrive in order (a line that was
+        # inside the relay when it was killed is lost), and the kernel still knows x.
+        lines = [int(line) for line in read(stream, request["header"]["msg_id"]).split()]
+        assert lines == sorted(lines)
+        assert set(lines) >= set(range(10, 20))
+        assert execute(stream, "print(x + 1)") == "42\n"
+    attach(rig, workspace, None)
+
+
+def test_a_stopped_workspace_leaves_no_kernel(rig: AgentRig, gateways: tuple[KernelGateway, KernelGateway]) -> None:
+    workspace = rig.launch("e-STOP")
+    attach(rig, workspace, gateways[1])
+    start_kernel(workspace)
+    assert len(gateways[1].kernels()) == 1
+    rig.runtime.stop(workspace.id)
+    rig.ended(workspace.id)
+    until(lambda: gateways[1].kernels() == [])
+
+
+def test_a_gateway_that_is_away_is_told_plainly(rig: AgentRig) -> None:
+    workspace = rig.launch("e-AWAY")
+    rig.runtime.set_gateway(workspace.id, Gateway("127.0.0.1:1", "t", "j-GONE"))
+    with workspace.client() as client:
+        answer = client.post("/api/kernels", json={"name": "python3"})
+        assert answer.status_code in (502, 503, 504)
+        assert "does not answer" in answer.json()["message"]
+        assert client.get("/api/kernelspecs").status_code == 200
+
+
+def test_only_the_agent_may_release_kernels(rig: AgentRig) -> None:
+    workspace = rig.launch("e-RELEASE")
+    with workspace.client() as client:
+        assert client.post("/api/emr-studio/release").status_code == 403
+        wrong = client.post("/api/emr-studio/release", headers={"X-Emr-Studio-Agent": "guess"})
+        assert wrong.status_code == 403
