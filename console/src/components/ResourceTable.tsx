@@ -12,8 +12,10 @@ import type { Polled } from "../state/polled";
 import { ErrorBox } from "./ErrorBox";
 
 interface Props<T> {
-  /** Plural with a capital letter: "Workspaces". */
+  /** Heading: "EMR on EC2 clusters". */
   title: string;
+  /** What the rows are, within a sentence: "clusters". */
+  noun: string;
   description?: string;
   polled: Polled<T[]>;
   columns: TableProps.ColumnDefinition<T>[];
@@ -22,7 +24,8 @@ interface Props<T> {
   /** The text that the filter searches. */
   textOf: (item: T) => string;
   sortedBy: { id: string; descending: boolean };
-  actions?: ReactNode;
+  /** Buttons of the heading, in order. */
+  actions: ReactNode[];
   /** Beside the text filter. */
   filters?: ReactNode;
   /** Shown instead of all, before the text filter. */
@@ -47,8 +50,7 @@ function Nothing({ title, children }: { title: string; children?: ReactNode }) {
 }
 
 export function ResourceTable<T>(props: Props<T>) {
-  const { title, polled, columns, idOf, nameOf, textOf, keep, selected } = props;
-  const lower = title.toLowerCase();
+  const { title, noun, polled, columns, idOf, nameOf, textOf, keep, selected } = props;
   const items = (polled.data ?? []).filter(keep ?? (() => true));
   const sortingColumn = columns.find(({ id }) => id === props.sortedBy.id);
   const collection = useCollection<T>(items, {
@@ -77,9 +79,8 @@ export function ResourceTable<T>(props: Props<T>) {
         trackBy={idOf}
         variant="full-page"
         stickyHeader
-        resizableColumns
         loading={polled.loading}
-        loadingText={`Loading ${lower}`}
+        loadingText={`Loading ${noun}`}
         header={
           <Header
             variant="awsui-h1-sticky"
@@ -87,8 +88,8 @@ export function ResourceTable<T>(props: Props<T>) {
             description={props.description}
             actions={
               <SpaceBetween size="xs" direction="horizontal">
-                <Button iconName="refresh" ariaLabel={`Refresh ${lower}`} onClick={() => void polled.refresh()} />
-                {props.actions}
+                <Button iconName="refresh" ariaLabel={`Refresh ${noun}`} onClick={() => void polled.refresh()} />
+                {...props.actions}
               </SpaceBetween>
             }
           >
@@ -100,8 +101,8 @@ export function ResourceTable<T>(props: Props<T>) {
             <div style={{ flex: "1 1 280px", maxWidth: 560 }}>
               <TextFilter
                 {...collection.filterProps}
-                filteringPlaceholder={`Find ${lower}`}
-                filteringAriaLabel={`Find ${lower}`}
+                filteringPlaceholder={`Find ${noun}`}
+                filteringAriaLabel={`Find ${noun}`}
                 filteringClearAriaLabel="Clear filter"
                 countText={`${collection.filteredItemsCount ?? 0} ${collection.filteredItemsCount === 1 ? "match" : "matches"}`}
               />
@@ -130,10 +131,9 @@ export function ResourceTable<T>(props: Props<T>) {
           : {})}
         ariaLabels={{
           tableLabel: title,
-          selectionGroupLabel: `Select ${lower}`,
-          allItemsSelectionLabel: () => `Select all ${lower}`,
+          selectionGroupLabel: `Select ${noun}`,
+          allItemsSelectionLabel: () => `Select all ${noun}`,
           itemSelectionLabel: (_, item) => `Select ${nameOf(item)}`,
-          resizerRoleDescription: "Resize button",
         }}
       />
     </SpaceBetween>

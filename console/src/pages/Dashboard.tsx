@@ -11,7 +11,7 @@ import type { ReactNode } from "react";
 import { listClusters, listEditors } from "../api/emr";
 import type { Editor, Studio } from "../api/types";
 import { EditorState } from "../components/States";
-import { time } from "../format";
+import { count, time } from "../format";
 import { navigate } from "../router";
 import { usePolled } from "../state/polled";
 import { ATTACHABLE_STATES, isEditorInTransition } from "../state/status";
@@ -66,7 +66,6 @@ export default function Dashboard({ studioId, studio }: Props) {
     (found) => found.some(isEditorInTransition),
   );
   const clusters = usePolled("usable", (signal) => listClusters(ATTACHABLE_STATES, signal));
-  const count = (number: number | undefined) => (number === undefined ? "–" : String(number));
   return (
     <ContentLayout
       header={
@@ -93,7 +92,7 @@ export default function Dashboard({ studioId, studio }: Props) {
           />
           <Tile
             title="Continue your work"
-            text={`${count(editors.data?.length)} Workspaces in this Studio, ${count(clusters.data?.length)} usable clusters.`}
+            text={`${count(editors.data?.length, "Workspace")} in this Studio, ${count(clusters.data?.length, "usable cluster")}.`}
             action={<Button onClick={() => navigate("/workspaces")}>View Workspaces</Button>}
           />
         </Grid>

@@ -36,7 +36,7 @@ export function Shell({ title, items, activeHref, pageTitle, breadcrumbs, childr
     <>
       <div id="top-bar" style={{ position: "sticky", top: 0, zIndex: 1002 }}>
         <TopNavigation
-          identity={{ href: "#/", title, logo: { src: icon, alt: "" } }}
+          identity={{ href: "#/", title: "Open EMR Studio", logo: { src: icon, alt: "" } }}
           utilities={[
             { type: "button", text: session.region, iconName: "globe", ariaLabel: `Region ${session.region}`, disableUtilityCollapse: true },
             {

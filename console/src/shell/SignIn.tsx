@@ -80,9 +80,13 @@ export function SignIn({ face, reason, problem, onSignedIn }: Props) {
                   Sign in
                 </Button>
               }
-              {...(error ? { errorText: error, errorIconAriaLabel: "Error" } : {})}
             >
               <SpaceBetween size="m">
+                {error ? (
+                  <div role="alert">
+                    <Alert type="error">{error}</Alert>
+                  </div>
+                ) : null}
                 <FormField label="IAM user name" errorText={tried && !userName ? "Enter your user name." : ""}>
                   <Input
                     value={userName}

@@ -34,21 +34,23 @@ async function ask(id: string, signal: AbortSignal): Promise<Whole> {
   return { cluster, groups, instances };
 }
 
+/** Has it ended or failed, so that the reason belongs at the top? */
+function isTroubled({ Status }: Cluster): boolean {
+  const ended = Status.State.startsWith("TERMINAT");
+  return Boolean(Status.ErrorDetails?.length) || (ended && Boolean(Status.StateChangeReason?.Message));
+}
+
 /** Why it failed or ended, with the lines of the log that say so. */
 function Trouble({ cluster }: { cluster: Cluster }) {
   const { State, StateChangeReason, ErrorDetails } = cluster.Status;
-  if (!StateChangeReason?.Message && !ErrorDetails?.length) return null;
-  const bad = State === "TERMINATED_WITH_ERRORS";
+  const lines = (ErrorDetails ?? []).flatMap((detail) => [
+    [detail.ErrorCode, detail.ErrorMessage].filter(Boolean).join(": "),
+    ...(detail.ErrorData ?? []).flatMap((data) => Object.entries(data).map(([key, value]) => `${key}: ${value}`)),
+  ]);
   return (
-    <Alert type={bad ? "error" : "info"} header={StateChangeReason?.Code ?? stateLabel(State)}>
-      <div style={{ whiteSpace: "pre-wrap" }}>{StateChangeReason?.Message}</div>
-      {ErrorDetails?.map((detail, index) => (
-        <Box key={index} variant="code" display="block">
-          {[detail.ErrorCode, detail.ErrorMessage, ...(detail.ErrorData ?? []).map((data) => JSON.stringify(data))]
-            .filter(Boolean)
-            .join("\n")}
-        </Box>
-      ))}
+    <Alert type={State === "TERMINATED_WITH_ERRORS" ? "error" : "info"} header={StateChangeReason?.Code ?? stateLabel(State)}>
+      <div style={{ whiteSpace: "pre-wrap", overflowWrap: "anywhere" }}>{StateChangeReason?.Message}</div>
+      {lines.length ? <pre style={{ overflowX: "auto", margin: "8px 0 0" }}>{lines.join("\n")}</pre> : null}
     </Alert>
   );
 }
@@ -156,12 +158,12 @@ export default function ClusterPage({ clusterId }: { clusterId: string }) {
         {whole.error ? <ErrorBox what="The cluster cannot be shown" error={whole.error} retry={whole.refresh} /> : null}
         {whole.loading ? <Spinner size="large" /> : null}
         {whole.data ? (
-          <>
-            <Trouble cluster={whole.data.cluster} />
+          <SpaceBetween size="l">
+            {isTroubled(whole.data.cluster) ? <Trouble cluster={whole.data.cluster} /> : null}
             <Summary cluster={whole.data.cluster} />
             <Groups groups={whole.data.groups} />
             <Instances instances={whole.data.instances} />
-          </>
+          </SpaceBetween>
         ) : null}
       </SpaceBetween>
       {terminating ? (

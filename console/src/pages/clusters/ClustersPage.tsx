@@ -91,6 +91,7 @@ export default function ClustersPage({ subnetIds, create }: Props) {
     <>
       <ResourceTable
         title="EMR on EC2 clusters"
+        noun="clusters"
         polled={clusters}
         columns={COLUMNS}
         idOf={(cluster) => cluster.Id}
@@ -120,19 +121,17 @@ export default function ClustersPage({ subnetIds, create }: Props) {
             />
           </div>
         }
-        actions={
-          <>
-            <Button
-              disabled={selected.length === 0 || !selected.every(mayTerminate)}
-              onClick={() => setDialog("terminate")}
-            >
-              Terminate
-            </Button>
-            <Button variant="primary" onClick={() => setDialog("create")}>
-              Create cluster
-            </Button>
-          </>
-        }
+        actions={[
+          <Button
+            disabled={selected.length === 0 || !selected.every(mayTerminate)}
+            onClick={() => setDialog("terminate")}
+          >
+            Terminate
+          </Button>,
+          <Button variant="primary" onClick={() => setDialog("create")}>
+            Create cluster
+          </Button>,
+        ]}
       />
       {dialog === "create" ? (
         <CreateCluster subnetIds={subnetIds} onClose={close} onCreated={() => void clusters.refresh()} />

@@ -62,6 +62,7 @@ export default function StudiosPage() {
     <>
       <ResourceTable
         title="Studios"
+        noun="Studios"
         description="Each has its own address, users, network and S3 location."
         polled={studios}
         columns={COLUMNS}
@@ -76,16 +77,14 @@ export default function StudiosPage() {
           text: "No Studios",
           action: <Button onClick={() => navigate("/studios/create")}>Create Studio</Button>,
         }}
-        actions={
-          <>
-            <Button disabled={!only} onClick={() => setDeleting(true)}>
-              Delete
-            </Button>
-            <Button variant="primary" onClick={() => navigate("/studios/create")}>
-              Create Studio
-            </Button>
-          </>
-        }
+        actions={[
+          <Button disabled={!only} onClick={() => setDeleting(true)}>
+            Delete
+          </Button>,
+          <Button variant="primary" onClick={() => navigate("/studios/create")}>
+            Create Studio
+          </Button>,
+        ]}
       />
       {deleting && only ? (
         <Confirm title="Delete Studio" action="Delete" run={remove} onClose={() => setDeleting(false)}>

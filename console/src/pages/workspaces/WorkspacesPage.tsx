@@ -124,6 +124,7 @@ export default function WorkspacesPage({ studioId, create = false }: Props) {
     <>
       <ResourceTable
         title="Workspaces"
+        noun="Workspaces"
         description={studioId ? "Notebooks with JupyterLab; each opens in its own tab." : "The Workspaces of all Studios."}
         polled={editors}
         columns={studioId ? COLUMNS : [...COLUMNS, STUDIO_COLUMN]}
@@ -137,28 +138,27 @@ export default function WorkspacesPage({ studioId, create = false }: Props) {
           text: "No Workspaces",
           action: studioId ? <Button onClick={() => setDialog("create")}>Create Workspace</Button> : null,
         }}
-        actions={
-          <>
-            <Button disabled={!may("start")} onClick={() => void each("Starting", "Starting", (id) => startEditor(id))}>
-              Start
-            </Button>
-            <Button disabled={!may("stop")} onClick={() => void each("Stopping", "Stopping", stopEditor)}>
-              Stop
-            </Button>
-            <Button disabled={!may("attach")} onClick={() => setDialog("attach")}>
-              Attach
-            </Button>
-            <Button disabled={!may("detach")} onClick={() => void each("Detaching", "Detaching", detachEditor)}>
-              Detach
-            </Button>
-            <Button disabled={!may("delete")} onClick={() => setDialog("delete")}>
-              Delete
-            </Button>
-            <ButtonDropdown
-              disabled={!only || only.Status === "Deleting"}
-              items={[
-                { id: "quick", text: "Quick launch" },
-                { id: "options", text: "Launch with options" },
+        actions={[
+          <Button disabled={!may("start")} onClick={() => void each("Starting", "Starting", (id) => startEditor(id))}>
+            Start
+          </Button>,
+          <Button disabled={!may("stop")} onClick={() => void each("Stopping", "Stopping", stopEditor)}>
+            Stop
+          </Button>,
+          <Button disabled={!may("attach")} onClick={() => setDialog("attach")}>
+            Attach
+          </Button>,
+          <Button disabled={!may("detach")} onClick={() => void each("Detaching", "Detaching", detachEditor)}>
+            Detach
+          </Button>,
+          <Button disabled={!may("delete")} onClick={() => setDialog("delete")}>
+            Delete
+          </Button>,
+          <ButtonDropdown
+            disabled={!only || only.Status === "Deleting"}
+            items={[
+              { id: "quick", text: "Quick launch" },
+              { id: "options", text: "Launch with options" },
               ]}
               onItemClick={({ detail }) => {
                 if (detail.id === "options") setDialog("launch");
@@ -166,14 +166,13 @@ export default function WorkspacesPage({ studioId, create = false }: Props) {
               }}
             >
               Launch Workspace
-            </ButtonDropdown>
-            {studioId ? (
+            </ButtonDropdown>,
+            studioId ? (
               <Button variant="primary" onClick={() => setDialog("create")}>
                 Create Workspace
               </Button>
-            ) : null}
-          </>
-        }
+            ) : null,
+        ]}
       />
       {dialog === "create" && studioId ? (
         <CreateWorkspace studioId={studioId} onClose={close} onCreated={refresh} />
