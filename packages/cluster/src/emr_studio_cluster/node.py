@@ -1,6 +1,6 @@
-"""Starts one program of a node: `python -m emr_studio_cluster.node master|worker|connect|gateway`.
+"""Starts one program of a node: `python -m emr_studio_cluster.node master|worker|connect|gateway FOLDER`.
 
-Run in the program's own folder, which holds `node.json`. A Java program replaces this process, so
+FOLDER is the program's own and holds `node.json`. A Java program replaces this process, so
 that the process id that was started is the program's and a signal reaches it.
 """
 
@@ -23,13 +23,14 @@ _JAVA_PROGRAMS: dict[str, Callable[[NodeConfig, Path], list[str]]] = {
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Start the program named by the one argument."""
-    if len(arguments) != 1 or arguments[0] not in (*_JAVA_PROGRAMS, "gateway"):
-        print(f"usage: python -m emr_studio_cluster.node {'|'.join(_JAVA_PROGRAMS)}|gateway", file=sys.stderr)
+    """Start the program that the first argument names, in the folder that the second one names."""
+    if len(arguments) != 2 or arguments[0] not in (*_JAVA_PROGRAMS, "gateway"):
+        print(f"usage: python -m emr_studio_cluster.node {'|'.join(_JAVA_PROGRAMS)}|gateway FOLDER", file=sys.stderr)
         return 2
     # What is written here holds secrets.
     os.umask(0o077)
-    folder = Path.cwd()
+    folder = Path(arguments[1]).absolute()
+    os.chdir(folder)
     config = read_config(folder)
     if arguments[0] == "gateway":
         from emr_studio_cluster import gateway
@@ -41,7 +42,7 @@ def main(arguments: Sequence[str]) -> int:
     except spark.NoJava as error:
         print(f"{error}.", file=sys.stderr)
         return 1
-    _become(command, config, folder)
+    return _become(command, config, folder)
 
 
 def _become(command: list[str], config: NodeConfig, folder: Path) -> NoReturn:

@@ -189,7 +189,7 @@ def s3_properties(config: NodeConfig, folder: Path) -> dict[str, str]:
         # Say soon that something is wrong: the defaults try for many minutes.
         "fs.s3a.attempts.maximum": "4",
         "fs.s3a.retry.limit": "3",
-        "fs.s3a.connection.establish.timeout": "10s",
+        "fs.s3a.connection.establish.timeout": "15s",
     }
     classpath = os.path.join(config.jars_dir, "*")
     return {

@@ -19,9 +19,8 @@ from sqlalchemy.orm import Mapped, Session, mapped_column
 from emr_studio.aws.errors import InvalidRequest
 from emr_studio.clusters.releases import find_release
 from emr_studio.db import Base
-from emr_studio.network.model import loopback_address
+from emr_studio.network.model import GATEWAY_PORT
 from emr_studio.runtime.contract import Gateway
-from emr_studio.settings import Settings
 from emr_studio.tagging import emr_arn
 
 KIND = "cluster"
@@ -126,8 +125,6 @@ class Cluster(Base):
     """Fetches credentials of `role_arn`; empty until granted and after the end."""
     secret: Mapped[str]
     """What the processes of this cluster prove themselves with to each other (Spark's RPC)."""
-    gateway_address: Mapped[str] = mapped_column(default="")
-    """`host:port` of the kernel gateway; empty until the primary node has its address."""
     gateway_token: Mapped[str]
     connect_token: Mapped[str]
 
@@ -163,6 +160,8 @@ class Instance(Base):
     role: Mapped[str]
     instance_type: Mapped[str]
     private_ip: Mapped[str] = mapped_column(default="")
+    bind_ip: Mapped[str] = mapped_column(default="")
+    """Where the node's processes really listen on this machine; both are empty until allocated."""
     state: Mapped[str]
     """AWAITING_FULFILLMENT, PROVISIONING, BOOTSTRAPPING, RUNNING, TERMINATED."""
     creation_time: Mapped[dt.datetime]
@@ -220,12 +219,8 @@ def primary_of(session: Session, cluster_id: str) -> Instance:
 
 def gateway_of(session: Session, cluster: Cluster) -> Gateway:
     """Where the kernels of a Workspace live that is attached to the cluster."""
-    return Gateway(cluster.gateway_address, cluster.gateway_token, cluster.id)
-
-
-def bind_address(settings: Settings, instance: Instance) -> str:
-    """Where the node's processes really listen on this machine."""
-    return loopback_address(settings, instance.private_ip)
+    address = primary_of(session, cluster.id).bind_ip
+    return Gateway(f"{address}:{GATEWAY_PORT}", cluster.gateway_token, cluster.id)
 
 
 def compatible_for_attach(cluster: Cluster) -> str | None:

@@ -1,0 +1,296 @@
+"""RunJobFlow: what a request must be, and the rows that come of it.
+
+Everything that this installation cannot do is refused with the member's name, never ignored: a
+cluster that silently lacks its bootstrap actions would be worse than none.
+"""
+
+from __future__ import annotations
+
+import re
+import secrets
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from emr_studio import ids
+from emr_studio.aws.context import Context
+from emr_studio.aws.errors import AwsError, ValidationError
+from emr_studio.clusters.model import (
+    Cluster,
+    Instance,
+    InstanceGroup,
+    Role,
+    State,
+    Target,
+    next_uid,
+)
+from emr_studio.clusters.releases import Release, find_release
+from emr_studio.clusters.roles import ClusterRoles
+from emr_studio.network.model import Subnet, ensure_default_network, get_security_groups, get_subnets
+from emr_studio.settings import Settings
+from emr_studio.tagging import read_tags
+
+MAX_INSTANCES = 20
+"""In one cluster: each is processes on this machine."""
+_INSTANCE_TYPE = re.compile(r"[a-z][a-z0-9-]*\.[a-z0-9-]+")
+_MAX_DEPTH = 4
+STARTING_MESSAGE = "Provisioning instances"
+
+# Members that are kept and shown as they are.
+_SHOWN = [
+    "LogUri",
+    "LogEncryptionKmsKeyId",
+    "AutoScalingRole",
+    "ScaleDownBehavior",
+    "EbsRootVolumeSize",
+    "EbsRootVolumeIops",
+    "EbsRootVolumeThroughput",
+    "RepoUpgradeOnBoot",
+    "OSReleaseLabel",
+    "StepConcurrencyLevel",
+    "ExtendedSupport",
+]
+_SHOWN_OF_INSTANCES = [
+    "Ec2KeyName",
+    "EmrManagedMasterSecurityGroup",
+    "EmrManagedSlaveSecurityGroup",
+    "ServiceAccessSecurityGroup",
+    "AdditionalMasterSecurityGroups",
+    "AdditionalSlaveSecurityGroups",
+]
+# Members that would change what the cluster does, in ways that this installation does not know.
+_REFUSED = [
+    "AmiVersion",
+    "Steps",
+    "BootstrapActions",
+    "SupportedProducts",
+    "NewSupportedProducts",
+    "SecurityConfiguration",
+    "CustomAmiId",
+    "KerberosAttributes",
+    "ManagedScalingPolicy",
+    "AutoTerminationPolicy",
+    "PlacementGroupConfigs",
+    "StepExecutionRoleArn",
+    "MonitoringConfiguration",
+    "SessionEnabled",
+]
+_REFUSED_OF_INSTANCES = ("InstanceFleets", "HadoopVersion")
+_REFUSED_OF_GROUPS = ("AutoScalingPolicy", "CustomAmiId")
+
+
+def create_cluster(context: Context, request: Mapping[str, Any], roles: ClusterRoles) -> Cluster:
+    """Check the request and add the rows of a new cluster.
+
+    Raises:
+        ValidationError: naming the member that is wrong or that this installation does not support.
+        InvalidRequest: for a subnet or security group that does not exist.
+    """
+    instances: Mapping[str, Any] = request["Instances"]
+    _refuse(request, _REFUSED)
+    _refuse(instances, _REFUSED_OF_INSTANCES, "Instances.")
+    release = _release(request)
+    groups = read_groups(instances)
+    subnet = _subnet(context, instances)
+    _check_security_groups(context, instances)
+    configurations = _configurations(request.get("Configurations"), "Configurations")
+    now, cluster_id = context.now(), ids.cluster_id()
+    cluster = Cluster(
+        id=cluster_id,
+        account_id=context.account_id,
+        region=context.region,
+        name=request["Name"],
+        release_label=release.label,
+        applications=_applications(request, release),
+        service_role=request["ServiceRole"],
+        job_flow_role=request["JobFlowRole"],
+        role_arn=roles.instance_role_arn,
+        vpc_id=subnet.vpc_id,
+        subnet_id=subnet.id,
+        availability_zone=subnet.availability_zone,
+        keep_alive=bool(instances.get("KeepJobFlowAliveWhenNoSteps", False)),
+        termination_protected=bool(instances.get("TerminationProtected", False)),
+        visible_to_all_users=request.get("VisibleToAllUsers", True),
+        configurations=configurations,
+        details=_details(request, instances),
+        tags=read_tags(request.get("Tags")),
+        creator_user_id=context.caller.user_id,
+        state=State.STARTING,
+        target=Target.RUNNING,
+        state_message=STARTING_MESSAGE,
+        creation_time=now,
+        phase_since=now,
+        uid=next_uid(context.session, cluster_id),
+        secret=secrets.token_urlsafe(32),
+        gateway_token=secrets.token_urlsafe(32),
+        connect_token=secrets.token_urlsafe(32),
+    )
+    context.session.add(cluster)
+    context.session.flush()
+    _add_instances(context, cluster, groups)
+    return cluster
+
+
+def _refuse(values: Mapping[str, Any], names: Sequence[str], prefix: str = "") -> None:
+    for name in names:
+        if values.get(name):
+            raise ValidationError(f"{prefix}{name} is not supported by this installation.")
+
+
+def _release(request: Mapping[str, Any]) -> Release:
+    label = request.get("ReleaseLabel")
+    if not label:
+        raise ValidationError("ReleaseLabel is required for creating cluster.")
+    release = find_release(label)
+    if release is None:
+        raise ValidationError(f"The supplied release label is invalid: {label}.")
+    return release
+
+
+def _applications(request: Mapping[str, Any], release: Release) -> list[str]:
+    wanted = [application.get("Name") or "" for application in request.get("Applications") or ()]
+    known = [release.application(name) for name in wanted]
+    unknown = [name for name, proper in zip(wanted, known, strict=True) if proper is None]
+    if unknown:
+        raise ValidationError(
+            f"Applications: {', '.join(unknown)} is not valid for release label {release.label}; "
+            f"it has {', '.join(release.applications)}."
+        )
+    return sorted({name for name in known if name})
+
+
+def read_groups(instances: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """The instance groups of a request, primary first, whichever of its two forms it uses.
+
+    Raises:
+        ValidationError: naming what is wrong.
+    """
+    groups = [dict(group) for group in instances.get("InstanceGroups") or ()] or _counted(instances)
+    for group in groups:
+        _check_group(group)
+    by_role = {role: [g for g in groups if g["InstanceRole"] == role] for role in Role}
+    if len(by_role[Role.MASTER]) != 1:
+        raise ValidationError("InstanceGroups must contain exactly one group with InstanceRole MASTER.")
+    if by_role[Role.MASTER][0]["InstanceCount"] != 1:
+        raise ValidationError("InstanceCount of the MASTER group must be 1: several primary nodes are not supported.")
+    if len(by_role[Role.CORE]) > 1:
+        raise ValidationError("InstanceGroups can contain at most one group with InstanceRole CORE.")
+    if by_role[Role.TASK] and not by_role[Role.CORE]:
+        raise ValidationError("InstanceGroups with InstanceRole TASK need a group with InstanceRole CORE.")
+    total = sum(group["InstanceCount"] for group in groups)
+    if total > MAX_INSTANCES:
+        raise ValidationError(f"InstanceCount: {total} instances are more than the {MAX_INSTANCES} of one cluster.")
+    return [group for role in Role for group in by_role[role]]
+
+
+def _counted(instances: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """The older form: a count, and the types of the primary and of the others."""
+    count, primary = instances.get("InstanceCount"), instances.get("MasterInstanceType")
+    if count is None or not primary:
+        raise ValidationError("Instances must have InstanceGroups, or InstanceCount and MasterInstanceType.")
+    if count < 1:
+        raise ValidationError("InstanceCount must be at least 1.")
+    groups = [{"InstanceRole": "MASTER", "InstanceType": primary, "InstanceCount": 1}]
+    if count > 1:
+        other = instances.get("SlaveInstanceType") or primary
+        groups.append({"InstanceRole": "CORE", "InstanceType": other, "InstanceCount": count - 1})
+    return groups
+
+
+def _check_group(group: Mapping[str, Any]) -> None:
+    role, count, instance_type = group["InstanceRole"], group["InstanceCount"], group["InstanceType"]
+    _refuse(group, _REFUSED_OF_GROUPS, f"InstanceGroups: {role}: ")
+    if count < (0 if role == Role.TASK else 1):
+        raise ValidationError(f"InstanceCount of the {role} group must be at least 1, not {count}.")
+    if not _INSTANCE_TYPE.fullmatch(instance_type):
+        raise ValidationError(f"InstanceType '{instance_type}' of the {role} group is not supported.")
+    if group.get("BidPrice") and group.get("Market") == "ON_DEMAND":
+        raise ValidationError(f"BidPrice of the {role} group needs Market SPOT.")
+    _configurations(group.get("Configurations"), f"Configurations of the {role} group")
+
+
+def _subnet(context: Context, instances: Mapping[str, Any]) -> Subnet:
+    wanted = [instances["Ec2SubnetId"]] if instances.get("Ec2SubnetId") else list(instances.get("Ec2SubnetIds") or ())
+    zone = (instances.get("Placement") or {}).get("AvailabilityZone")
+    if not wanted:
+        network = ensure_default_network(context.session, context.port(Settings), context.account_id)
+        wanted = list(network.subnet_ids)
+    elif zone:
+        raise ValidationError("Instances: Ec2SubnetId and Placement.AvailabilityZone are mutually exclusive.")
+    try:
+        subnets = get_subnets(context.session, context.account_id, wanted)
+    except AwsError as error:
+        raise ValidationError(f"Instances.Ec2SubnetId: {error.message}") from error
+    fitting = [subnet for subnet in subnets if zone in (None, subnet.availability_zone)]
+    if not fitting:
+        raise ValidationError(f"Placement.AvailabilityZone '{zone}' has no default subnet.")
+    return fitting[0]
+
+
+def _check_security_groups(context: Context, instances: Mapping[str, Any]) -> None:
+    for name in _SHOWN_OF_INSTANCES:
+        if name.endswith(("SecurityGroup", "SecurityGroups")) and (value := instances.get(name)):
+            wanted = [value] if isinstance(value, str) else list(value)
+            try:
+                get_security_groups(context.session, context.account_id, wanted)
+            except AwsError as error:
+                raise ValidationError(f"Instances.{name}: {error.message}") from error
+
+
+def _configurations(given: Sequence[Mapping[str, Any]] | None, where: str, depth: int = 1) -> list[Any]:
+    for entry in given or ():
+        if not entry.get("Classification"):
+            raise ValidationError(f"{where}: Classification is missing.")
+        if depth >= _MAX_DEPTH and entry.get("Configurations"):
+            raise ValidationError(f"{where}: nested too deeply below {entry['Classification']}.")
+        _configurations(entry.get("Configurations"), where, depth + 1)
+    return [dict(entry) for entry in given or ()]
+
+
+def _details(request: Mapping[str, Any], instances: Mapping[str, Any]) -> dict[str, Any]:
+    kept = {name: request[name] for name in _SHOWN if request.get(name) is not None}
+    own = {name: instances[name] for name in _SHOWN_OF_INSTANCES if instances.get(name)}
+    if instances.get("UnhealthyNodeReplacement") is not None:
+        kept["UnhealthyNodeReplacement"] = instances["UnhealthyNodeReplacement"]
+    level = kept.setdefault("StepConcurrencyLevel", 1)
+    if not 1 <= level <= 256:
+        raise ValidationError("StepConcurrencyLevel must be between 1 and 256.")
+    kept.setdefault("ScaleDownBehavior", "TERMINATE_AT_TASK_COMPLETION")
+    return {**kept, "Ec2InstanceAttributes": own}
+
+
+def _add_instances(context: Context, cluster: Cluster, groups: Sequence[Mapping[str, Any]]) -> None:
+    number = 0
+    for position, group in enumerate(groups):
+        row = InstanceGroup(
+            id=ids.instance_group_id(),
+            cluster_id=cluster.id,
+            position=position,
+            name=group.get("Name") or f"{group['InstanceRole'].capitalize()} instance group",
+            role=group["InstanceRole"],
+            instance_type=group["InstanceType"],
+            market=group.get("Market") or "ON_DEMAND",
+            bid_price=group.get("BidPrice"),
+            requested_count=group["InstanceCount"],
+            configurations=[dict(entry) for entry in group.get("Configurations") or ()],
+            details={"EbsConfiguration": group["EbsConfiguration"]} if group.get("EbsConfiguration") else {},
+        )
+        context.session.add(row)
+        context.session.flush()
+        for _ in range(row.requested_count):
+            context.session.add(_instance(cluster, row, number))
+            number += 1
+    context.session.flush()
+
+
+def _instance(cluster: Cluster, group: InstanceGroup, number: int) -> Instance:
+    return Instance(
+        id=ids.instance_id(),
+        cluster_id=cluster.id,
+        group_id=group.id,
+        position=number,
+        ec2_id=ids.ec2_id("i"),
+        role=group.role,
+        instance_type=group.instance_type,
+        state="AWAITING_FULFILLMENT",
+        creation_time=cluster.creation_time,
+    )

@@ -1,0 +1,141 @@
+"""The API's shapes of clusters, groups and instances."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Sequence
+from typing import Any
+
+from emr_studio.clusters.model import COMING, ENDED, Cluster, Instance, InstanceGroup, State, cluster_arn
+from emr_studio.clusters.releases import find_release
+from emr_studio.tagging import tag_list
+
+
+def cluster_shape(cluster: Cluster, primary: Instance) -> dict[str, Any]:
+    """`Cluster` of DescribeCluster."""
+    details = {name: value for name, value in cluster.details.items() if name != "Ec2InstanceAttributes"}
+    shape: dict[str, Any] = {
+        **details,
+        **summary_shape(cluster),
+        "Ec2InstanceAttributes": _ec2_attributes(cluster),
+        "InstanceCollectionType": "INSTANCE_GROUP",
+        "ReleaseLabel": cluster.release_label,
+        "AutoTerminate": not cluster.keep_alive,
+        "TerminationProtected": cluster.termination_protected,
+        "VisibleToAllUsers": cluster.visible_to_all_users,
+        "Applications": _applications(cluster),
+        "Tags": tag_list(cluster.tags),
+        "ServiceRole": cluster.service_role,
+        "Configurations": cluster.configurations,
+    }
+    if primary.private_ip:
+        shape["MasterPublicDnsName"] = private_dns_name(primary.private_ip, cluster.region)
+    return shape
+
+
+def summary_shape(cluster: Cluster) -> dict[str, Any]:
+    """`ClusterSummary` of ListClusters."""
+    status: dict[str, Any] = {
+        "State": cluster.state,
+        "StateChangeReason": _present(Code=cluster.state_code, Message=cluster.state_message),
+        "Timeline": _timeline(cluster.creation_time, cluster.ready_time, cluster.end_time),
+    }
+    if cluster.log_lines and cluster.state in (State.TERMINATING, *ENDED):
+        status["ErrorDetails"] = [
+            {
+                "ErrorCode": cluster.state_code or "",
+                "ErrorMessage": cluster.state_message or "",
+                "ErrorData": [{"log": line} for line in cluster.log_lines],
+            }
+        ]
+    return {"Id": cluster.id, "Name": cluster.name, "Status": status, "ClusterArn": cluster_arn(cluster)}
+
+
+def _applications(cluster: Cluster) -> list[dict[str, str]]:
+    release = find_release(cluster.release_label)
+    versions = release.applications if release else {}
+    return [_present(Name=name, Version=versions.get(name)) for name in cluster.applications]
+
+
+def _ec2_attributes(cluster: Cluster) -> dict[str, Any]:
+    profile = cluster.job_flow_role
+    return {
+        **cluster.details.get("Ec2InstanceAttributes", {}),
+        "Ec2SubnetId": cluster.subnet_id,
+        "RequestedEc2SubnetIds": [cluster.subnet_id],
+        "Ec2AvailabilityZone": cluster.availability_zone,
+        "RequestedEc2AvailabilityZones": [],
+        "IamInstanceProfile": profile,
+    }
+
+
+def group_shape(group: InstanceGroup, cluster: Cluster, instances: Sequence[Instance]) -> dict[str, Any]:
+    """`InstanceGroup` of ListInstanceGroups."""
+    own = [instance for instance in instances if instance.group_id == group.id]
+    ready = [instance.ready_time for instance in own if instance.ready_time]
+    shape = _present(
+        Id=group.id,
+        Name=group.name,
+        Market=group.market,
+        InstanceGroupType=group.role,
+        BidPrice=group.bid_price,
+        InstanceType=group.instance_type,
+        RequestedInstanceCount=group.requested_count,
+        RunningInstanceCount=sum(1 for instance in own if instance.state == "RUNNING"),
+        Configurations=group.configurations,
+        EbsBlockDevices=[],
+        ShrinkPolicy={},
+    )
+    shape["Status"] = {
+        "State": _group_state(cluster),
+        "StateChangeReason": {"Message": ""},
+        "Timeline": _timeline(cluster.creation_time, max(ready, default=None), cluster.end_time),
+    }
+    return shape
+
+
+def _group_state(cluster: Cluster) -> str:
+    if cluster.state == State.STARTING:
+        return "PROVISIONING"
+    if cluster.state in COMING:
+        return "BOOTSTRAPPING"
+    if cluster.state == State.TERMINATING:
+        return "SHUTTING_DOWN"
+    return "TERMINATED" if cluster.state in ENDED else "RUNNING"
+
+
+def instance_shape(instance: Instance, group: InstanceGroup, cluster: Cluster) -> dict[str, Any]:
+    """`Instance` of ListInstances."""
+    shape = _present(
+        Id=instance.id,
+        Ec2InstanceId=instance.ec2_id,
+        PublicDnsName="",
+        PrivateIpAddress=instance.private_ip or None,
+        PrivateDnsName=private_dns_name(instance.private_ip, cluster.region) if instance.private_ip else None,
+        InstanceGroupId=group.id,
+        Market=group.market,
+        InstanceType=instance.instance_type,
+        EbsVolumes=[],
+    )
+    ended = instance.state == "TERMINATED"
+    reason = _present(Code=cluster.state_code if ended else None, Message=cluster.state_message if ended else None)
+    shape["Status"] = {
+        "State": instance.state,
+        "StateChangeReason": reason,
+        "Timeline": _timeline(instance.creation_time, instance.ready_time, instance.end_time),
+    }
+    return shape
+
+
+def private_dns_name(ip: str, region: str) -> str:
+    """EC2's name of a private address: `ip-172-31-0-9.ec2.internal`."""
+    domain = "ec2.internal" if region == "us-east-1" else f"{region}.compute.internal"
+    return f"ip-{ip.replace('.', '-')}.{domain}"
+
+
+def _timeline(created: dt.datetime, ready: dt.datetime | None, ended: dt.datetime | None) -> dict[str, Any]:
+    return _present(CreationDateTime=created, ReadyDateTime=ready, EndDateTime=ended)
+
+
+def _present(**members: Any) -> dict[str, Any]:
+    return {name: value for name, value in members.items() if value is not None}

@@ -1,0 +1,169 @@
+"""Which programs a cluster is made of, and how each is started.
+
+    one node        primary: connect (computing by itself), gateway
+    several nodes   primary: master, connect, gateway      each other: worker
+
+The programs are `emr_studio_cluster.node`'s, run by the release's own environment. All of a
+cluster's programs share one folder, as its nodes would share a file system, and one user.
+"""
+
+from __future__ import annotations
+
+import json
+import platform
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from emr_studio.clusters.model import Cluster, Instance, Role, workload_owner
+from emr_studio.clusters.releases import Release, find_release
+from emr_studio.network.model import GATEWAY_PORT
+from emr_studio.runtime.contract import ProcessSpec
+from emr_studio.settings import Settings
+
+MASTER_PORT, CONNECT_PORT, WORKER_PORT = 7077, 15002, 7078
+MASTER, WORKER, CONNECT, GATEWAY = "master", "worker", "connect", "gateway"
+_PORTS = {MASTER: MASTER_PORT, WORKER: WORKER_PORT, CONNECT: CONNECT_PORT, GATEWAY: GATEWAY_PORT}
+_DAEMON_MB, _DRIVER_MB, _EXECUTOR_MB = 256, 1024, 1024
+# What a program really takes of the machine, about: a JVM needs more than its heap.
+_NEEDED_MB = {MASTER: 300, WORKER: 300 + 700, CONNECT: 900, GATEWAY: 100}
+_SPARK_DEFAULTS = "spark-defaults"
+
+
+@dataclass(frozen=True)
+class Program:
+    """One program of one node."""
+
+    kind: str
+    instance: Instance
+
+    @property
+    def workload_id(self) -> str:
+        """`j-…/ci-…/master`."""
+        return f"{self.instance.cluster_id}/{self.instance.id}/{self.kind}"
+
+    @property
+    def address(self) -> str:
+        """`host:port` where it answers."""
+        return f"{self.instance.bind_ip}:{_PORTS[self.kind]}"
+
+
+def programs(instances: Sequence[Instance]) -> list[Program]:
+    """All programs of a cluster, those of the primary first."""
+    primary = next(instance for instance in instances if instance.role == Role.MASTER)
+    workers = [Program(WORKER, instance) for instance in instances if instance.role != Role.MASTER]
+    kinds = (MASTER, GATEWAY, CONNECT) if workers else (GATEWAY, CONNECT)
+    return [Program(kind, primary) for kind in kinds] + workers
+
+
+def needed_memory(instances: Sequence[Instance]) -> int:
+    """What the cluster will take of the machine's memory, about, in MB."""
+    return sum(_NEEDED_MB[program.kind] for program in programs(instances))
+
+
+def folder_of(settings: Settings, cluster_id: str) -> Path:
+    """The folder that a cluster's programs share; gone after the end."""
+    return settings.clusters_dir / cluster_id
+
+
+def logs_of(settings: Settings, cluster_id: str) -> Path:
+    """Where the logs of its programs are; kept after the end."""
+    return settings.logs_dir / "clusters" / cluster_id
+
+
+def specification(
+    settings: Settings, cluster: Cluster, program: Program, primary: Instance, alone: bool
+) -> ProcessSpec:
+    """What the runtime is asked to start. `alone`: the primary is the only node."""
+    release = find_release(cluster.release_label)
+    if release is None:
+        raise LookupError(f"release {cluster.release_label} is not in releases.toml")
+    folder = folder_of(settings, cluster.id)
+    place = f"{program.instance.id}/{program.kind}"
+    python = settings.env_python(release.environment)
+    config = _config(settings, cluster, program, primary, alone, release)
+    return ProcessSpec(
+        workload_id=program.workload_id,
+        owner=workload_owner(cluster.id),
+        argv=(str(python), "-m", "emr_studio_cluster.node", program.kind, str(folder / place)),
+        folder=str(folder),
+        log_path=str(logs_of(settings, cluster.id) / f"{program.instance.id}-{program.kind}.log"),
+        environment=_environment(settings, cluster),
+        files={f"{place}/node.json": json.dumps(config)},
+        uid=cluster.uid,
+        ready_address=program.address,
+        readable=_readable(settings, release),
+    )
+
+
+def _config(
+    settings: Settings, cluster: Cluster, program: Program, primary: Instance, alone: bool, release: Release
+) -> dict[str, Any]:
+    return {
+        "cluster_id": cluster.id,
+        "name": cluster.name,
+        "address": program.instance.bind_ip,
+        "primary_address": primary.bind_ip,
+        "local_mode": alone,
+        "secret": cluster.secret,
+        "connect_token": cluster.connect_token,
+        "gateway_token": cluster.gateway_token if program.kind == GATEWAY else "",
+        "cores": 1,
+        "worker_memory": _EXECUTOR_MB,
+        "driver_memory": _DRIVER_MB,
+        "daemon_memory": _DAEMON_MB,
+        "release": release.label,
+        "jars_dir": str(jars_dir(settings, release)),
+        "archives_dir": str(archives_dir(settings, release)),
+        "warehouse_dir": str(folder_of(settings, cluster.id) / "warehouse"),
+        "s3_endpoint": _endpoint(settings),
+        "region": cluster.region,
+        "spark_defaults": _properties(cluster.configurations, _SPARK_DEFAULTS),
+    }
+
+
+def jars_dir(settings: Settings, release: Release) -> Path:
+    """Spark's S3 jars, fetched at the installation."""
+    return settings.root / ".cache" / "jars" / release.label
+
+
+def archives_dir(settings: Settings, release: Release) -> Path:
+    """The JVMs' class data archives."""
+    return settings.root / ".cache" / "archives" / f"{release.label}-{platform.machine()}"
+
+
+def _endpoint(settings: Settings) -> str:
+    # By number: a name with dots would make clients put the bucket into the host name.
+    return f"http://127.0.0.1:{settings.port}"
+
+
+def _environment(settings: Settings, cluster: Cluster) -> dict[str, str]:
+    endpoint = _endpoint(settings)
+    return {
+        "AWS_ENDPOINT_URL": endpoint,
+        "AWS_DEFAULT_REGION": cluster.region,
+        "AWS_REGION": cluster.region,
+        "AWS_CONTAINER_CREDENTIALS_FULL_URI": f"{endpoint}/_credentials",
+        "AWS_CONTAINER_AUTHORIZATION_TOKEN": cluster.role_token,
+        # No instance metadata service is here; looking for it takes seconds.
+        "AWS_EC2_METADATA_DISABLED": "true",
+    }
+
+
+def _properties(configurations: Sequence[Any], classification: str) -> dict[str, str]:
+    found: dict[str, str] = {}
+    for entry in configurations:
+        if entry.get("Classification") == classification:
+            found |= entry.get("Properties") or {}
+    return found
+
+
+def _readable(settings: Settings, release: Release) -> tuple[str, ...]:
+    folders = (
+        settings.root / ".envs" / release.environment,
+        settings.root / "packages" / "cluster",
+        jars_dir(settings, release),
+        archives_dir(settings, release),
+    )
+    return tuple(str(folder) for folder in folders)

@@ -1,0 +1,271 @@
+"""The EMR API's operations on clusters. Each writes what is wanted; the controller makes it so."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Iterable
+from typing import Any
+
+from sqlalchemy import select
+
+from emr_studio.aws.context import Check, Context
+from emr_studio.aws.errors import AwsError, InvalidRequest, ValidationError
+from emr_studio.aws.pagination import paginate
+from emr_studio.aws.registry import ChecksFunction, Request, Response, action, operation
+from emr_studio.clusters.creation import create_cluster
+from emr_studio.clusters.describe import cluster_shape, group_shape, instance_shape, summary_shape
+from emr_studio.clusters.model import (
+    ENDED,
+    KIND,
+    Cluster,
+    Reason,
+    State,
+    Target,
+    cluster_arn,
+    find_cluster,
+    groups_of,
+    instances_of,
+    primary_of,
+)
+from emr_studio.clusters.releases import Release, find_release, releases
+from emr_studio.clusters.roles import resolve_roles
+from emr_studio.controllers import Waker
+from emr_studio.tagging import (
+    TagTarget,
+    read_tags,
+    register,
+    request_tag_context,
+    resource_tag_context,
+)
+
+_PAGE = 50
+TERMINATED_BY_USER = "Terminated by user request"
+register("j-", TagTarget(find=find_cluster, arn=cluster_arn))
+
+
+def _check(name: str, cluster: Cluster) -> Check:
+    return Check(name, cluster_arn(cluster), resource_tag_context(cluster.tags))
+
+
+def _on_cluster(name: str) -> ChecksFunction:
+    def checks(context: Context, request: Request) -> Iterable[Check]:
+        return (_check(name, _find(context, request)),)
+
+    return checks
+
+
+def _find(context: Context, request: Request) -> Cluster:
+    return find_cluster(context.session, context.account_id, request["ClusterId"])
+
+
+def _on_job_flows(name: str) -> ChecksFunction:
+    def checks(context: Context, request: Request) -> Iterable[Check]:
+        return [_check(name, cluster) for cluster in _job_flows(context, request)]
+
+    return checks
+
+
+def _job_flows(context: Context, request: Request) -> list[Cluster]:
+    try:
+        return [find_cluster(context.session, context.account_id, i) for i in dict.fromkeys(request["JobFlowIds"])]
+    except AwsError as error:
+        raise ValidationError("Specified job flow ID does not exist.") from error
+
+
+def _wake(context: Context, cluster: Cluster) -> None:
+    waker, cluster_id = context.port(Waker), cluster.id
+    context.after_commit(lambda: waker.wake(KIND, cluster_id))
+
+
+# Create.
+
+
+def _on_run(context: Context, request: Request) -> Iterable[Check]:
+    tags = read_tags(request.get("Tags"))
+    yield Check("elasticmapreduce:RunJobFlow", "*", request_tag_context(tags))
+    yield from resolve_roles(context.session, context.account_id, request).checks()
+
+
+@operation("emr", "RunJobFlow", checks=_on_run)
+def run_job_flow(context: Context, request: Request) -> Response:
+    """Create a cluster; it starts at once."""
+    roles = resolve_roles(context.session, context.account_id, request)
+    cluster = create_cluster(context, request, roles)
+    _wake(context, cluster)
+    return {"JobFlowId": cluster.id, "ClusterArn": cluster_arn(cluster)}
+
+
+# Read.
+
+
+@operation("emr", "DescribeCluster", checks=_on_cluster("elasticmapreduce:DescribeCluster"))
+def describe_cluster(context: Context, request: Request) -> Response:
+    """Describe a cluster."""
+    cluster = _find(context, request)
+    return {"Cluster": cluster_shape(cluster, primary_of(context.session, cluster.id))}
+
+
+@operation("emr", "ListClusters", checks=action("elasticmapreduce:ListClusters"))
+def list_clusters(context: Context, request: Request) -> Response:
+    """List clusters, newest first, 50 a page; filtered by state and time of creation (CL-01)."""
+    statement = select(Cluster).where(Cluster.account_id == context.account_id, Cluster.region == context.region)
+    after, before, states = (request.get(name) for name in ("CreatedAfter", "CreatedBefore", "ClusterStates"))
+    if after is not None:
+        statement = statement.where(Cluster.creation_time > after)
+    if before is not None:
+        statement = statement.where(Cluster.creation_time < before)
+    if states:
+        statement = statement.where(Cluster.state.in_(states))
+    page, marker = paginate(
+        context,
+        statement,
+        (Cluster.creation_time, Cluster.id),
+        _PAGE,
+        request.get("Marker"),
+        bound_to=f"ListClusters {_text(after)} {_text(before)} {sorted(states or ())}",
+        descending=True,
+    )
+    return _with_marker({"Clusters": [summary_shape(cluster) for cluster in page]}, marker)
+
+
+def _text(moment: dt.datetime | None) -> str:
+    return moment.isoformat() if moment else "-"
+
+
+def _with_marker(answer: dict[str, Any], marker: str | None) -> dict[str, Any]:
+    return answer if marker is None else {**answer, "Marker": marker}
+
+
+@operation("emr", "ListInstanceGroups", checks=_on_cluster("elasticmapreduce:ListInstanceGroups"))
+def list_instance_groups(context: Context, request: Request) -> Response:
+    """List a cluster's instance groups, primary first."""
+    cluster = _find(context, request)
+    instances = instances_of(context.session, cluster.id)
+    groups = groups_of(context.session, cluster.id)
+    return {"InstanceGroups": [group_shape(group, cluster, instances) for group in groups]}
+
+
+@operation("emr", "ListInstances", checks=_on_cluster("elasticmapreduce:ListInstances"))
+def list_instances(context: Context, request: Request) -> Response:
+    """List a cluster's instances; by group, kind of group and state."""
+    cluster = _find(context, request)
+    if request.get("InstanceFleetId") or request.get("InstanceFleetType"):
+        raise InvalidRequest("Instance fleets and instance groups are mutually exclusive.")
+    groups = {group.id: group for group in groups_of(context.session, cluster.id)}
+    wanted_group = request.get("InstanceGroupId")
+    if wanted_group and wanted_group not in groups:
+        raise InvalidRequest(f"Instance group id '{wanted_group}' is not valid.")
+    kinds, states = request.get("InstanceGroupTypes"), request.get("InstanceStates")
+    found = [
+        instance_shape(instance, groups[instance.group_id], cluster)
+        for instance in instances_of(context.session, cluster.id)
+        if wanted_group in (None, instance.group_id)
+        and (not kinds or instance.role in kinds)
+        and (not states or instance.state in states)
+    ]
+    return {"Instances": found}
+
+
+@operation("emr", "ListInstanceFleets", checks=_on_cluster("elasticmapreduce:ListInstanceFleets"))
+def list_instance_fleets(_context: Context, _request: Request) -> Response:
+    """All clusters here use instance groups."""
+    raise InvalidRequest(
+        "Instance fleets and instance groups are mutually exclusive. The EMR cluster specified in the request uses "
+        "instance groups. The ListInstanceFleets request does not support clusters that use instance groups."
+    )
+
+
+@operation("emr", "ListBootstrapActions", checks=_on_cluster("elasticmapreduce:ListBootstrapActions"))
+def list_bootstrap_actions(_context: Context, _request: Request) -> Response:
+    """No cluster has any: RunJobFlow refuses them."""
+    return {"BootstrapActions": []}
+
+
+@operation("emr", "ListSteps", checks=_on_cluster("elasticmapreduce:ListSteps"))
+def list_steps(_context: Context, _request: Request) -> Response:
+    """No cluster has any: RunJobFlow refuses them."""
+    return {"Steps": []}
+
+
+@operation("emr", "GetAutoTerminationPolicy", checks=_on_cluster("elasticmapreduce:GetAutoTerminationPolicy"))
+def get_auto_termination_policy(_context: Context, _request: Request) -> Response:
+    """No cluster has one: RunJobFlow refuses it."""
+    return {}
+
+
+# Change.
+
+
+@operation("emr", "TerminateJobFlows", checks=_on_job_flows("elasticmapreduce:TerminateJobFlows"))
+def terminate_job_flows(context: Context, request: Request) -> Response:
+    """Terminate clusters; all of them or, if one is protected, none."""
+    clusters = _job_flows(context, request)
+    if any(cluster.termination_protected and cluster.state not in ENDED for cluster in clusters):
+        raise ValidationError("Could not shut down one or more job flows since they are termination protected.")
+    for cluster in clusters:
+        if cluster.target == Target.RUNNING:
+            cluster.target = Target.TERMINATED
+            cluster.state, cluster.phase_since = State.TERMINATING, context.now()
+            cluster.state_code, cluster.state_message = Reason.USER_REQUEST, TERMINATED_BY_USER
+            _wake(context, cluster)
+    return None
+
+
+@operation("emr", "SetTerminationProtection", checks=_on_job_flows("elasticmapreduce:SetTerminationProtection"))
+def set_termination_protection(context: Context, request: Request) -> Response:
+    """Protect clusters from TerminateJobFlows, or no longer."""
+    for cluster in _alive(context, request):
+        cluster.termination_protected = request["TerminationProtected"]
+    return None
+
+
+@operation("emr", "SetVisibleToAllUsers", checks=_on_job_flows("elasticmapreduce:SetVisibleToAllUsers"))
+def set_visible_to_all_users(context: Context, request: Request) -> Response:
+    """Keep and show the flag; who may see a cluster is for policies to say."""
+    for cluster in _alive(context, request):
+        cluster.visible_to_all_users = request["VisibleToAllUsers"]
+    return None
+
+
+def _alive(context: Context, request: Request) -> list[Cluster]:
+    clusters = _job_flows(context, request)
+    for cluster in clusters:
+        if cluster.target != Target.RUNNING:
+            raise ValidationError(f"Job flow {cluster.id} is {cluster.state}: it cannot be modified.")
+    return clusters
+
+
+# Releases.
+
+
+@operation("emr", "ListReleaseLabels", checks=action("elasticmapreduce:ListReleaseLabels"))
+def list_release_labels(_context: Context, request: Request) -> Response:
+    """List release labels, newest first; by prefix, and by application (`spark` or `spark@4.1.4`)."""
+    filters = request.get("Filters") or {}
+    found = [
+        release.label
+        for release in releases()
+        if release.label.startswith(filters.get("Prefix") or "") and _has(release, filters.get("Application"))
+    ]
+    return {"ReleaseLabels": found}
+
+
+def _has(release: Release, wanted: str | None) -> bool:
+    if not wanted:
+        return True
+    name, _, version = wanted.partition("@")
+    proper = release.application(name)
+    return proper is not None and version in ("", release.applications[proper])
+
+
+@operation("emr", "DescribeReleaseLabel", checks=action("elasticmapreduce:DescribeReleaseLabel"))
+def describe_release_label(_context: Context, request: Request) -> Response:
+    """Describe a release label: its applications with their versions."""
+    label = request.get("ReleaseLabel")
+    if not label:
+        raise InvalidRequest("ReleaseLabel is required.")
+    release = find_release(label)
+    if release is None:
+        raise InvalidRequest(f"Release label '{label}' is not valid.")
+    applications = [{"Name": name, "Version": version} for name, version in release.applications.items()]
+    return {"ReleaseLabel": release.label, "Applications": applications, "AvailableOSReleases": []}

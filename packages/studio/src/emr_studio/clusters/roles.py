@@ -1,0 +1,60 @@
+"""The two roles of a cluster: the service's, and that of the instance profile its nodes carry."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy.orm import Session
+
+from emr_studio.aws.context import Check
+from emr_studio.aws.errors import AwsError, ValidationError
+from emr_studio.iam.entities import get_instance_profile
+from emr_studio.iam.model import Role
+from emr_studio.iam.services import pass_role_check, resolve_role
+
+_EMR = "elasticmapreduce.amazonaws.com"
+_EC2 = "ec2.amazonaws.com"
+
+
+@dataclass(frozen=True)
+class ClusterRoles:
+    """ARNs of roles that are there."""
+
+    service_role_arn: str
+    instance_role_arn: str
+
+    def checks(self) -> tuple[Check, Check]:
+        """Both are passed, so the caller must be allowed to."""
+        return (pass_role_check(self.service_role_arn, _EMR), pass_role_check(self.instance_role_arn, _EC2))
+
+
+def resolve_roles(session: Session, account_id: str, request: Mapping[str, Any]) -> ClusterRoles:
+    """Find the roles that a RunJobFlow request names.
+
+    Raises:
+        ValidationError: for one that is missing or not there.
+    """
+    if not request.get("ServiceRole"):
+        raise ValidationError("ServiceRole is required for creating cluster.")
+    if not request.get("JobFlowRole"):
+        raise ValidationError("InstanceProfile is required for creating cluster.")
+    try:
+        service_role = resolve_role(session, account_id, request["ServiceRole"])
+    except AwsError as error:
+        raise ValidationError(f"Invalid ServiceRole: {request['ServiceRole']}.") from error
+    instance_role = _role_of_profile(session, account_id, request["JobFlowRole"])
+    if instance_role is None:
+        raise ValidationError(f"Invalid InstanceProfile: {request['JobFlowRole']}.")
+    return ClusterRoles(service_role.arn, instance_role.arn)
+
+
+def _role_of_profile(session: Session, account_id: str, name_or_arn: str) -> Role | None:
+    try:
+        profile = get_instance_profile(session, account_id, name_or_arn.rsplit("/", 1)[-1])
+    except AwsError:
+        return None
+    if name_or_arn.startswith("arn:") and profile.arn != name_or_arn:
+        return None
+    return session.get(Role, profile.role_id) if profile.role_id else None
