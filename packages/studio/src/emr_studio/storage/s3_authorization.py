@@ -22,6 +22,7 @@ from dataclasses import dataclass, replace
 from xml.sax.saxutils import escape
 
 from sqlalchemy.orm import Session
+from starlette.types import ASGIApp
 
 from emr_studio.aws.auth import CredentialStore, authenticate_signature, for_protocol
 from emr_studio.aws.context import Authorizer, Caller, Check, Context, RequestInfo
@@ -34,6 +35,7 @@ from emr_studio.edge.decisions import DELETE, EdgeAnswer, EdgeRequest
 from emr_studio.settings import Settings
 from emr_studio.storage import buckets
 from emr_studio.storage.s3_actions import needed
+from emr_studio.storage.s3_deletion import S3Deletion
 from emr_studio.storage.s3_request import S3Request, read_copy_source, understand, write_copy_source
 from emr_studio.storage.store import store_address
 
@@ -75,6 +77,11 @@ class S3Authorization:
         self._credentials = credentials
         self._authorizer = authorizer
         self._clock = clock
+        self._deletion = S3Deletion(settings, database, clock, credentials, authorizer)
+
+    def serving(self, app: ASGIApp) -> ASGIApp:
+        """Wrap the control plane: it then also serves what only a request's body tells (DeleteObjects)."""
+        return self._deletion.serving(app)
 
     def __call__(self, asked: EdgeRequest) -> EdgeAnswer:
         """Answer; every refusal is S3's own XML error."""
@@ -126,11 +133,14 @@ class S3Authorization:
             context.authorize(checks[0])
             return self._create_bucket(question)
         for check in checks:
-            context.authorize(self._owned(context, check, question.headers))
+            owned = self._owned(context, check, question.headers)
+            if request.subresource != "delete":  # there each key is checked
+                context.authorize(owned)
         if checks[0].action == "s3:DeleteBucket":
             return self._delete_bucket(question)
         if request.subresource == "delete":
-            raise ClientError("NotImplemented", "DeleteObjects is not implemented; delete the objects one by one.", 501)
+            here = f"unix/{self._settings.api_socket}"
+            return EdgeAnswer(upstream=here, identity=self._deletion.ticket(question.signature, context))
         return EdgeAnswer(upstream=store_address(self._settings), headers=self._replacements(question.headers))
 
     def _owned(self, context: Context, check: Check, headers: Mapping[str, str]) -> Check:

@@ -85,6 +85,16 @@ def write_copy_source(bucket: str, key: str, version: str) -> str:
     return quote(f"/{bucket}/{key}", safe="/~") + (f"?versionId={quote(version, safe='')}" if version else "")
 
 
+def normal_key(key: str) -> str:
+    """A key as the store will read it.
+
+    Raises:
+        ClientError: InvalidArgument, for one that it cannot keep.
+    """
+    _check_key(key)
+    return _SLASHES.sub("/", "/" + key)[1:]
+
+
 def _names(path: str) -> tuple[str, str]:
     # An absolute-form target ("GET http://…") does not begin with a slash.
     if not path.startswith("/") or _BAD_ESCAPE.search(path):

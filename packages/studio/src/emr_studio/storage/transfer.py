@@ -194,7 +194,7 @@ class Transfer:
             if error.response["ResponseMetadata"]["HTTPStatusCode"] == 404:
                 return None
             raise
-        return Remote(_tag(answer), answer.get("Metadata", {}))
+        return Remote(_tag(answer), _metadata(answer))
 
     def list(self) -> Iterator[tuple[str, str]]:
         """All keys below the prefix (without it) and their tags."""
@@ -224,7 +224,7 @@ class Transfer:
             if error.response["ResponseMetadata"]["HTTPStatusCode"] == 404:
                 return
             raise
-        metadata, etag = answer.get("Metadata", {}), _tag(answer)
+        metadata, etag = _metadata(answer), _tag(answer)
         with contextlib.closing(answer["Body"]) as body:
             path = place(metadata)
             if note and self._keeps_local(path, key, etag, metadata):
@@ -287,6 +287,11 @@ def _md5(body: bytes) -> str:
 
 def _tag(answer: Any) -> str:
     return str(answer.get("ETag", "")).strip('"')
+
+
+def _metadata(answer: Any) -> dict[str, str]:
+    """Lower-case: a proxy (Caddy, over HTTP/1.1) may have written the names in another way."""
+    return {name.lower(): value for name, value in answer.get("Metadata", {}).items()}
 
 
 def _mode(metadata: dict[str, str]) -> int:
