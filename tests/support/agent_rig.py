@@ -8,6 +8,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 import uuid
 from collections.abc import Callable, Iterator
@@ -51,7 +52,8 @@ def alive(pid: int) -> bool:
 class AgentRig:
     """The agent, its client, and Workspaces without a mirror."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, uid: int = 0) -> None:
+        self._uid = uid
         self.settings = Settings(data_dir=folder)
         self.runtime = LocalRuntime(self.settings)
         self.issuer = IdentityIssuer(self.settings)
@@ -62,6 +64,8 @@ class AgentRig:
         self.settings.data_dir.mkdir(parents=True, exist_ok=True)
         with (self.settings.data_dir / "agent.out").open("ab") as out:
             argv = [sys.executable, "-c", _RUN.format(folder=str(self.settings.data_dir))]
+            if self._uid:
+                argv = ["setpriv", f"--reuid={self._uid}", f"--regid={self._uid}", "--clear-groups", *argv]
             self.process = subprocess.Popen(argv, stdout=out, stderr=out, start_new_session=True)
         until(self._answers)
 
@@ -122,6 +126,22 @@ class AgentRig:
         """Wait until it has ended."""
         until(lambda: self.runtime.observe(workload_id).state is WorkloadState.EXITED)
         return self.runtime.observe(workload_id)
+
+
+@contextmanager
+def unprivileged(uid: int) -> Iterator[AgentRig]:
+    """An agent that is not root, in a folder that its user can reach."""
+    with tempfile.TemporaryDirectory(dir="/tmp") as name:
+        os.chown(name, uid, uid)
+        rig = AgentRig(Path(name), uid)
+        # Made by the rig, as root; the agent's user must be able to write beside it.
+        for folder in (rig.settings.data_dir, rig.settings.keys_dir):
+            os.chown(folder, uid, uid)
+        rig.start()
+        try:
+            yield rig
+        finally:
+            rig.close()
 
 
 class Workspace:

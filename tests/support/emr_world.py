@@ -21,7 +21,7 @@ from emr_studio.aws.context import Caller, Context, RequestInfo
 from emr_studio.aws.pagination import MarkerSealer
 from emr_studio.aws.registry import registry
 from emr_studio.clock import FakeClock
-from emr_studio.clusters.model import Cluster, State, Target
+from emr_studio.clusters.model import Cluster, Instance, InstanceGroup, Role, State, Target
 from emr_studio.controllers import Waker
 from emr_studio.db import Base, Database
 from emr_studio.edge.presign import Presigner
@@ -31,7 +31,7 @@ from emr_studio.iam.bootstrap_policies import service_role_policy, trust_policy
 from emr_studio.iam.callers import user_caller
 from emr_studio.iam.entities import get_account
 from emr_studio.iam.identity import IamAuthorizer
-from emr_studio.iam.model import Role
+from emr_studio.iam.model import Role as IamRole
 from emr_studio.iam.sealing import Sealer
 from emr_studio.network.model import DefaultNetwork, ensure_default_network
 from emr_studio.settings import Settings
@@ -135,7 +135,9 @@ class World:
         """A role with these statements; trusted by Amazon EMR unless said otherwise. Returns its ARN."""
         with self.database.write() as session:
             text = json.dumps(trust or trust_policy(EMR, ACCOUNT, "aws"))
-            role: Role = writing.new_role(session, get_account(session, ACCOUNT), name, text, self.clock.now(), tags={})
+            role: IamRole = writing.new_role(
+                session, get_account(session, ACCOUNT), name, text, self.clock.now(), tags={}
+            )
             document = {"Version": "2012-10-17", "Statement": list(statements)}
             writing.put_inline(session, ACCOUNT, role.id, "own", json.dumps(document))
             return role.arn
@@ -158,8 +160,8 @@ class World:
         """Create a Studio; returns its id."""
         return str(self.call("CreateStudio", **self.studio_request(**changes))["StudioId"])
 
-    def cluster(self, **changes: Any) -> str:
-        """A cluster's row, in state WAITING unless said otherwise; returns its id."""
+    def cluster(self, bind_ip: str = "127.31.0.9", **changes: Any) -> str:
+        """A cluster of one node, in state WAITING unless said otherwise; returns its id."""
         now = self.clock.now()
         values: dict[str, Any] = {
             "id": ids.cluster_id(),
@@ -181,7 +183,6 @@ class World:
             "phase_since": now,
             "uid": 300_001,
             "secret": "s",
-            "gateway_address": "127.31.0.9:18888",
             "gateway_token": "gateway-token",
             "connect_token": "c",
             "tags": {},
@@ -189,7 +190,37 @@ class World:
         row = Cluster(**(values | changes))
         with self.database.write() as session:
             session.add(row)
+            session.flush()
+            self._add_primary(session, row.id, bind_ip)
         return row.id
+
+    def _add_primary(self, session: Session, cluster_id: str, bind_ip: str) -> None:
+        group = InstanceGroup(
+            id=ids.instance_group_id(),
+            cluster_id=cluster_id,
+            position=0,
+            name="primary",
+            role=Role.MASTER,
+            instance_type="m5.xlarge",
+            requested_count=1,
+        )
+        session.add(group)
+        session.flush()
+        session.add(
+            Instance(
+                id=ids.instance_id(),
+                cluster_id=cluster_id,
+                group_id=group.id,
+                position=0,
+                ec2_id=ids.ec2_id("i"),
+                role=Role.MASTER,
+                instance_type="m5.xlarge",
+                private_ip=bind_ip.replace("127.31.", "172.31."),
+                bind_ip=bind_ip,
+                state="RUNNING",
+                creation_time=self.clock.now(),
+            )
+        )
 
     def set_cluster(self, cluster_id: str, **columns: Any) -> None:
         """Change a cluster's row, as its controller would."""

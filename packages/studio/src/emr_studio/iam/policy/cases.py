@@ -46,7 +46,7 @@ class _Case(msgspec.Struct, rename="camel"):
     identity_policies: list[msgspec.Raw] | None = None
     session_policies: list[msgspec.Raw] | None = None
     permission_boundaries: list[msgspec.Raw] | None = None
-    resource_policy: msgspec.Raw | None = None
+    resource_policy: msgspec.Raw = msgspec.Raw(b"null")
 
 
 class _OnlyId(msgspec.Struct):
@@ -118,8 +118,8 @@ def _layer(name: str, policies: list[msgspec.Raw] | None, kind: PolicyKind) -> L
     return compile_layer(tuple(PolicySource(f"{name}[{i}]", _text(raw)) for i, raw in enumerate(policies)), kind)
 
 
-def _resource_layer(raw: msgspec.Raw | None) -> Layer | None:
-    if raw is None or bytes(raw) == b"null":
+def _resource_layer(raw: msgspec.Raw) -> Layer | None:
+    if bytes(raw) == b"null":
         return None
     # A trust policy too: what only its saving forbids (a Resource) does not matter to a decision.
     return compile_layer((PolicySource("resourcePolicy", _text(raw)),), PolicyKind.RESOURCE)

@@ -98,7 +98,7 @@ def match_tokens(tokens: Tokens, text: str) -> bool:
         return not text
     head = tokens[0]
     if len(tokens) == 1:
-        return head is ANY or text == head
+        return len(text) == 1 if head is ONE else head is ANY or text == head
     if len(tokens) == 2 and isinstance(head, str) and tokens[1] is ANY:
         return text.startswith(head)
     return compiled(expression(tokens)).match(text) is not None

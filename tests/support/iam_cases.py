@@ -1,0 +1,166 @@
+"""Random cases of `emr-studio iam evaluate`, small alphabets so that things often meet."""
+
+from __future__ import annotations
+
+from random import Random
+from typing import Any
+
+A, B = "111111111111", "222222222222"
+USER = f"arn:aws:iam::{A}:user/x/Ann"
+ROLE = f"arn:aws:iam::{A}:role/p/R"
+SESSION = f"arn:aws:sts::{A}:assumed-role/R/s"
+FEDERATED = f"arn:aws:sts::{A}:federated-user/bob"
+SERVICE, IDP = "ec2.amazonaws.com", "accounts.google.com"
+
+ACTIONS = ("s3:GetObject", "s3:PutObject", "S3:getobject", "iam:PassRole", "sts:AssumeRole", "sts:TagSession")
+ACTION_PATTERNS = ("*", "s3:*", "s3:Get*", "s3:?etObject", "S3:*OBJECT", "iam:PassRole", "sts:*", "sts:AssumeRole")
+RESOURCES = (
+    *("arn:aws:s3:::b/Ann/x", "arn:aws:s3:::b/*", "arn:aws:s3:::b/a:b", "*", ROLE),
+    *(f"arn:aws:ec2:us-east-1:{A}:instance/i-1", f"arn:aws:ec2:eu-west-1:{B}:instance/i-2"),
+)
+RESOURCE_PATTERNS = (
+    *RESOURCES,
+    *("arn:aws:s3:::b/${aws:username}/*", "arn:aws:s3:::b/${aws:PrincipalTag/k, 'Ann'}/?", "arn:aws:s3:::*"),
+    *("arn:aws:s3:*", "arn:aws:*:*:*:*", "arn:aws:ec2:*:*:instance/i-?", "arn:aws:ec2:us-*", "arn:aws:s3:::b/${*}"),
+    *("arn:aws:ec2:us-*-1:*:*/i*1", "arn:*:ec2:*1:instance/*", "arn:aws:s3:::*/*/*", "arn:aws:s3:::b/${nokey}/*"),
+)
+KEYS = ("aws:username", "AWS:PrincipalTag/k", "aws:TagKeys", "x:n", "x:d", "x:b", "aws:SourceIp", "x:arn", "x:bin")
+VALUES = {
+    "aws:username": ("Ann", "ann", "Bob", "", "A*"),
+    "AWS:PrincipalTag/k": ("Ann", "v", "*"),
+    "aws:TagKeys": ("k1", "k2", "K1"),
+    "x:n": ("10", "10.0", "9.5", "-1", "ten"),
+    "x:d": ("2026-01-01", "2026-01-01T00:00:00Z", "1767225600", "2026-01-01T01:00:00+01:00", "2027", "soon"),
+    "x:b": ("true", "TRUE", "false", "yes"),
+    "aws:SourceIp": ("10.1.2.3", "10.1.2.0/24", "10.0.0.1", "2001:db8::1", "2001:db8::/32", "here"),
+    "x:arn": (USER, ROLE, f"arn:aws:iam::{A}:role/*", "arn:aws:iam::*:*", "arn:aws", "${aws:PrincipalArn}", "*"),
+    "x:bin": ("QUJD", "ABC", "QUI="),
+}
+TEMPLATES = ("${aws:username}", "${aws:PrincipalTag/k, 'v'}", "A${*}", "*", "?nn", "${aws:TagKeys}", "k?")
+OPERATORS = {
+    "aws:username": ("String",),
+    "AWS:PrincipalTag/k": ("String",),
+    "aws:TagKeys": ("String",),
+    "x:n": ("Numeric",),
+    "x:d": ("Date",),
+    "x:b": ("Bool",),
+    "aws:SourceIp": ("Ip",),
+    "x:arn": ("Arn", "String"),
+    "x:bin": ("Binary",),
+}
+_ORDER = ("Equals", "NotEquals", "LessThan", "LessThanEquals", "GreaterThan", "GreaterThanEquals")
+FAMILIES = {
+    "String": (
+        *("StringEquals", "StringNotEquals", "StringEqualsIgnoreCase", "StringNotEqualsIgnoreCase"),
+        *("StringLike", "StringNotLike"),
+    ),
+    "Numeric": tuple(f"Numeric{name}" for name in _ORDER),
+    "Date": tuple(f"Date{name}" for name in _ORDER),
+    "Bool": ("Bool",),
+    "Ip": ("IpAddress", "NotIpAddress"),
+    "Arn": ("ArnEquals", "ArnNotEquals", "ArnLike", "ArnNotLike"),
+    "Binary": ("BinaryEquals",),
+}
+PRINCIPALS: tuple[dict[str, Any], ...] = (
+    {"type": "user", "arn": USER, "account": A},
+    {"type": "role-session", "arn": SESSION, "account": A, "roleArn": ROLE},
+    {"type": "federated-user", "arn": FEDERATED, "account": A, "userArn": USER},
+    {"type": "root", "arn": f"arn:aws:iam::{A}:root", "account": A},
+    {"type": "service", "arn": SERVICE, "account": ""},
+    {"type": "web-identity", "arn": IDP, "account": ""},
+    {"type": "anonymous", "arn": "", "account": ""},
+)
+PRINCIPAL_ELEMENTS: tuple[Any, ...] = (
+    *("*", {"AWS": "*"}, {"AWS": A}, {"AWS": f"arn:aws:iam::{A}:root"}, {"AWS": B}),
+    *({"AWS": USER}, {"AWS": [ROLE, FEDERATED]}, {"AWS": SESSION}, {"Service": SERVICE}, {"Federated": IDP}),
+    {"AWS": [A, USER], "Service": [SERVICE]},
+)
+
+
+def random_case(random: Random) -> dict[str, Any]:
+    """One well-formed case."""
+    principal = random.choice(PRINCIPALS)
+    action = random.choice(ACTIONS)
+    case = {
+        "id": random.randrange(10**9),
+        "principal": principal,
+        "identityPolicies": [identity_policy(random) for _ in range(random.randrange(3))],
+        "request": {
+            "action": action,
+            "resource": random.choice(RESOURCES),
+            "resourceAccount": random.choice((A, A, B)),
+            "context": context(random),
+        },
+    }
+    if random.random() < 0.3:
+        case["sessionPolicies"] = [identity_policy(random) for _ in range(random.randrange(3))]
+    if random.random() < 0.3:
+        case["permissionBoundaries"] = [identity_policy(random)]
+    if random.random() < 0.6:
+        case["resourcePolicy"] = resource_policy(random)
+    return case
+
+
+def context(random: Random) -> dict[str, Any]:
+    made: dict[str, Any] = {"aws:PrincipalArn": USER}
+    for key in KEYS:
+        if random.random() < 0.6:
+            many = key == "aws:TagKeys" or random.random() < 0.1
+            values = VALUES[key]
+            made[key] = random.choices(values, k=random.randrange(4)) if many else random.choice(values)
+    return made
+
+
+def identity_policy(random: Random) -> dict[str, Any]:
+    return _policy(random, [_statement(random) for _ in range(random.randrange(1, 4))])
+
+
+def resource_policy(random: Random) -> dict[str, Any]:
+    found = []
+    for _ in range(random.randrange(1, 4)):
+        statement = _statement(random)
+        named = "NotPrincipal" if statement["Effect"] == "Deny" and random.random() < 0.4 else "Principal"
+        statement[named] = random.choice(PRINCIPAL_ELEMENTS)
+        if random.random() < 0.5:
+            statement.pop("Resource", None)
+            statement.pop("NotResource", None)
+        found.append(statement)
+    return _policy(random, found)
+
+
+def _policy(random: Random, statements: list[dict[str, Any]]) -> dict[str, Any]:
+    made: dict[str, Any] = {"Statement": statements[0] if len(statements) == 1 else statements}
+    version = random.choice(("2012-10-17", "2012-10-17", "2012-10-17", "2008-10-17", None))
+    return made | ({"Version": version} if version else {})
+
+
+def _statement(random: Random) -> dict[str, Any]:
+    made: dict[str, Any] = {"Effect": "Allow" if random.random() < 0.75 else "Deny"}
+    made["Action" if random.random() < 0.85 else "NotAction"] = _some(random, ACTION_PATTERNS)
+    made["Resource" if random.random() < 0.85 else "NotResource"] = _some(random, RESOURCE_PATTERNS + ("*",) * 8)
+    if random.random() < 0.5:
+        made["Condition"] = {}
+        for _ in range(random.randrange(1, 3)):
+            operator, key, values = _condition(random)
+            made["Condition"].setdefault(operator, {})[key] = values
+    return made
+
+
+def _condition(random: Random) -> tuple[str, str, Any]:
+    key = random.choice(KEYS)
+    if random.random() < 0.1:
+        return "Null", key, random.choice(("true", "false", True))
+    family = random.choice(OPERATORS[key])
+    operator = random.choice(FAMILIES[family])
+    values = VALUES[key] + (TEMPLATES if family == "String" else ())
+    if random.random() < 0.2:
+        operator += "IfExists"
+    if random.random() < (0.7 if key == "aws:TagKeys" else 0.15):
+        operator = random.choice(("ForAllValues:", "ForAnyValue:")) + operator
+    return operator, random.choice((key, key.lower(), key.upper())), _some(random, values)
+
+
+def _some(random: Random, values: tuple[str, ...]) -> Any:
+    if random.random() < 0.5:
+        return random.choice(values)
+    return random.sample(values, random.randrange(1, 3))
