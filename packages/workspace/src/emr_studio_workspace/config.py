@@ -27,6 +27,9 @@ EXTENSIONS = {
     "notebook_shim": False,
 }
 
+LAB_SETTINGS = Path(__file__).parent / "lab_settings"
+"""Our defaults of JupyterLab's settings, and what is switched off in the browser."""
+
 
 def server_config(spec: ServerSpec) -> Config:
     """Everything that differs from Jupyter's defaults."""
@@ -34,7 +37,7 @@ def server_config(spec: ServerSpec) -> Config:
     _server(c, spec)
     _kernels(c)
     _files(c)
-    _lab(c)
+    _lab(c, spec)
     return c
 
 
@@ -84,8 +87,12 @@ def _files(c: Config) -> None:
     c.FileContentsManager.always_delete_dir = True
 
 
-def _lab(c: Config) -> None:
+def _lab(c: Config, spec: ServerSpec) -> None:
     lab = c.LabApp
+    lab.app_settings_dir = str(LAB_SETTINGS)
+    # JupyterLab reads the variables of `jupyter_folders` when it is imported: in the zygote, too early.
+    lab.user_settings_dir = str(spec.home / ".jupyter/lab/user-settings")
+    lab.workspaces_dir = str(spec.home / ".jupyter/lab/workspaces")
     lab.extension_manager = "readonly"
     lab.news_url = None
     lab.check_for_updates_class = "jupyterlab.handlers.announcements.NeverCheckForUpdate"

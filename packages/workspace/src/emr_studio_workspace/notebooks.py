@@ -1,4 +1,4 @@
-"""The notebook that a new Workspace opens with."""
+"""What a new Workspace has in it: a blank notebook of its own name, and examples."""
 
 from __future__ import annotations
 
@@ -8,6 +8,9 @@ import uuid
 from pathlib import Path
 
 KERNEL_NAME = "pysparkkernel"
+EXAMPLES = Path(__file__).parent / "examples"
+SAMPLE_DATA = "EMR_STUDIO_SAMPLE_DATA"
+"""Environment variable: where the sample data set lies (`s3://bucket/data/`)."""
 
 
 def blank_notebook() -> dict[str, object]:
@@ -25,9 +28,24 @@ def blank_notebook() -> dict[str, object]:
     return {"cells": [cell], "metadata": metadata, "nbformat": 4, "nbformat_minor": 5}
 
 
+def furnish(files: Path, default_notebook: str, sample_data: str) -> None:
+    """Put the first files into an empty Workspace; one that has files stays as its user left it."""
+    if any(files.iterdir()):
+        return
+    if default_notebook:
+        ensure_notebook(files / default_notebook)
+    if sample_data:
+        (files / "examples").mkdir(exist_ok=True)
+        for example in sorted(EXAMPLES.glob("*.ipynb")):
+            _write_new(files / "examples" / example.name, example.read_text().replace("{{SAMPLE_DATA}}", sample_data))
+
+
 def ensure_notebook(path: Path) -> bool:
     """Write a blank notebook at `path` unless something is there; True if it was written."""
-    text = json.dumps(blank_notebook(), indent=1) + "\n"
+    return _write_new(path, json.dumps(blank_notebook(), indent=1) + "\n")
+
+
+def _write_new(path: Path, text: str) -> bool:
     try:
         # O_EXCL follows no symlink and overwrites nothing.
         handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o644)

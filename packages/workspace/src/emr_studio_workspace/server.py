@@ -16,7 +16,7 @@ from emr_studio_workspace import handlers, reaper
 from emr_studio_workspace.config import jupyter_folders, server_config
 from emr_studio_workspace.gateway import RelayResolver, pointer
 from emr_studio_workspace.identity import IdentityGate, Verifier
-from emr_studio_workspace.notebooks import ensure_notebook
+from emr_studio_workspace.notebooks import SAMPLE_DATA, furnish
 from emr_studio_workspace.spec import ServerSpec
 
 _REAP_MILLISECONDS = 30_000
@@ -91,8 +91,7 @@ def serve(spec: ServerSpec, listener: socket.socket) -> None:
     for folder in (spec.home / ".jupyter", spec.home / ".local/share/jupyter/runtime"):
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     os.chdir(spec.files)
-    if spec.default_notebook:
-        ensure_notebook(spec.files / spec.default_notebook)
+    furnish(spec.files, spec.default_notebook, spec.environment.get(SAMPLE_DATA, ""))
     pointer.place(spec.gateway_pointer, spec.gateway_socket)
     AsyncHTTPClient.configure(
         "tornado.simple_httpclient.SimpleAsyncHTTPClient", resolver=RelayResolver(), max_clients=200
