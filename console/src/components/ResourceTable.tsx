@@ -87,7 +87,7 @@ export function ResourceTable<T>(props: Props<T>) {
             counter={counter}
             description={props.description}
             actions={
-              <SpaceBetween size="xs" direction="horizontal">
+              <SpaceBetween size="xxs" direction="horizontal">
                 <Button iconName="refresh" ariaLabel={`Refresh ${noun}`} onClick={() => void polled.refresh()} />
                 {...props.actions}
               </SpaceBetween>

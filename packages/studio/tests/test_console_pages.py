@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import httpx
 import pytest
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse
 from starlette.routing import Route
-from starlette.testclient import TestClient
 
 from emr_studio.console.pages import console_routes
 
@@ -27,7 +27,7 @@ def built(tmp_path: Path) -> Path:
     return assets.parent
 
 
-def _browser(static: Path) -> TestClient:
+def _browser(static: Path) -> httpx.AsyncClient:
     def account_of(request: Request) -> str | None:
         return request.cookies.get("account")
 
@@ -36,12 +36,13 @@ def _browser(static: Path) -> TestClient:
 
     api = Route("/", aws, methods=["GET", "POST"])
     pages = console_routes(lambda account_id: {"accountId": account_id}, account_of, static)
-    return TestClient(Starlette(routes=[*pages, api]))
+    transport = httpx.ASGITransport(Starlette(routes=[*pages, api]))
+    return httpx.AsyncClient(transport=transport, base_url="http://localhost:8080")
 
 
 @pytest.mark.capability("AU-01")
-def test_page_is_never_kept_and_may_load_only_its_own_origin(built: Path) -> None:
-    answer = _browser(built).get("/")
+async def test_page_is_never_kept_and_may_load_only_its_own_origin(built: Path) -> None:
+    answer = await _browser(built).get("/")
     assert answer.text == _INDEX
     assert answer.headers["cache-control"] == "no-store"
     assert answer.headers["x-content-type-options"] == "nosniff"
@@ -53,8 +54,8 @@ def test_page_is_never_kept_and_may_load_only_its_own_origin(built: Path) -> Non
     assert policy["default-src"] == "'none'"
 
 
-def test_console_that_was_not_built_says_what_to_do(tmp_path: Path) -> None:
-    answer = _browser(tmp_path / "nothing").get("/")
+async def test_console_that_was_not_built_says_what_to_do(tmp_path: Path) -> None:
+    answer = await _browser(tmp_path / "nothing").get("/")
     assert answer.status_code == 503
     assert "make install" in answer.text
     assert answer.headers["cache-control"] == "no-store"
@@ -63,8 +64,8 @@ def test_console_that_was_not_built_says_what_to_do(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "media_type"), [("index-Ab12_3.js", "text/javascript; charset=utf-8"), ("font-Ab12.woff2", "font/woff2")]
 )
-def test_assets_are_kept_for_ever(built: Path, name: str, media_type: str) -> None:
-    answer = _browser(built).get(f"/assets/{name}")
+async def test_assets_are_kept_for_ever(built: Path, name: str, media_type: str) -> None:
+    answer = await _browser(built).get(f"/assets/{name}")
     assert answer.status_code == 200
     assert answer.headers["content-type"] == media_type
     assert "immutable" in answer.headers["cache-control"]
@@ -73,29 +74,29 @@ def test_assets_are_kept_for_ever(built: Path, name: str, media_type: str) -> No
 @pytest.mark.parametrize(
     "path", ["/assets/none.js", "/assets/..%2f..%2fsecret", "/assets/%2e%2e", "/assets/.hidden", "/assets/%00"]
 )
-def test_no_other_file_is_served(built: Path, path: str) -> None:
-    assert _browser(built).get(path).status_code == 404
+async def test_no_other_file_is_served(built: Path, path: str) -> None:
+    assert (await _browser(built).get(path)).status_code == 404
 
 
 @pytest.mark.parametrize(
     ("url", "headers"),
     [
         ("/?X-Amz-Algorithm=AWS4-HMAC-SHA256", {}),
-        ("/", {"Authorization": "AWS4-HMAC-SHA256 Credential=…".encode().decode("latin-1")}),
+        ("/", {"Authorization": "AWS4-HMAC-SHA256 Credential=x"}),
         ("/", {"X-Amz-Target": "ElasticMapReduce.ListStudios"}),
     ],
 )
-def test_requests_of_the_aws_api_pass_by(built: Path, url: str, headers: dict[str, str]) -> None:
+async def test_requests_of_the_aws_api_pass_by(built: Path, url: str, headers: dict[str, str]) -> None:
     browser = _browser(built)
-    assert browser.get(url, headers=headers).text == "aws"
-    assert browser.post("/").text == "aws"
+    assert (await browser.get(url, headers=headers)).text == "aws"
+    assert (await browser.post("/")).text == "aws"
 
 
-def test_defaults_are_for_who_is_signed_in(built: Path) -> None:
+async def test_defaults_are_for_who_is_signed_in(built: Path) -> None:
     browser = _browser(built)
-    refused = browser.get("/_console/defaults")
+    refused = await browser.get("/_console/defaults")
     assert refused.status_code == 401
     assert refused.json()["__type"] == "MissingAuthenticationTokenException"
-    answer = browser.get("/_console/defaults", headers={"Cookie": "account=123456789012"})
+    answer = await browser.get("/_console/defaults", headers={"Cookie": "account=123456789012"})
     assert answer.json() == {"accountId": "123456789012"}
     assert answer.headers["cache-control"] == "no-store"

@@ -21,7 +21,6 @@ const COLUMNS: TableProps.ColumnDefinition<StudioSummary>[] = [
     minWidth: 160,
     cell: (studio) => <Link href={`#/studios/${studio.StudioId}`}>{studio.Name}</Link>,
   },
-  { id: "id", header: "Studio ID", sortingField: "StudioId", minWidth: 260, cell: (studio) => studio.StudioId },
   { id: "created", header: "Creation date", sortingField: "CreationTime", minWidth: 190, cell: (studio) => time(studio.CreationTime) },
   {
     id: "url",
