@@ -8,7 +8,7 @@ from typing import Any
 
 from emr_studio.aws.context import Caller, Check, Context, ContextValue
 from emr_studio.aws.errors import AccessDenied, ClientError
-from emr_studio.aws.registry import Request, Response, no_check, operation
+from emr_studio.aws.registry import Request, Response, action, no_check, operation
 from emr_studio.iam import entities
 from emr_studio.iam.errors import NoSuchEntity
 from emr_studio.iam.model import AccessKey, Role
@@ -40,7 +40,7 @@ def get_caller_identity(context: Context, _request: Request) -> Response:
     return {"UserId": caller.user_id, "Account": caller.account_id, "Arn": caller.arn}
 
 
-@operation("sts", "GetAccessKeyInfo", checks=no_check)
+@operation("sts", "GetAccessKeyInfo", checks=action("sts:GetAccessKeyInfo"))
 def get_access_key_info(context: Context, request: Request) -> Response:
     key = context.session.get(AccessKey, str(request["AccessKeyId"]))
     if key is None:
