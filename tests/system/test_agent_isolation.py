@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Iterator
 
@@ -12,8 +13,10 @@ from websockets.exceptions import InvalidStatus
 from emr_studio.aws.context import Caller
 from emr_studio.clock import SystemClock
 from emr_studio.edge.identity import IdentityIssuer
+from emr_studio.runtime import trees
+from emr_studio.runtime.processes import start_time
 from emr_studio.settings import Settings
-from tests.support.agent_rig import AgentRig, Workspace
+from tests.support.agent_rig import AgentRig, Workspace, unprivileged, until
 
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root may give each Workspace a user of its own")
 UIDS = (412345, 412346)
@@ -155,3 +158,19 @@ def test_the_user_is_who_the_token_says(mine: Workspace) -> None:
     with mine.client() as client:
         found = client.get("/api/me").json()["identity"]
     assert (found["username"], found["name"]) == ("AIDAEXAMPLE", "ana")
+
+
+@needs_root
+def test_without_root_it_runs_all_the_same_and_stops_whole() -> None:
+    with unprivileged(54321) as rig:
+        workspace = rig.launch("e-PLAIN", UIDS[0])
+        assert workspace.shell("id -u") == "54321"
+        with workspace.client() as client:
+            name = client.post("/api/terminals").json()["name"]
+        with workspace.connect(f"/terminals/websocket/{name}") as stream:
+            stream.send(json.dumps(["stdin", "setsid sleep 876543 & sleep 876544\r"]))
+            root = trees.Root(workspace.pid, start_time(workspace.pid) or 0, workspace.id)
+            until(lambda: len(trees.tree(root)) >= 4)
+        rig.runtime.stop(workspace.id)
+        rig.ended(workspace.id)
+        assert trees.tree(root) == set()

@@ -34,7 +34,7 @@ def process(rig: AgentRig, script: str, name: str = "j-1/ci-1/thing", **extra: o
 
 
 def strays(rig: AgentRig, spec: ProcessSpec) -> set[int]:
-    return trees.tree(0, spec.workload_id, [])
+    return trees.tree(trees.Root(0, 0, spec.workload_id))
 
 
 @pytest.mark.capability("WS-02")

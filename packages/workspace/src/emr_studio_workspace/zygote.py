@@ -38,6 +38,8 @@ VERSION = "1"
 _REQUEST_BYTES = 1 << 17
 _CODES_KEPT = 4096
 _BACKLOG = 512
+MARKER = "EMR_STUDIO_WORKLOAD"
+"""The agent finds what a Workspace executed by this variable."""
 
 
 class Zygote:
@@ -142,13 +144,15 @@ def _inner(
     connection: socket.socket, spec: ServerSpec, place: sandbox.Place, granted: list[str], listener: socket.socket
 ) -> int:
     """Second fork, inside: make the sandbox, wait for the agent's word, become the server."""
+    # A session named by this very process: the agent finds all of it by that where it has no group.
+    os.setsid()
     seen = sandbox.enter(place, granted)
     connection.settimeout(30.0)
     if b"go" not in connection.recv(64):
         return 1  # The agent died before it wrote down that we exist.
     connection.close()
     sandbox.drop(place)
-    _own_environment()
+    _own_environment(spec)
     syscalls.set_name(f"ws:{spec.editor_id}")
     gc.enable()
     from emr_studio_workspace.server import serve
@@ -158,11 +162,12 @@ def _inner(
     return 0
 
 
-def _own_environment() -> None:
+def _own_environment(spec: ServerSpec) -> None:
     kept = {name: os.environ[name] for name in ("LANG", "LC_ALL", "TZ") if name in os.environ}
     os.environ.clear()
     path = f"{sys.prefix}/bin:/usr/local/bin:/usr/bin:/bin"
-    os.environ.update({"PATH": path, "LANG": "C.UTF-8", "SHELL": "/bin/bash", "USER": "emr-notebook"} | kept)
+    own = {"PATH": path, "LANG": "C.UTF-8", "SHELL": "/bin/bash", "USER": "emr-notebook"}
+    os.environ.update(own | kept | {MARKER: spec.editor_id})
 
 
 def _join(groups: Any) -> None:

@@ -217,7 +217,7 @@ class Host:
         if record.pid == 0:
             self._wind_up(record)
             return
-        trees.end(record.pid, record.workload_id, record.groups, record.grace_seconds)
+        trees.end(_root(record), record.grace_seconds)
         self._wind_up(record)
 
     def _wind_up(self, record: Record) -> None:
@@ -231,7 +231,7 @@ class Host:
                 self._change(record, WorkloadState.STOPPING)
         self._spawned[record.workload_id].wait()
         code = self._driver(record).exit_code(record) if record.pid else None
-        left = "" if trees.kill(record.pid, record.workload_id, record.groups) else "some of its processes stay"
+        left = "" if trees.kill(_root(record)) else "some of its processes stay"
         cgroups.remove(record.groups)
         unsaved = self._driver(record).wind_up(record)
         reasons = ["" if wanted else _describe(code), left, unsaved]
@@ -319,6 +319,10 @@ def keep_short(path: Path, limit: int = _LONGEST_LOG) -> None:
             with os.fdopen(copy, "wb") as target:
                 shutil.copyfileobj(file, target)
         file.truncate(0)
+
+
+def _root(record: Record) -> trees.Root:
+    return trees.Root(record.pid, record.started, record.workload_id, tuple(record.groups))
 
 
 def _describe(code: int | None) -> str:

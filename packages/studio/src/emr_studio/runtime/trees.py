@@ -6,6 +6,7 @@ import os
 import signal
 import time
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 
 from emr_studio.runtime import cgroups
@@ -15,31 +16,54 @@ MARKER = "EMR_STUDIO_WORKLOAD"
 _POLL = 0.02
 
 
-def tree(pid: int, workload_id: str, groups: list[str]) -> set[int]:
-    """Living processes of the workload whose first process is (or was) `pid`."""
-    found = cgroups.members(groups)
-    marker = f"{MARKER}={workload_id}".encode()
+@dataclass(frozen=True)
+class Root:
+    """A workload's first process, its id, and its control groups. `pid` 0: there was none."""
+
+    pid: int
+    started: int
+    workload_id: str
+    groups: tuple[str, ...] = ()
+
+
+def tree(root: Root) -> set[int]:
+    """Living processes of the workload."""
+    found = cgroups.members(list(root.groups))
+    marker = f"{MARKER}={root.workload_id}".encode()
+    session = 0 if _was_reused(root) else root.pid
     for entry in Path("/proc").iterdir():
-        if entry.name.isdigit() and int(entry.name) != os.getpid() and _belongs(entry, pid, marker):
+        if entry.name.isdigit() and int(entry.name) != os.getpid() and _belongs(entry, session, marker):
             found.add(int(entry.name))
     return {member for member in found if not _is_dead(member)}
 
 
-def _belongs(entry: Path, pid: int, marker: bytes) -> bool:
+def _was_reused(root: Root) -> bool:
+    """Whether the pid is somebody else's by now: then so is the session of that number."""
+    stat = _stat(Path(f"/proc/{root.pid}"))
+    return bool(stat) and int(stat[19]) != root.started
+
+
+def _belongs(entry: Path, session: int, marker: bytes) -> bool:
+    stat = _stat(entry)
+    if session and stat and int(stat[3]) == session:
+        return True
     try:
-        fields = (entry / "stat").read_text().rpartition(")")[2].split()
-        if pid and int(fields[3]) == pid:
-            return True
         return marker in (entry / "environ").read_bytes().split(b"\0")
-    except (OSError, IndexError, ValueError):
+    except OSError:
         return False
 
 
 def _is_dead(pid: int) -> bool:
+    stat = _stat(Path(f"/proc/{pid}"))
+    return not stat or stat[0] in "ZX"
+
+
+def _stat(entry: Path) -> list[str]:
+    """Fields of `/proc/<pid>/stat` from the state on (proc(5) counts it as the third); empty if gone."""
     try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] in "ZX"
-    except (OSError, IndexError):
-        return True
+        return (entry / "stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return []
 
 
 def send(members: set[int], number: signal.Signals) -> None:
@@ -49,22 +73,22 @@ def send(members: set[int], number: signal.Signals) -> None:
             os.kill(pid, number)
 
 
-def end(pid: int, workload_id: str, groups: list[str], grace_seconds: float) -> bool:
+def end(root: Root, grace_seconds: float) -> bool:
     """SIGTERM to all, SIGKILL to what is left after `grace_seconds`; False if something stayed."""
-    send(tree(pid, workload_id, groups), signal.SIGTERM)
+    send(tree(root), signal.SIGTERM)
     deadline = time.monotonic() + grace_seconds
     while time.monotonic() < deadline:
-        if not tree(pid, workload_id, groups):
+        if not tree(root):
             return True
         time.sleep(_POLL)
-    return kill(pid, workload_id, groups)
+    return kill(root)
 
 
-def kill(pid: int, workload_id: str, groups: list[str], seconds: float = 10.0) -> bool:
+def kill(root: Root, seconds: float = 10.0) -> bool:
     """SIGKILL all until none is left; False if something stayed (a process stuck in the kernel)."""
     deadline = time.monotonic() + seconds
-    while left := tree(pid, workload_id, groups):
-        cgroups.kill(groups)
+    while left := tree(root):
+        cgroups.kill(list(root.groups))
         send(left, signal.SIGKILL)
         if time.monotonic() > deadline:
             return False
