@@ -36,7 +36,7 @@ _MAX_DEPTH = 4
 STARTING_MESSAGE = "Provisioning instances"
 
 # Members that are kept and shown as they are.
-_SHOWN = [
+_SHOWN = (
     "LogUri",
     "LogEncryptionKmsKeyId",
     "AutoScalingRole",
@@ -48,17 +48,17 @@ _SHOWN = [
     "OSReleaseLabel",
     "StepConcurrencyLevel",
     "ExtendedSupport",
-]
-_SHOWN_OF_INSTANCES = [
+)
+_SHOWN_OF_INSTANCES = (
     "Ec2KeyName",
     "EmrManagedMasterSecurityGroup",
     "EmrManagedSlaveSecurityGroup",
     "ServiceAccessSecurityGroup",
     "AdditionalMasterSecurityGroups",
     "AdditionalSlaveSecurityGroups",
-]
+)
 # Members that would change what the cluster does, in ways that this installation does not know.
-_REFUSED = [
+_REFUSED = (
     "AmiVersion",
     "Steps",
     "BootstrapActions",
@@ -73,7 +73,7 @@ _REFUSED = [
     "StepExecutionRoleArn",
     "MonitoringConfiguration",
     "SessionEnabled",
-]
+)
 _REFUSED_OF_INSTANCES = ("InstanceFleets", "HadoopVersion")
 _REFUSED_OF_GROUPS = ("AutoScalingPolicy", "CustomAmiId")
 

@@ -49,17 +49,37 @@ class Program:
         return f"{self.instance.bind_ip}:{_PORTS[self.kind]}"
 
 
-def programs(instances: Sequence[Instance]) -> list[Program]:
-    """All programs of a cluster, those of the primary first."""
-    primary = next(instance for instance in instances if instance.role == Role.MASTER)
-    workers = [Program(WORKER, instance) for instance in instances if instance.role != Role.MASTER]
-    kinds = (MASTER, GATEWAY, CONNECT) if workers else (GATEWAY, CONNECT)
-    return [Program(kind, primary) for kind in kinds] + workers
+@dataclass(frozen=True)
+class Layout:
+    """A cluster with its nodes."""
 
+    cluster: Cluster
+    instances: Sequence[Instance]
 
-def needed_memory(instances: Sequence[Instance]) -> int:
-    """What the cluster will take of the machine's memory, about, in MB."""
-    return sum(_NEEDED_MB[program.kind] for program in programs(instances))
+    @property
+    def primary(self) -> Instance:
+        """The primary node."""
+        return next(instance for instance in self.instances if instance.role == Role.MASTER)
+
+    @property
+    def workers(self) -> list[Instance]:
+        """All other nodes; none in a cluster that computes on its primary."""
+        return [instance for instance in self.instances if instance.role != Role.MASTER]
+
+    def programs(self) -> list[Program]:
+        """All programs, those of the primary first."""
+        kinds = (MASTER, GATEWAY, CONNECT) if self.workers else (GATEWAY, CONNECT)
+        return [Program(kind, self.primary) for kind in kinds] + [Program(WORKER, node) for node in self.workers]
+
+    def first_programs(self) -> list[Program]:
+        """Those that need no other: a worker or driver that comes before its master loses many seconds."""
+        if not self.workers:
+            return self.programs()
+        return [program for program in self.programs() if program.kind in (MASTER, GATEWAY)]
+
+    def needed_memory(self) -> int:
+        """What the cluster will take of the machine's memory, about, in MB."""
+        return sum(_NEEDED_MB[program.kind] for program in self.programs())
 
 
 def folder_of(settings: Settings, cluster_id: str) -> Path:
@@ -72,17 +92,12 @@ def logs_of(settings: Settings, cluster_id: str) -> Path:
     return settings.logs_dir / "clusters" / cluster_id
 
 
-def specification(
-    settings: Settings, cluster: Cluster, program: Program, primary: Instance, alone: bool
-) -> ProcessSpec:
-    """What the runtime is asked to start. `alone`: the primary is the only node."""
-    release = find_release(cluster.release_label)
-    if release is None:
-        raise LookupError(f"release {cluster.release_label} is not in releases.toml")
+def specification(settings: Settings, layout: Layout, program: Program) -> ProcessSpec:
+    """What the runtime is asked to start."""
+    cluster, release = layout.cluster, release_of(layout.cluster)
     folder = folder_of(settings, cluster.id)
     place = f"{program.instance.id}/{program.kind}"
     python = settings.env_python(release.environment)
-    config = _config(settings, cluster, program, primary, alone, release)
     return ProcessSpec(
         workload_id=program.workload_id,
         owner=workload_owner(cluster.id),
@@ -90,22 +105,33 @@ def specification(
         folder=str(folder),
         log_path=str(logs_of(settings, cluster.id) / f"{program.instance.id}-{program.kind}.log"),
         environment=_environment(settings, cluster),
-        files={f"{place}/node.json": json.dumps(config)},
+        files={f"{place}/node.json": json.dumps(_config(settings, layout, program))},
         uid=cluster.uid,
         ready_address=program.address,
         readable=_readable(settings, release),
     )
 
 
-def _config(
-    settings: Settings, cluster: Cluster, program: Program, primary: Instance, alone: bool, release: Release
-) -> dict[str, Any]:
+def release_of(cluster: Cluster) -> Release:
+    """The cluster's release.
+
+    Raises:
+        LookupError: if this installation no longer knows it.
+    """
+    release = find_release(cluster.release_label)
+    if release is None:
+        raise LookupError(f"release {cluster.release_label} is not in releases.toml")
+    return release
+
+
+def _config(settings: Settings, layout: Layout, program: Program) -> dict[str, Any]:
+    cluster, release = layout.cluster, release_of(layout.cluster)
     return {
         "cluster_id": cluster.id,
         "name": cluster.name,
         "address": program.instance.bind_ip,
-        "primary_address": primary.bind_ip,
-        "local_mode": alone,
+        "primary_address": layout.primary.bind_ip,
+        "local_mode": not layout.workers,
         "secret": cluster.secret,
         "connect_token": cluster.connect_token,
         "gateway_token": cluster.gateway_token if program.kind == GATEWAY else "",

@@ -1,0 +1,409 @@
+"""The clusters' controller: moves `state` to `target`, one saved step at a time.
+
+    STARTING        check the machine, take addresses and the role's grant, start what needs no other
+    BOOTSTRAPPING   start the rest, wait until every node takes part and the gateway answers
+    RUNNING         no steps wait: on to WAITING, or to the end if the cluster is not kept alive
+    WAITING         start again what ended unasked; too often, and the cluster ends
+    TERMINATING     stop everything, give back addresses and grant, remove the folder (logs stay)
+
+Every turn begins from the rows and from what the runtime observes, so it may be cut anywhere: a
+program that was launched but not noted is found running, one that was noted is not started twice.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import logging
+import shutil
+import time
+from typing import Any, Protocol
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from emr_studio.aws.errors import AwsError
+from emr_studio.clock import Clock
+from emr_studio.clusters.model import (
+    ENDED,
+    KIND,
+    USABLE,
+    Cluster,
+    Instance,
+    Reason,
+    Role,
+    State,
+    Target,
+    instances_of,
+    workload_owner,
+)
+from emr_studio.clusters.nodes import MASTER, WORKER, Layout, Program, folder_of, release_of, specification
+from emr_studio.clusters.probe import NodeProbe, Probe
+from emr_studio.db import Database
+from emr_studio.network.model import allocate_address, loopback_address, release_addresses
+from emr_studio.runtime.contract import Observation, Runtime, RuntimeUnavailable, WorkloadState
+from emr_studio.settings import Settings
+
+log = logging.getLogger(__name__)
+
+START_SECONDS = 120.0
+BOOTSTRAP_SECONDS = 300.0
+"""A state that is not left in that time ends the cluster."""
+MAX_RESTARTS = 5
+"""Unasked ends of one node's programs, within `_RESTART_WINDOW`, that are made good."""
+_RESTART_WINDOW = dt.timedelta(minutes=10)
+_LOOK_SECONDS = 2.0
+_WAIT_SECONDS = 1.0
+_SOON = 0.1
+_AGENT_AWAY_SECONDS = 0.5
+_GRACE_SECONDS = 5.0
+_LOG_LINES = 20
+_NAMES = {
+    "master": "the Spark master",
+    "worker": "the Spark worker",
+    "connect": "the Spark Connect server",
+    "gateway": "the kernel gateway",
+}
+_GOING = (WorkloadState.STARTING, WorkloadState.RUNNING)
+
+
+class Grants(Protocol):
+    """What the controller needs of `emr_studio.iam.services`."""
+
+    def grant_role(self, session: Session, *, account_id: str, role_arn: str, session_name: str, owner: str) -> str: ...
+
+    def revoke_grants(self, session: Session, owner: str) -> None: ...
+
+
+class Failure(Exception):
+    """The cluster cannot go on: code and message of its StateChangeReason, and log lines."""
+
+    def __init__(self, code: Reason, message: str, lines: tuple[str, ...] = ()) -> None:
+        super().__init__(message)
+        self.code = code
+        self.message = message
+        self.lines = lines
+
+
+class ClusterReconciler:
+    """Reconciles one installation's clusters."""
+
+    kind = KIND
+
+    def __init__(
+        self,
+        database: Database,
+        clock: Clock,
+        runtime: Runtime,
+        settings: Settings,
+        grants: Grants,
+        *,
+        probe: Probe | None = None,
+    ) -> None:
+        self._database = database
+        self._clock = clock
+        self._runtime = runtime
+        self._settings = settings
+        self._grants = grants
+        self._probe = probe or NodeProbe()
+        self._next_look = 0.0
+
+    # What the loop asks.
+
+    def pending(self) -> list[str]:
+        """Clusters on their way; now and then, those at rest of which something has ended."""
+        with self._database.read() as session:
+            moving = select(Cluster.id).where(Cluster.state.not_in((*ENDED, State.WAITING)))
+            found = list(session.scalars(moving))
+            # A request changed the target and the wake was lost.
+            found += session.scalars(
+                select(Cluster.id).where(Cluster.state == State.WAITING, Cluster.target != Target.RUNNING)
+            )
+        if time.monotonic() >= self._next_look:
+            self._next_look = time.monotonic() + _LOOK_SECONDS
+            found += self.changed()
+        return found
+
+    def changed(self) -> list[str]:
+        """Clusters at rest with a program that does not run."""
+        with self._database.read() as session:
+            resting = session.scalars(select(Cluster).where(Cluster.state == State.WAITING))
+            layouts = [Layout(cluster, instances_of(session, cluster.id)) for cluster in resting]
+        if not layouts:
+            return []
+        try:
+            going = {seen.workload_id for seen in self._runtime.list() if seen.state in _GOING}
+        except RuntimeUnavailable:
+            return []
+        return [x.cluster.id for x in layouts if any(p.workload_id not in going for p in x.programs())]
+
+    def owner_exists(self, owner: str) -> bool | None:
+        """For the orphan sweep: is the cluster that owns a workload alive?"""
+        prefix = workload_owner("")
+        if not owner.startswith(prefix):
+            return None
+        with self._database.read() as session:
+            cluster = session.get(Cluster, owner.removeprefix(prefix))
+            return cluster is not None and cluster.state not in ENDED
+
+    def reconcile(self, resource_id: str) -> float | None:
+        """Take one step; see the module's text."""
+        layout = self._load(resource_id)
+        if layout is None or layout.cluster.state in ENDED:
+            return None
+        try:
+            return self._step(layout)
+        except RuntimeUnavailable as error:
+            log.info("%s waits for the host agent: %s", resource_id, error)
+            return _AGENT_AWAY_SECONDS
+        except Failure as failure:
+            return self._fail(layout.cluster, failure)
+
+    def _step(self, layout: Layout) -> float | None:
+        cluster = layout.cluster
+        if cluster.target != Target.RUNNING:
+            return self._terminate(layout)
+        if cluster.state == State.STARTING:
+            return self._start(layout)
+        if cluster.state == State.BOOTSTRAPPING:
+            return self._bootstrap(layout)
+        if cluster.state == State.RUNNING:
+            return self._settle(cluster)
+        return self._watch(layout)
+
+    # Rows.
+
+    def _load(self, cluster_id: str) -> Layout | None:
+        with self._database.read() as session:
+            cluster = session.get(Cluster, cluster_id)
+            return None if cluster is None else Layout(cluster, instances_of(session, cluster_id))
+
+    def _change(self, session: Session, seen: Cluster) -> Cluster | None:
+        """The row to write to; None if a request changed what is wanted since `seen` was read."""
+        cluster = session.get(Cluster, seen.id, with_for_update=True)
+        unchanged = cluster is not None and (cluster.target, cluster.state) == (seen.target, seen.state)
+        return cluster if unchanged else None
+
+    def _enter(self, seen: Cluster, state: State, **changes: Any) -> None:
+        """Save a new state; not if a request came in between, which the next turn sees."""
+        now = self._clock.now()
+        with self._database.write() as session:
+            cluster = self._change(session, seen)
+            if cluster is None:
+                return
+            cluster.state, cluster.phase_since = state, now
+            cluster.state_code, cluster.state_message = changes.pop("code", None), changes.pop("message", None)
+            seconds = round((now - cluster.creation_time).total_seconds(), 1)
+            cluster.phases = [*cluster.phases, {"Name": state.value, "Seconds": seconds}]
+            for name, value in changes.items():
+                setattr(cluster, name, value)
+            _mark(instances_of(session, cluster.id), state, now)
+
+    # Start.
+
+    def _start(self, layout: Layout) -> float:
+        if not all(instance.bind_ip for instance in layout.instances):
+            self._provision(layout)
+            return 0
+        self._check_time(layout.cluster, START_SECONDS)
+        seen = self._ensure(layout, layout.first_programs())
+        master = next((o for p, o in seen if p.kind == MASTER), None)
+        if master is None or master.state is WorkloadState.RUNNING:
+            self._enter(layout.cluster, State.BOOTSTRAPPING, message="Starting Spark on all instances")
+        else:
+            self._runtime.wait(master.workload_id, WorkloadState.STARTING, _WAIT_SECONDS)
+        return 0
+
+    def _provision(self, layout: Layout) -> None:
+        """Addresses and the grant of the role, in one transaction."""
+        self._check_machine(layout)
+        with self._database.write() as session:
+            cluster = self._change(session, layout.cluster)
+            if cluster is None:
+                return
+            owner = workload_owner(cluster.id)
+            try:
+                for instance in instances_of(session, cluster.id):
+                    instance.private_ip = allocate_address(session, cluster.subnet_id, owner)
+                    instance.bind_ip = loopback_address(self._settings, instance.private_ip)
+                    instance.state = "PROVISIONING"
+                cluster.role_token = self._grants.grant_role(
+                    session,
+                    account_id=cluster.account_id,
+                    role_arn=cluster.role_arn,
+                    # EC2's name of the session of an instance profile's role is the instance.
+                    session_name=layout.primary.ec2_id,
+                    owner=owner,
+                )
+            except AwsError as error:
+                raise Failure(Reason.VALIDATION_ERROR, error.message) from error
+
+    def _check_machine(self, layout: Layout) -> None:
+        release = release_of(layout.cluster)
+        python = self._settings.env_python(release.environment)
+        if not python.exists():
+            raise Failure(
+                Reason.VALIDATION_ERROR,
+                f"The environment of {release.label} is not installed ({python} is not there). Run the installation "
+                "again, then create a new cluster.",
+            )
+        needed, free = layout.needed_memory(), self._probe.free_memory()
+        if free < needed:
+            raise Failure(
+                Reason.INSTANCE_FAILURE,
+                f"The machine has too little memory: {len(layout.instances)} instance(s) need about {needed} MB, "
+                f"{free} MB are free. Terminate another cluster or use fewer instances.",
+            )
+
+    def _bootstrap(self, layout: Layout) -> float:
+        self._check_time(layout.cluster, BOOTSTRAP_SECONDS)
+        seen = self._ensure(layout, layout.programs())
+        coming = next((o for _, o in seen if o.state is not WorkloadState.RUNNING), None)
+        if coming is not None:
+            self._runtime.wait(coming.workload_id, coming.state, _WAIT_SECONDS)
+            return 0
+        if not self._takes_part(layout):
+            return _SOON
+        self._enter(layout.cluster, State.RUNNING, ready_time=self._clock.now(), message="Running step")
+        return 0
+
+    def _takes_part(self, layout: Layout) -> bool:
+        wanted = {instance.bind_ip for instance in layout.workers}
+        if wanted and not wanted <= self._probe.alive_workers(layout.primary):
+            return False
+        return self._probe.gateway_answers(layout.cluster, layout.primary)
+
+    def _ensure(self, layout: Layout, programs: list[Program]) -> list[tuple[Program, Observation]]:
+        """Start those that do not run; all that have ended on the way up are failures."""
+        found = []
+        for program in programs:
+            seen = self._runtime.observe(program.workload_id)
+            if seen.state is WorkloadState.EXITED:
+                raise self._ended(program, seen)
+            if seen.state is WorkloadState.ABSENT:
+                self._runtime.launch(specification(self._settings, layout, program))
+                seen = self._runtime.observe(program.workload_id)
+            found.append((program, seen))
+        return found
+
+    def _settle(self, cluster: Cluster) -> float | None:
+        if cluster.keep_alive:
+            self._enter(cluster, State.WAITING, message="Cluster ready to run steps.")
+            return None
+        self._enter(
+            cluster,
+            State.TERMINATING,
+            target=Target.TERMINATED,
+            code=Reason.ALL_STEPS_COMPLETED,
+            message="Steps completed",
+        )
+        return 0
+
+    # Rest.
+
+    def _watch(self, layout: Layout) -> float | None:
+        for program in layout.programs():
+            seen = self._runtime.observe(program.workload_id)
+            if seen.state in _GOING:
+                continue
+            if seen.state is WorkloadState.STOPPING:
+                return _SOON
+            self._note_restart(layout.cluster, program, seen)
+            self._runtime.forget(program.workload_id)
+            self._runtime.launch(specification(self._settings, layout, program))
+            log.warning("%s ended (%s) and was started again", program.workload_id, seen.reason or "no reason known")
+        return None
+
+    def _note_restart(self, cluster: Cluster, program: Program, seen: Observation) -> None:
+        """Count it, before it is done, so that a program that dies at once cannot go on for ever."""
+        now = self._clock.now()
+        with self._database.write() as session:
+            instance = session.get_one(Instance, program.instance.id)
+            if instance.restarts_since is None or now - instance.restarts_since > _RESTART_WINDOW:
+                instance.restarts, instance.restarts_since = 0, now
+            instance.restarts += 1
+            count = instance.restarts
+        if count > MAX_RESTARTS:
+            raise self._ended(program, seen, f"ended {count} times in {_RESTART_WINDOW.seconds // 60} minutes")
+
+    # Failure.
+
+    def _check_time(self, cluster: Cluster, limit: float) -> None:
+        if (self._clock.now() - cluster.phase_since).total_seconds() <= limit:
+            return
+        layout = self._load(cluster.id)
+        assert layout is not None
+        waiting, lines = [], tuple[str, ...]()
+        for program in layout.programs():
+            seen = self._runtime.observe(program.workload_id)
+            if seen.state is not WorkloadState.RUNNING:
+                waiting.append(f"{_NAMES[program.kind]} on {program.instance.ec2_id} is {seen.state}")
+                lines = lines or self._last_lines(program)
+        what = "; ".join(waiting) or "the nodes run but did not all register"
+        raise Failure(Reason.BOOTSTRAP_FAILURE, f"The cluster was not ready after {limit:.0f} seconds: {what}.", lines)
+
+    def _ended(self, program: Program, seen: Observation, how: str = "") -> Failure:
+        lines = self._last_lines(program) or seen.log_tail
+        where = "primary" if program.instance.role == Role.MASTER else program.instance.role.lower()
+        how = how or (f"ended with exit code {seen.exit_code}" if seen.exit_code is not None else "ended")
+        detail = seen.reason.rstrip(".")
+        last = f" Last line of its log: {lines[-1]}" if lines else ""
+        code = Reason.INSTANCE_FAILURE if program.kind == WORKER else Reason.BOOTSTRAP_FAILURE
+        message = f"On the {where} instance ({program.instance.ec2_id}) {_NAMES[program.kind]} {how}"
+        return Failure(code, f"{message}{': ' + detail if detail else ''}.{last}", lines)
+
+    def _last_lines(self, program: Program) -> tuple[str, ...]:
+        try:
+            return tuple(self._runtime.logs(program.workload_id, _LOG_LINES))
+        except RuntimeUnavailable:
+            return ()
+
+    def _fail(self, cluster: Cluster, failure: Failure) -> float:
+        log.warning("%s fails: %s %s", cluster.id, failure.code, failure.message)
+        self._enter(
+            cluster,
+            State.TERMINATING,
+            target=Target.FAILED,
+            code=failure.code,
+            message=failure.message,
+            log_lines=list(failure.lines),
+        )
+        return 0
+
+    # End.
+
+    def _terminate(self, layout: Layout) -> float | None:
+        observations = [self._runtime.observe(program.workload_id) for program in layout.programs()]
+        going = [seen for seen in observations if seen.state not in (WorkloadState.ABSENT, WorkloadState.EXITED)]
+        for seen in going:
+            if seen.state in _GOING:
+                self._runtime.stop(seen.workload_id, _GRACE_SECONDS)
+        if going:
+            self._runtime.wait(going[0].workload_id, WorkloadState.STOPPING, _WAIT_SECONDS)
+            return 0
+        for seen in observations:
+            if seen.state is WorkloadState.EXITED:
+                self._runtime.forget(seen.workload_id)
+        self._clean_up(layout.cluster)
+        return None
+
+    def _clean_up(self, cluster: Cluster) -> None:
+        shutil.rmtree(folder_of(self._settings, cluster.id), ignore_errors=True)
+        owner, now = workload_owner(cluster.id), self._clock.now()
+        state = State.TERMINATED_WITH_ERRORS if cluster.target == Target.FAILED else State.TERMINATED
+        with self._database.write() as session:
+            release_addresses(session, owner)
+            self._grants.revoke_grants(session, owner)
+            row = session.get_one(Cluster, cluster.id)
+            row.state, row.end_time, row.phase_since, row.role_token = state, now, now, ""
+            _mark(instances_of(session, cluster.id), state, now)
+
+
+def _mark(instances: list[Instance], state: State, now: dt.datetime) -> None:
+    """States of instances follow that of their cluster."""
+    for instance in instances:
+        if state in ENDED:
+            instance.state, instance.end_time = "TERMINATED", now
+        elif state in USABLE:
+            instance.state, instance.ready_time = "RUNNING", instance.ready_time or now
+        elif state == State.BOOTSTRAPPING:
+            instance.state = "BOOTSTRAPPING"
