@@ -20,7 +20,7 @@ DataDir = Annotated[
 
 
 def _fail(message: str, code: int = 1) -> typer.Exit:
-    err.print(message, style="red", markup=False)
+    err.print(message, style="red", markup=False, soft_wrap=True)
     return typer.Exit(code)
 
 

@@ -33,10 +33,17 @@ def parts(settings: Settings) -> list[Part]:
         "controller": lambda: _datagram_socket_open(str(settings.controller_socket)),
         "edge": lambda: _answers(f"http://127.0.0.1:{settings.port}{HEALTH}", host=settings.host_port),
     }
-    return [Part(name, (sys.executable, "-m", "emr_studio.cli", name), checks[name]) for name in NAMES]
+    return [
+        Part(
+            name, (sys.executable, "-m", "emr_studio.cli", name), checks[name], stop_seconds=_STOP_SECONDS.get(name, 10)
+        )
+        for name in NAMES
+    ]
 
 
 HEALTH = "/_health"
+# SeaweedFS takes up to 16 s to say goodbye to itself. Every write was on the disk before it was answered.
+_STOP_SECONDS = {"store": 3.0}
 
 
 def _answers(url: str, uds: str | None = None, host: str = "api") -> bool:

@@ -28,7 +28,7 @@ class Progress:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         if kind and self._open:
-            self._out.print(f"  ✗ {self._open}", style="red")
+            self._out.print(f"  ✗ {self._open}", style="red", soft_wrap=True)
 
     def step(self, text: str) -> None:
         """Say what goes on now."""
@@ -37,7 +37,7 @@ class Progress:
 
     def _close(self) -> None:
         if self._open:
-            self._out.print(f"  ✓ {self._open} ({time.monotonic() - self._step_begun:.1f} s)")
+            self._out.print(f"  ✓ {self._open} ({time.monotonic() - self._step_begun:.1f} s)", soft_wrap=True)
             self._open = ""
 
     def done(self) -> None:
@@ -52,11 +52,14 @@ def show(out: Console, settings: Settings) -> None:
     if not studio:
         return
     admin, sample = studio["admin"], studio["sample"]
-    table = Table.grid(padding=(0, 2))
-    table.add_row("Admin console", studio["console_url"], f"{admin['user_name']} / {admin['password']}")
-    table.add_row("Sample Studio", sample["url"], f"{sample['user_name']} / {sample['password']}")
-    table.add_row("AWS endpoint", studio["endpoint_url"], f"account {studio['account_id']}, {studio['region']}")
-    out.print(table)
+    rows = (
+        ("Admin console", studio["console_url"], f"{admin['user_name']} / {admin['password']}"),
+        ("Sample Studio", sample["url"], f"{sample['user_name']} / {sample['password']}"),
+        ("AWS endpoint", studio["endpoint_url"], f"account {studio['account_id']}, {studio['region']}"),
+    )
+    widest = max(len(row[1]) for row in rows)
+    for name, url, detail in rows:
+        out.print(f"{name:<15}{url:<{widest + 2}}{detail}", soft_wrap=True)
     where = "" if settings.data_dir == installation.data_dir(None) else f" --data-dir {settings.data_dir}"
     out.print("\nThree things to try:", style="bold")
     out.print(f"  1. Open {sample['url']} and create a Workspace.", soft_wrap=True)
