@@ -43,7 +43,7 @@ function Settings({ studio }: { studio: Studio }) {
           ...(studio.UserRole ? [{ label: "User role", value: studio.UserRole }] : []),
           { label: "ARN", value: studio.StudioArn },
           { label: "VPC", value: studio.VpcId },
-          { label: "Subnets", value: studio.SubnetIds.join(", ") },
+          { label: "Subnets", value: <div style={{ whiteSpace: "pre-line" }}>{studio.SubnetIds.join("\n")}</div> },
           { label: "Engine security group", value: studio.EngineSecurityGroupId },
           { label: "Workspace security group", value: studio.WorkspaceSecurityGroupId },
           {
