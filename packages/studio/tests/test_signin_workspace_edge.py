@@ -132,7 +132,7 @@ def test_pages_are_led_to_the_studio_and_scripts_are_told(rig: SignInRig) -> Non
     browser = rig.browser(rig.host_of_editor(rig.editor_id))
     page = browser.ask("/lab", Accept="text/html", Sec_Fetch_Mode="navigate")
     assert page.status == 302
-    assert page.response_headers["Location"] == f"http://{rig.studio_host}/?workspace={rig.editor_id}"
+    assert page.response_headers["Location"] == f"http://{rig.studio_host}/#/open/{rig.editor_id}"
     assert browser.ask("/lab", Accept="text/html").status == 302
     assert browser.ask("/api/status", Accept="*/*").status == 401
     assert browser.ask("/api/status", Accept="text/html", Sec_Fetch_Mode="cors").status == 401

@@ -101,7 +101,7 @@ class WorkspaceEdge:
         if target is None:
             return _page(404, "Not found", "There is no such Workspace.")
         studio = self._settings.studio_url(target.studio_id)
-        headers = SECURITY_HEADERS | {"Location": f"{studio}/?workspace={target.editor_id}"}
+        headers = SECURITY_HEADERS | {"Location": f"{studio}/#/open/{target.editor_id}"}
         return EdgeAnswer(302, response_headers=headers)
 
     def _not_running(self, request: EdgeRequest, target: EdgeTarget) -> EdgeAnswer:
@@ -109,7 +109,7 @@ class WorkspaceEdge:
             return _refused(503, f"The Workspace is not running (it is {target.status}).")
         if target.status == "Starting":
             return _page(503, "Starting your Workspace", "It opens here as soon as it is ready.", refresh=True)
-        link = (f"{self._settings.studio_url(target.studio_id)}/?workspace={target.editor_id}", "Go to its Studio")
+        link = (f"{self._settings.studio_url(target.studio_id)}/#/open/{target.editor_id}", "Go to its Studio")
         return _page(503, "This Workspace is stopped", "Start it in its Studio, then open it again.", link=link)
 
 
