@@ -137,7 +137,7 @@ def edge_rig(
     folder: Path, resolvers: Mapping[str, Resolver], routes: Sequence[BaseRoute] = (), **settings: Any
 ) -> Iterator[Rig]:
     """Start the three; `routes` come before the control plane's echo."""
-    chosen = Settings(data_dir=folder, port=_free_port(), **settings)
+    chosen = Settings(data_dir=folder, **({"port": free_port()} | settings))
     decisions = Decisions()
     for kind, resolver in resolvers.items():
         decisions.register(kind, resolver)
@@ -179,7 +179,8 @@ def _listens(port: int) -> bool:
         return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """A loopback port that nobody listens on now."""
     with closing(socket.socket()) as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])

@@ -231,9 +231,9 @@ class World:
 
 
 @contextmanager
-def emr_world(folder: Path) -> Iterator[World]:
+def emr_world(folder: Path, port: int = 8080) -> Iterator[World]:
     """Make the world in `folder`; its database is closed at the end."""
-    settings = Settings(data_dir=folder, port=8080)
+    settings = Settings(data_dir=folder, port=port)
     database = Database(settings.sqlalchemy_url)
     Base.metadata.create_all(database.engine)
     clock = FakeClock()

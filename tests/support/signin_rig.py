@@ -145,9 +145,9 @@ class SignInRig:
 
 
 @contextmanager
-def signin_rig(folder: Path, address: str = "unix//run/nowhere/s.sock") -> Iterator[SignInRig]:
+def signin_rig(folder: Path, address: str = "unix//run/nowhere/s.sock", port: int = 8080) -> Iterator[SignInRig]:
     """Make the rig in `folder`."""
-    with emr_world(folder) as world:
+    with emr_world(folder, port) as world:
         front = compose(world.settings, world.database, world.clock, IamAuthorizer())
         app = Starlette(routes=front.sign_in.routes())
         with serve(app) as url, httpx.Client(base_url=url, timeout=20) as client:
