@@ -13,6 +13,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import boto3
@@ -43,6 +44,7 @@ from emr_studio.iam.sealing import Sealer
 from emr_studio.iam.services import grant_role
 from emr_studio.settings import Settings
 from emr_studio.storage import s3, store
+from emr_studio.storage.mirror import Mirror
 from emr_studio.storage.s3_authorization import S3Authorization
 
 REGION = "us-east-1"
@@ -411,6 +413,46 @@ def test_container_credentials_of_a_role(door: Door) -> None:
     with pytest.raises(ClientError) as error:
         client.get_object(Bucket=BUCKET, Key="a")
     assert code(error) == ("AccessDenied", 403)
+
+
+def test_a_mirror_through_the_edge_with_the_service_role(door: Door, tmp_path: Path) -> None:
+    """The whole way of a save: folder, agent's client, Caddy, IAM, store; and back into another folder."""
+    bucket = f"emr-studio-{door.settings.account_id}-{REGION}"
+    with door.database.write() as session:
+        token = grant_role(
+            session,
+            account_id=door.settings.account_id,
+            role_arn="EMRStudio_ServiceRole",
+            session_name="mirror",
+            owner="e-2",
+        )
+    door.client(door.admin).create_bucket(Bucket=bucket)
+
+    def client() -> Any:
+        return s3.role_client(door.url, REGION, f"{door.url}/_credentials", token)
+
+    folder, other = tmp_path / "files", tmp_path / "other"
+    (folder / "a b").mkdir(parents=True)
+    other.mkdir()
+    (folder / "a b" / "ü#.ipynb").write_bytes(b"{}")
+    (folder / "run.sh").write_bytes(b"#!/bin/sh")
+    (folder / "run.sh").chmod(0o700)
+    (folder / "link").symlink_to("run.sh")
+    (folder / "big").write_bytes(secrets.token_bytes(9 << 20))
+    location = f"s3://{bucket}/workspaces/e-2/"
+    mirror = Mirror(folder, location, client, tmp_path / "state", os.getuid())
+    mirror.flush()
+    restored = Mirror(other, location, client, tmp_path / "other-state", os.getuid())
+    restored.restore()
+    assert (other / "a b" / "ü#.ipynb").read_bytes() == b"{}"
+    assert (other / "run.sh").stat().st_mode & 0o777 == 0o700
+    assert os.readlink(other / "link") == "run.sh"
+    assert (other / "big").read_bytes() == (folder / "big").read_bytes()
+    (folder / "a b" / "ü#.ipynb").unlink()
+    mirror.flush()
+    listed = door.client(door.admin).list_objects_v2(Bucket=bucket, Prefix="workspaces/e-2/")["Contents"]
+    names = {item["Key"].removeprefix("workspaces/e-2/") for item in listed}
+    assert names == {"a b/", "run.sh", "link", "big"}
 
 
 def test_the_stock_aws_cli(door: Door, tmp_path: Any) -> None:

@@ -1,0 +1,84 @@
+"""The embedded store as a process: restart, kill, what it listens on."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import httpx
+import psutil
+import pytest
+
+from emr_studio.settings import Settings
+from emr_studio.storage import s3, store
+
+Start = Callable[[], subprocess.Popen[bytes]]
+_RUN = """
+from pathlib import Path
+from emr_studio.settings import Settings
+from emr_studio.storage.store import run_store
+run_store(Settings(data_dir=Path({folder!r})))
+"""
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    return Settings(data_dir=tmp_path)
+
+
+@pytest.fixture
+def start(settings: Settings) -> Iterator[Start]:
+    started: list[subprocess.Popen[bytes]] = []
+
+    def run() -> subprocess.Popen[bytes]:
+        with (settings.data_dir / "store.log").open("ab") as log:
+            argv = [sys.executable, "-c", _RUN.format(folder=str(settings.data_dir))]
+            started.append(subprocess.Popen(argv, stdout=log, stderr=log))
+        until = time.monotonic() + 60
+        while not store.ready(settings):
+            assert started[-1].poll() is None
+            assert time.monotonic() < until
+            time.sleep(0.05)
+        return started[-1]
+
+    yield run
+    for process in started:
+        process.kill()
+        process.wait()
+
+
+def test_what_was_answered_survives_a_kill_and_a_restart_is_quick(settings: Settings, start: Start) -> None:
+    process = start()
+    address = store.store_address(settings)
+    client = s3.unsigned_client(f"http://{address}", "us-east-1")
+    client.create_bucket(Bucket="kept")
+    bodies = {f"k{number}": bytes([number]) * 5000 for number in range(50)}
+    for key, body in bodies.items():
+        client.put_object(Bucket="kept", Key=key, Body=body)
+    process.kill()
+    process.wait()
+    assert not store.ready(settings)
+    before = time.monotonic()
+    start()
+    assert time.monotonic() - before < 10
+    assert store.store_address(settings) == address
+    assert {key: client.get_object(Bucket="kept", Key=key)["Body"].read() for key in bodies} == bodies
+
+
+def test_it_listens_on_loopback_only_and_says_when_it_is_not_there(settings: Settings, start: Start) -> None:
+    assert not store.ready(settings)
+    with pytest.raises(FileNotFoundError):
+        store.store_address(settings)
+    process = start()
+    connections = psutil.Process(process.pid).net_connections("inet")
+    listening = {found.laddr for found in connections if found.status == psutil.CONN_LISTEN}
+    assert {address.ip for address in listening} == {"127.0.0.1"}
+    assert {address.port for address in listening} == set(store.read_ports(settings).values())
+
+
+def test_a_put_does_not_make_a_bucket(store_settings: Settings) -> None:
+    answer = httpx.put(f"http://{store.store_address(store_settings)}/never-made/x", content=b"x")
+    assert (answer.status_code, "NoSuchBucket" in answer.text) == (404, True)
