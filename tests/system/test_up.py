@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.support import postgres
 from tests.support.studio import Studio, command, processes_of, running, until
 
 
@@ -109,6 +110,23 @@ def test_up_after_a_killed_supervisor(tmp_path: Path) -> None:
         command("up", "--detach", "--data-dir", str(tmp_path))
         assert studio.status()["state"] == "running"
         assert studio.client("sts").get_caller_identity()["Account"] == "123456789012"
+
+
+@pytest.mark.timeout(300)
+def test_a_studio_on_postgresql(tmp_path: Path) -> None:
+    server = postgres.Server()
+    try:
+        data = tmp_path / "data"
+        data.mkdir()
+        (data / "emr-studio.toml").write_text(f'database_url = "{server.database("studio")}"\n')
+        with running(data) as studio:
+            assert not (data / "db" / "studio.sqlite").exists()
+            emr = studio.client("emr", "sample")
+            editor_id = emr.create_editor(StudioId=studio.json["sample"]["studio_id"], Name="on-postgres")["EditorId"]
+            until("ready", lambda: emr.describe_editor(EditorId=editor_id)["Editor"]["Status"] == "Ready", 60)
+            emr.delete_editor(EditorId=editor_id)
+    finally:
+        server.stop()
 
 
 def test_down_without_a_studio(tmp_path: Path) -> None:
