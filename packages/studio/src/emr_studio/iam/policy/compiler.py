@@ -43,23 +43,31 @@ class StatementRef(NamedTuple):
 
 
 class CompiledStatement:
-    """A statement as functions."""
+    """A statement as functions. Resource and conditions are compiled when an action first meets it."""
 
-    __slots__ = ("allow", "conditions", "index", "not_principals", "principals", "resource", "sid")
+    __slots__ = ("_pending", "allow", "conditions", "index", "not_principals", "principals", "resource", "sid")
 
     def __init__(self, statement: Statement, *, variables: bool) -> None:
+        self._pending: tuple[Statement, bool] | None = (statement, variables)
         self.index = statement.index
         self.sid = statement.sid
         self.allow = statement.allow
-        self.resource = _resource_test(statement, variables=variables)
-        self.conditions: tuple[Predicate, ...] = tuple(
-            compile_condition(condition, variables=variables) for condition in statement.conditions
-        )
+        self.resource: ResourceTest | None = None
+        self.conditions: tuple[Predicate, ...] = ()
         self.principals = PrincipalSet(statement.principals) if statement.principals is not None else None
         self.not_principals = statement.not_principals
 
+    def _compile(self, statement: Statement, variables: bool) -> None:
+        # Two threads may do this at once; both make the same, and `_pending` goes last.
+        self.resource = _resource_test(statement, variables=variables)
+        self.conditions = tuple(compile_condition(condition, variables=variables) for condition in statement.conditions)
+        self._pending = None
+
     def applies(self, resource: str, context: RequestContext) -> bool:
         """True if resource and conditions hold (the action is known to match)."""
+        pending = self._pending
+        if pending is not None:
+            self._compile(*pending)
         test = self.resource
         if test is not None and not test(resource, context):
             return False
