@@ -11,14 +11,11 @@ export default defineConfig({
     target: "es2022",
     // No inlined data: URLs for scripts or styles: the page's policy allows only files of its own origin.
     assetsInlineLimit: 0,
-    chunkSizeWarningLimit: 900,
     rolldownOptions: {
       output: {
-        advancedChunks: {
-          groups: [
-            { name: "react", test: /node_modules[\\/](react|react-dom|scheduler)[\\/]/ },
-            { name: "cloudscape", test: /node_modules[\\/]@cloudscape-design[\\/]/ },
-          ],
+        // React changes rarely; Cloudscape splits by the pages that use it.
+        codeSplitting: {
+          groups: [{ name: "react", test: /node_modules[\\/](react|react-dom|scheduler)[\\/]/ }],
         },
       },
     },

@@ -22,7 +22,11 @@ const ITEMS = [
 function Page({ studioId, studio, route }: { studioId: string; studio: Studio | undefined; route: Route }) {
   const [first, second] = route.parts;
   const create = second === "create";
-  if (first === "workspaces") return <WorkspacesPage key={String(create)} studioId={studioId} create={create} />;
+  if (first === "workspaces") {
+    return (
+      <WorkspacesPage key={String(create)} studioId={studioId} subnetIds={studio?.SubnetIds} create={create} />
+    );
+  }
   if (first === "clusters" && second && !create) return <ClusterPage clusterId={second} />;
   if (first === "clusters") return <ClustersPage key={String(create)} subnetIds={studio?.SubnetIds} create={create} />;
   return <Dashboard studio={studio} studioId={studioId} />;

@@ -2,13 +2,15 @@ import ColumnLayout from "@cloudscape-design/components/column-layout";
 import FormField from "@cloudscape-design/components/form-field";
 import Input from "@cloudscape-design/components/input";
 import Select from "@cloudscape-design/components/select";
-import { useState } from "react";
+import SpaceBetween from "@cloudscape-design/components/space-between";
+import { useState, type ReactNode } from "react";
 import { defaults, runJobFlow, type NewCluster } from "../../api/emr";
 import type { Defaults } from "../../api/types";
 import { Confirm } from "../../components/Confirm";
 import { ErrorBox } from "../../components/ErrorBox";
 import { useNotices } from "../../state/notices";
 import { usePolled } from "../../state/polled";
+import { s3LocationError } from "../../state/status";
 
 interface Props {
   subnetIds: string[] | undefined;
@@ -63,31 +65,27 @@ function Choice(props: { label: string; value: string; values: string[]; onChang
   );
 }
 
-/** Create a cluster with what a Workspace needs: Spark, Livy, Jupyter Enterprise Gateway. */
-export function CreateCluster({ subnetIds, onClose, onCreated }: Props) {
+/** A new cluster being described: its fields, and the request once it is whole. */
+export interface ClusterDraft {
+  fields: ReactNode;
+  /** Undefined while something is missing or wrong. */
+  cluster: NewCluster | undefined;
+}
+
+/** The fields of a new cluster. `subnetIds`: those it may be in; without them the installation's. */
+export function useClusterDraft(subnetIds: string[] | undefined): ClusterDraft {
   const given = usePolled("defaults", defaults);
   const [form, setForm] = useState<Form>({ name: "", coreCount: "2" });
   const [touched, setTouched] = useState(false);
-  const notices = useNotices();
   const set = (change: Partial<Form>) => setForm((old) => ({ ...old, ...change }));
   const subnets = subnetIds ?? given.data?.subnetIds ?? [];
   const cluster = given.data ? wanted(form, given.data, subnets) : undefined;
+  const logProblem = form.logUri ? s3LocationError(form.logUri) : "";
+  const complete = Boolean(cluster?.name) && !countError(form.coreCount) && !logProblem;
+  const types = given.data?.instanceTypes ?? [];
 
-  async function run(): Promise<void> {
-    if (!cluster) return;
-    const { JobFlowId } = await runJobFlow(cluster);
-    notices.success(`Cluster ${cluster.name} (${JobFlowId}) is starting.`);
-    onCreated();
-  }
-
-  return (
-    <Confirm
-      title="Create a cluster"
-      action="Create cluster"
-      run={run}
-      onClose={onClose}
-      disabled={!cluster?.name || Boolean(countError(form.coreCount))}
-    >
+  const fields = (
+    <SpaceBetween size="m">
       {given.error ? <ErrorBox what="Defaults cannot be read" error={given.error} retry={given.refresh} /> : null}
       <FormField label="Cluster name" errorText={touched && !form.name.trim() ? "Enter a name." : ""}>
         <Input
@@ -106,22 +104,17 @@ export function CreateCluster({ subnetIds, onClose, onCreated }: Props) {
           values={given.data?.releaseLabels ?? []}
           onChange={(releaseLabel) => set({ releaseLabel })}
         />
-        <Choice
-          label="Subnet"
-          value={cluster?.subnetId ?? ""}
-          values={subnets}
-          onChange={(subnetId) => set({ subnetId })}
-        />
+        <Choice label="Subnet" value={cluster?.subnetId ?? ""} values={subnets} onChange={(subnetId) => set({ subnetId })} />
         <Choice
           label="Primary instance type"
           value={cluster?.primaryType ?? ""}
-          values={given.data?.instanceTypes ?? []}
+          values={types}
           onChange={(primaryType) => set({ primaryType })}
         />
         <Choice
           label="Core instance type"
           value={cluster?.coreType ?? ""}
-          values={given.data?.instanceTypes ?? []}
+          values={types}
           onChange={(coreType) => set({ coreType })}
         />
         <FormField label="Core instances" errorText={countError(form.coreCount)}>
@@ -138,6 +131,7 @@ export function CreateCluster({ subnetIds, onClose, onCreated }: Props) {
               S3 location for logs <i>- optional</i>
             </span>
           }
+          errorText={logProblem}
         >
           <Input
             value={form.logUri ?? ""}
@@ -146,6 +140,26 @@ export function CreateCluster({ subnetIds, onClose, onCreated }: Props) {
           />
         </FormField>
       </ColumnLayout>
+    </SpaceBetween>
+  );
+  return { fields, cluster: complete ? cluster : undefined };
+}
+
+/** Create a cluster with what a Workspace needs: Spark, Livy, Jupyter Enterprise Gateway. */
+export function CreateCluster({ subnetIds, onClose, onCreated }: Props) {
+  const { fields, cluster } = useClusterDraft(subnetIds);
+  const notices = useNotices();
+
+  async function run(): Promise<void> {
+    if (!cluster) return;
+    const { JobFlowId } = await runJobFlow(cluster);
+    notices.success(`Cluster ${cluster.name} (${JobFlowId}) is starting.`);
+    onCreated();
+  }
+
+  return (
+    <Confirm title="Create a cluster" action="Create cluster" run={run} onClose={onClose} disabled={!cluster}>
+      {fields}
     </Confirm>
   );
 }

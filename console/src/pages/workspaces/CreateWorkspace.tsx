@@ -3,32 +3,56 @@ import FormField from "@cloudscape-design/components/form-field";
 import Input from "@cloudscape-design/components/input";
 import SpaceBetween from "@cloudscape-design/components/space-between";
 import Textarea from "@cloudscape-design/components/textarea";
-import Toggle from "@cloudscape-design/components/toggle";
+import RadioGroup from "@cloudscape-design/components/radio-group";
 import { useState } from "react";
-import { createEditor } from "../../api/emr";
+import { createEditor, runJobFlow } from "../../api/emr";
 import { Confirm } from "../../components/Confirm";
 import { workspaceNameError } from "../../state/status";
 import { useNotices } from "../../state/notices";
+import { useClusterDraft } from "../clusters/CreateCluster";
 import { ClusterSelect } from "./ClusterSelect";
 
 interface Props {
   studioId: string;
+  /** Subnets that a new cluster may be in. */
+  subnetIds: string[] | undefined;
   onClose: () => void;
   onCreated: () => void;
 }
 
+type Compute = "none" | "attach" | "create";
+
+const COMPUTE = [
+  { value: "none", label: "No compute", description: "Attach a cluster later." },
+  { value: "attach", label: "Attach Workspace to an EMR cluster" },
+  { value: "create", label: "Create an EMR cluster", description: "Attached as soon as it is up." },
+];
+
 /** Create a Workspace, attached to a cluster at once if wanted. */
-export function CreateWorkspace({ studioId, onClose, onCreated }: Props) {
+export function CreateWorkspace({ studioId, subnetIds, onClose, onCreated }: Props) {
   const [name, setName] = useState("");
   const [description, setDescription] = useState("");
-  const [attach, setAttach] = useState(false);
+  const [compute, setCompute] = useState<Compute>("none");
   const [clusterId, setClusterId] = useState<string>();
   const [touched, setTouched] = useState(false);
   const notices = useNotices();
   const problem = workspaceNameError(name);
+  const draft = useClusterDraft(subnetIds);
+  const incomplete = (compute === "attach" && !clusterId) || (compute === "create" && !draft.cluster);
+
+  /** The cluster to attach; a new one that was made stays chosen, should the Workspace then be refused. */
+  async function engine(): Promise<string | undefined> {
+    if (compute === "none") return undefined;
+    if (compute === "attach" || !draft.cluster) return clusterId;
+    const { JobFlowId } = await runJobFlow(draft.cluster);
+    setCompute("attach");
+    setClusterId(JobFlowId);
+    notices.success(`Cluster ${draft.cluster.name} (${JobFlowId}) is starting.`);
+    return JobFlowId;
+  }
 
   async function run(): Promise<void> {
-    await createEditor(studioId, name.trim(), description.trim(), attach ? clusterId : undefined);
+    await createEditor(studioId, name.trim(), description.trim(), await engine());
     notices.success(`Workspace ${name.trim()} is being created.`);
     onCreated();
   }
@@ -39,7 +63,7 @@ export function CreateWorkspace({ studioId, onClose, onCreated }: Props) {
       action="Create Workspace"
       run={run}
       onClose={onClose}
-      disabled={Boolean(problem) || (attach && !clusterId)}
+      disabled={Boolean(problem) || incomplete}
     >
       <FormField
         label="Workspace name"
@@ -67,10 +91,14 @@ export function CreateWorkspace({ studioId, onClose, onCreated }: Props) {
       </FormField>
       <ExpandableSection headerText="Advanced configuration">
         <SpaceBetween size="s">
-          <Toggle checked={attach} onChange={({ detail }) => setAttach(detail.checked)}>
-            Attach Workspace to an EMR cluster
-          </Toggle>
-          {attach ? <ClusterSelect value={clusterId} onChange={setClusterId} /> : null}
+          <RadioGroup
+            ariaLabel="Compute"
+            value={compute}
+            items={COMPUTE}
+            onChange={({ detail }) => setCompute(detail.value as Compute)}
+          />
+          {compute === "attach" ? <ClusterSelect value={clusterId} onChange={setClusterId} /> : null}
+          {compute === "create" ? draft.fields : null}
         </SpaceBetween>
       </ExpandableSection>
     </Confirm>

@@ -20,6 +20,8 @@ import { CreateWorkspace } from "./CreateWorkspace";
 interface Props {
   /** Only this Studio's; without it all of the account's (the administrator's page). */
   studioId?: string;
+  /** Of the Studio, for a cluster made with a Workspace. */
+  subnetIds?: string[] | undefined;
   /** Begin with the create dialog open. */
   create?: boolean;
 }
@@ -86,7 +88,7 @@ function textOf(editor: Editor): string {
 
 type Dialog = "create" | "attach" | "launch" | "delete";
 
-export default function WorkspacesPage({ studioId, create = false }: Props) {
+export default function WorkspacesPage({ studioId, subnetIds, create = false }: Props) {
   const editors = usePolled(
     studioId ?? "all",
     (signal) => listEditors(studioId, signal),
@@ -175,7 +177,7 @@ export default function WorkspacesPage({ studioId, create = false }: Props) {
         ]}
       />
       {dialog === "create" && studioId ? (
-        <CreateWorkspace studioId={studioId} onClose={close} onCreated={refresh} />
+        <CreateWorkspace studioId={studioId} subnetIds={subnetIds} onClose={close} onCreated={refresh} />
       ) : null}
       {dialog === "attach" && only ? <AttachWorkspace editor={only} onClose={close} onDone={refresh} /> : null}
       {dialog === "launch" && only ? <LaunchWithOptions editor={only} onClose={close} /> : null}
