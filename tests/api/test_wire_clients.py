@@ -13,13 +13,13 @@ from urllib.parse import urlsplit
 import boto3
 import httpx
 import pytest
-from api_server import serve
 from botocore import UNSIGNED
 from botocore.config import Config
 from botocore.exceptions import ClientError
-from wire_world import ACCOUNT, ARN, KEY, SECRET, TEMPORARY_KEY, TEMPORARY_SECRET, TOKEN, make_application
 
 from emr_studio.aws.models import data_path
+from tests.support.api_server import serve
+from tests.support.wire_world import ACCOUNT, ARN, KEY, SECRET, TEMPORARY_KEY, TEMPORARY_SECRET, TOKEN, make_application
 
 
 @pytest.fixture(scope="module")

@@ -9,7 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from wire_world import (
+
+from emr_studio.aws.pipeline import MAX_BODY, AwsApplication
+from emr_studio.aws.wire import WireRequest, WireResponse
+from emr_studio.clock import FakeClock
+from tests.support.wire_world import (
     ARN,
     EXPIRED_TOKEN,
     TEMPORARY_KEY,
@@ -22,10 +26,6 @@ from wire_world import (
     query_call,
     sign,
 )
-
-from emr_studio.aws.pipeline import MAX_BODY, AwsApplication
-from emr_studio.aws.wire import WireRequest, WireResponse
-from emr_studio.clock import FakeClock
 
 TAGS = "/tags/arn%3Aaws%3Aemr-containers%3Aus-east-1%3A123456789012%3A%2Fvirtualclusters%2F" + 25 * "a"
 INVALID = "The security token included in the request is invalid."

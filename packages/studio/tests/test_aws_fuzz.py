@@ -9,10 +9,10 @@ import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from wire_world import header_of, json_call, make_application, query_call, sign
 
 from emr_studio.aws.pipeline import AwsApplication
 from emr_studio.aws.wire import WireRequest
+from tests.support.wire_world import header_of, json_call, make_application, query_call, sign
 
 _JSON: st.SearchStrategy[Any] = st.recursive(
     st.none()

@@ -11,13 +11,13 @@ from typing import Any
 import pytest
 from sqlalchemy import String, event, insert, select
 from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
-from wire_world import CALLER, OneForbidden
 
 from emr_studio.aws.context import Context, RequestInfo
 from emr_studio.aws.errors import ClientError, InvalidRequest
 from emr_studio.aws.pagination import MarkerSealer, paginate
 from emr_studio.clock import SystemClock
 from emr_studio.db import Database, UtcDateTime
+from tests.support.wire_world import CALLER, OneForbidden
 
 START = dt.datetime(2026, 1, 1, tzinfo=dt.UTC)
 COUNT = 1_005
