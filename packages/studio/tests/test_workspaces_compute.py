@@ -29,7 +29,7 @@ def play(tmp_path: Path) -> Iterator[Play]:
 
 @pytest.mark.capability("CL-04", "CL-05", "CL-06")
 def test_attach_detach_and_switch(play: Play) -> None:
-    first, second = play.emr.cluster(), play.emr.cluster(gateway_address="127.31.0.10:18888")
+    first, second = play.emr.cluster(), play.emr.cluster(bind_ip="127.31.0.10")
     editor_id = play.ready()
     play.call("AttachEditor", EditorId=editor_id, ExecutionEngine=engine(first))
     assert play.settle(editor_id) == ["Attaching", "Attached"]

@@ -298,6 +298,18 @@ def test_a_stop_that_cannot_save_stops_and_says_so(world: Play) -> None:
     assert folder.exists(), "what is not in S3 must not be removed"
 
 
+def test_a_server_that_should_not_run_is_stopped(world: Play) -> None:
+    world.start()
+    spec = world.runtime.workloads[ID].spec
+    world.stop()
+    world.settle()
+    world.runtime.launch(spec)
+    assert world.reconciler().changed() == [ID]
+    world.settle()
+    assert world.runtime.workloads == {}
+    assert world.editor().status == Status.IDLE
+
+
 def test_stop_while_starting(world: Play) -> None:
     world.runtime.hold()
     world.reconciler().reconcile(ID)

@@ -15,7 +15,7 @@ import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import ForeignKey, Index, delete, select
+from sqlalchemy import ForeignKey, Index, delete, select, text
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
@@ -38,6 +38,17 @@ class Vpc(Base):
     """A virtual private cloud."""
 
     __tablename__ = "vpcs"
+    __table_args__ = (
+        # One default VPC in a region, also when two processes make it at once.
+        Index(
+            "ux_vpcs_default",
+            "account_id",
+            "region",
+            unique=True,
+            sqlite_where=text("is_default"),
+            postgresql_where=text("is_default"),
+        ),
+    )
 
     id: Mapped[str] = mapped_column(primary_key=True)
     account_id: Mapped[str] = mapped_column(index=True)

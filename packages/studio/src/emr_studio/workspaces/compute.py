@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from sqlalchemy import or_, select
 from sqlalchemy.orm import Session
 
 from emr_studio.aws.context import Context
@@ -25,11 +26,11 @@ from emr_studio.clusters.model import (
 from emr_studio.network.model import GATEWAY_PORT, connection_allowed
 from emr_studio.runtime.contract import Gateway
 from emr_studio.studios.model import Studio
-from emr_studio.workspaces.model import Editor
+from emr_studio.workspaces.model import RUNNING, Editor
 
 ENGINE_TYPE = "EMR"
 
-__all__ = ["ENGINE_TYPE", "Verdict", "check_attachable", "cluster_arn", "engine_of", "is_alive", "verdict"]
+__all__ = ["ENGINE_TYPE", "Verdict", "check_attachable", "cluster_arn", "engine_of", "lost", "verdict"]
 
 
 @dataclass(frozen=True)
@@ -69,7 +70,7 @@ def check_attachable(session: Session, studio: Studio | None, cluster: Cluster) 
 
 def verdict(session: Session, editor: Editor, cluster_id: str) -> Verdict:
     """Decide for the controller. What is attached stays so while its cluster lives."""
-    if editor.attached_cluster_id == cluster_id and is_alive(session, editor):
+    if editor.attached_cluster_id == cluster_id and _is_alive(session, editor):
         return Verdict(gateway=gateway_of(session, find_cluster(session, editor.account_id, cluster_id)))
     try:
         cluster = find_cluster(session, editor.account_id, cluster_id)
@@ -82,10 +83,21 @@ def verdict(session: Session, editor: Editor, cluster_id: str) -> Verdict:
     return Verdict(gateway=gateway_of(session, cluster))
 
 
-def is_alive(session: Session, editor: Editor) -> bool:
+def _is_alive(session: Session, editor: Editor) -> bool:
     """True while the cluster that the Workspace is attached to can run code."""
     cluster = session.get(Cluster, editor.attached_cluster_id)
     return cluster is not None and cluster.state in USABLE
+
+
+def lost(session: Session) -> list[str]:
+    """Ids of Workspaces that are attached to a cluster which runs no code any more."""
+    found = (
+        select(Editor.id)
+        .outerjoin(Cluster, Cluster.id == Editor.attached_cluster_id)
+        .where(Editor.attached_cluster_id.is_not(None), Editor.status.in_(RUNNING))
+        .where(or_(Cluster.id.is_(None), Cluster.state.not_in(USABLE)))
+    )
+    return list(session.scalars(found))
 
 
 def _mismatch(session: Session, studio: Studio | None, cluster: Cluster) -> str:

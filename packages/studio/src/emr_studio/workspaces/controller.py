@@ -25,6 +25,7 @@ from emr_studio.aws.errors import AwsError
 from emr_studio.clock import Clock
 from emr_studio.controllers import backoff_seconds
 from emr_studio.db import Database
+from emr_studio.iam.bootstrap import bucket_name
 from emr_studio.runtime.contract import Observation, Runtime, RuntimeUnavailable, WorkloadState, WorkspaceSpec
 from emr_studio.settings import Settings
 from emr_studio.studios.service_role import end_grants, grant_service_role
@@ -88,16 +89,18 @@ class WorkspaceReconciler:
     def changed(self) -> list[str]:
         """Settled Workspaces whose server or cluster is no longer as the row says."""
         with self._database.read() as session:
-            settled = select(Editor).where(Editor.status.in_(RUNNING), Editor.unsettled.is_(False))
-            editors = list(session.scalars(settled))
-            lost = {e.id for e in editors if e.attached_cluster_id and not compute.is_alive(session, e)}
-        if not editors:
-            return []
+            settled = select(Editor.id, Editor.status).where(Editor.unsettled.is_(False))
+            statuses = {row.id: row.status for row in session.execute(settled)}
+            found = set(compute.lost(session))
         try:
-            running = {o.workload_id for o in self._runtime.list() if o.state is WorkloadState.RUNNING}
+            seen = {o.workload_id: o.state for o in self._runtime.list()}
         except RuntimeUnavailable:
-            return sorted(lost)
-        return [e.id for e in editors if e.id in lost or e.id not in running]
+            return sorted(found)
+        for editor_id, status in statuses.items():
+            state = seen.get(editor_id, WorkloadState.ABSENT)
+            if (state is not WorkloadState.RUNNING) if status in RUNNING else (state is not WorkloadState.ABSENT):
+                found.add(editor_id)
+        return sorted(found)
 
     def owner_exists(self, owner: str) -> bool | None:
         """For the orphan sweep: does the Workspace that owns a workload exist?"""
@@ -230,6 +233,7 @@ class WorkspaceReconciler:
             uid=editor.uid,
             origin=self._settings.workspace_url(editor.id),
             default_notebook=default_notebook(editor),
+            environment={"EMR_STUDIO_SAMPLE_DATA": f"s3://{bucket_name(self._settings)}/data/"},
         )
 
     def _started(self, editor: Editor, seen: Observation) -> float | None:
@@ -336,9 +340,6 @@ class WorkspaceReconciler:
     # Stopping and deleting.
 
     def _stop(self, editor: Editor) -> float | None:
-        if editor.status == Status.IDLE:
-            self._save(editor, unsettled=False)
-            return None
         unsaved = self._end(editor)
         if unsaved is None:
             return 0.0

@@ -1,0 +1,117 @@
+"""Studios through stock boto3: what Terraform, scripts and the AWS CLI see."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError
+
+from tests.support.emr_api import EmrApi, put_policy, served_emr
+from tests.support.emr_world import ACCOUNT, BUCKET, SERVICE_ROLE, statement
+
+
+@pytest.fixture(scope="module")
+def api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmrApi]:
+    with served_emr(tmp_path_factory.mktemp("emr")) as made:
+        yield made
+
+
+@pytest.fixture(scope="module")
+def emr(api: EmrApi) -> Any:
+    return api.client("emr", *api.key("admin"))
+
+
+def refused(call: Any, **arguments: Any) -> tuple[str, int, str]:
+    """(code, status, message) of a call that must fail."""
+    with pytest.raises(ClientError) as caught:
+        call(**arguments)
+    response = caught.value.response
+    return response["Error"]["Code"], response["ResponseMetadata"]["HTTPStatusCode"], response["Error"]["Message"]
+
+
+@pytest.mark.capability("ST-01", "ST-04", "ST-09", "ST-10")
+def test_create_describe_delete(api: EmrApi, emr: Any) -> None:
+    request = api.world.studio_request(Description="for all", Tags=[{"Key": "team", "Value": ""}])
+    made = emr.create_studio(**request)
+    other = emr.create_studio(**request)
+    assert re.fullmatch("es-[0-9A-Z]{25}", made["StudioId"])
+    assert made["Url"] == f"http://{made['StudioId'].lower()}.studio.localhost:8080"
+    assert other["Url"] != made["Url"]
+    described = emr.describe_studio(StudioId=made["StudioId"])["Studio"]
+    assert described.pop("CreationTime").tzinfo is not None
+    assert described == request | {
+        "StudioId": made["StudioId"],
+        "StudioArn": f"arn:aws:elasticmapreduce:us-east-1:{ACCOUNT}:studio/{made['StudioId']}",
+        "Url": made["Url"],
+    }
+    for studio in (made, other):
+        emr.delete_studio(StudioId=studio["StudioId"])
+        gone = refused(emr.describe_studio, StudioId=studio["StudioId"])
+        assert gone == ("InvalidRequestException", 400, "Studio does not exist.")
+
+
+@pytest.mark.capability("ST-12", "ST-13", "ST-18")
+def test_update_and_tags(api: EmrApi, emr: Any) -> None:
+    first, second, third = api.world.network.subnet_ids
+    studio_id = emr.create_studio(**api.world.studio_request(SubnetIds=[first]))["StudioId"]
+    answer = emr.update_studio(StudioId=studio_id, Name="renamed", SubnetIds=[second, first, third])
+    assert set(answer) == {"ResponseMetadata"}
+    emr.add_tags(ResourceId=studio_id, Tags=[{"Key": "a", "Value": "1"}, {"Key": "b"}])
+    emr.remove_tags(ResourceId=studio_id, TagKeys=["a"])
+    described = emr.describe_studio(StudioId=studio_id)["Studio"]
+    assert (described["Name"], described["Tags"]) == ("renamed", [{"Key": "b", "Value": ""}])
+    code, status, message = refused(emr.update_studio, StudioId=studio_id, SubnetIds=[second])
+    assert (code, status) == ("InvalidRequestException", 400)
+    assert first in message
+    emr.delete_studio(StudioId=studio_id)
+
+
+@pytest.mark.capability("ST-03", "ST-05", "ST-07")
+def test_refusals(api: EmrApi, emr: Any) -> None:
+    api.world.role("without-s3", statement("ec2:*"))
+    for changes, words in (
+        ({"UserRole": SERVICE_ROLE}, "UserRole is not allowed"),
+        ({"AuthMode": "SSO"}, "UserRole is required"),
+        ({"AuthMode": "SSO", "UserRole": SERVICE_ROLE}, "IAM Identity Center is not enabled"),
+        ({"SubnetIds": ["subnet-00000000"]}, "subnet-00000000"),
+        ({"ServiceRole": "without-s3"}, "Service role does not have permission to access"),
+        ({"DefaultS3Location": f"https://{BUCKET}"}, "DefaultS3Location"),
+        ({"Tags": [{"Key": "aws:x", "Value": "y"}]}, "reserved"),
+    ):
+        code, status, message = refused(emr.create_studio, **api.world.studio_request(**changes))
+        assert (code, status) == ("InvalidRequestException", 400)
+        assert words in message
+    assert emr.list_studios()["Studios"] == []
+
+
+@pytest.mark.capability("ST-11")
+def test_the_stock_paginator_finds_all(api: EmrApi, emr: Any) -> None:
+    made = [emr.create_studio(**api.world.studio_request())["StudioId"] for _ in range(55)]
+    pages = list(emr.get_paginator("list_studios").paginate())
+    assert [len(page["Studios"]) for page in pages] == [50, 5]
+    assert [studio["StudioId"] for page in pages for studio in page["Studios"]] == made
+    for studio_id in made:
+        emr.delete_studio(StudioId=studio_id)
+
+
+@pytest.mark.capability("UA-01", "UA-02", "UA-04")
+def test_assignment_and_unassignment(api: EmrApi, emr: Any) -> None:
+    iam = api.client("iam", *api.key("admin"))
+    studio_id = emr.create_studio(**api.world.studio_request(Tags=[{"Key": "team", "Value": "red"}]))["StudioId"]
+    tagged = statement(
+        "elasticmapreduce:CreateStudioPresignedUrl", StringEquals={"elasticmapreduce:ResourceTag/team": "red"}
+    )
+    user = api.user("ana", tagged)
+    assert studio_id in user.create_studio_presigned_url(StudioId=studio_id)["Url"]
+    put_policy(iam, "ana", statement("elasticmapreduce:ListStudios"))
+    code, status, message = refused(user.create_studio_presigned_url, StudioId=studio_id)
+    assert (code, status) == ("AccessDeniedException", 400)
+    assert "elasticmapreduce:CreateStudioPresignedUrl" in message
+    put_policy(iam, "ana", tagged)
+    user.create_studio_presigned_url(StudioId=studio_id)
+    emr.remove_tags(ResourceId=studio_id, TagKeys=["team"])
+    assert refused(user.create_studio_presigned_url, StudioId=studio_id)[0] == "AccessDeniedException"
+    emr.delete_studio(StudioId=studio_id)

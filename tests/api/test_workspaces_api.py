@@ -1,0 +1,134 @@
+"""Workspaces through stock boto3 with our overlay, the controllers running beside."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError
+
+from emr_studio.clusters.model import State
+from tests.support.emr_api import EmrApi, served_emr, until
+from tests.support.emr_world import statement
+
+
+@pytest.fixture(scope="module")
+def api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmrApi]:
+    with served_emr(tmp_path_factory.mktemp("emr")) as made:
+        yield made
+
+
+@pytest.fixture(scope="module")
+def emr(api: EmrApi) -> Any:
+    return api.client("emr", *api.key("admin"))
+
+
+@pytest.fixture(scope="module")
+def studio_id(api: EmrApi, emr: Any) -> str:
+    return str(emr.create_studio(**api.world.studio_request())["StudioId"])
+
+
+def status(emr: Any, editor_id: str) -> str:
+    return str(emr.describe_editor(EditorId=editor_id)["Editor"]["Status"])
+
+
+def becomes(emr: Any, editor_id: str, wanted: str) -> None:
+    until(lambda: status(emr, editor_id) == wanted)
+
+
+@pytest.mark.capability("WS-01", "WS-03", "WS-07", "WS-10", "WS-11", "CL-04")
+def test_the_life_of_a_workspace(api: EmrApi, emr: Any, studio_id: str) -> None:
+    editor_id = emr.create_editor(StudioId=studio_id, Name="life")["EditorId"]
+    becomes(emr, editor_id, "Ready")
+    zone = emr.describe_editor(EditorId=editor_id)["Editor"]["AvailabilityZone"]
+    cluster_id = api.world.cluster()
+    emr.attach_editor(EditorId=editor_id, ExecutionEngine={"Id": cluster_id, "Type": "EMR"})
+    becomes(emr, editor_id, "Attached")
+    api.world.set_cluster(cluster_id, state=State.TERMINATED)
+    becomes(emr, editor_id, "Ready")
+    assert emr.open_editor_in_console(EditorId=editor_id)["Url"].startswith(f"link:{editor_id}")
+    emr.stop_editor(EditorId=editor_id)
+    becomes(emr, editor_id, "Idle")
+    emr.start_editor(EditorId=editor_id)
+    becomes(emr, editor_id, "Ready")
+    assert emr.describe_editor(EditorId=editor_id)["Editor"]["AvailabilityZone"] != zone
+    emr.delete_editor(EditorId=editor_id)
+    until(lambda: emr.list_editors(StudioId=studio_id)["Editors"] == [])
+    with pytest.raises(ClientError, match="InvalidRequestException"):
+        emr.describe_editor(EditorId=editor_id)
+
+
+def test_a_workspace_is_ready_at_once(emr: Any, studio_id: str) -> None:
+    """No polling wait lies between the request and the start: the controllers are woken."""
+    seconds = []
+    for _ in range(5):
+        begin = time.monotonic()
+        editor_id = emr.create_editor(StudioId=studio_id, Name="quick")["EditorId"]
+        becomes(emr, editor_id, "Ready")
+        seconds.append(time.monotonic() - begin)
+        emr.delete_editor(EditorId=editor_id)
+    # The controllers' own poll is once a second; half a second on average would show that it was waited for.
+    assert sorted(seconds)[2] < 0.4
+
+
+def test_a_crashed_server_is_noticed(api: EmrApi, emr: Any, studio_id: str) -> None:
+    editor_id = emr.create_editor(StudioId=studio_id, Name="crash")["EditorId"]
+    becomes(emr, editor_id, "Ready")
+    launches = len(api.runtime.calls)
+    api.runtime.crash(editor_id)
+    until(lambda: len(api.runtime.calls) > launches)
+    becomes(emr, editor_id, "Ready")
+    emr.delete_editor(EditorId=editor_id)
+
+
+@pytest.mark.capability("WS-12", "WS-15")
+def test_paging_and_tags(api: EmrApi, emr: Any) -> None:
+    studio_id = emr.create_studio(**api.world.studio_request())["StudioId"]
+    made = [emr.create_editor(StudioId=studio_id, Name=f"w{n}")["EditorId"] for n in range(52)]
+    pages = list(emr.get_paginator("list_editors").paginate(StudioId=studio_id))
+    assert [editor["EditorId"] for page in pages for editor in page["Editors"]] == made
+    assert len(pages) == 2
+    emr.add_tags(ResourceId=made[0], Tags=[{"Key": "team", "Value": "red"}])
+    assert {"Key": "team", "Value": "red"} in emr.describe_editor(EditorId=made[0])["Editor"]["Tags"]
+    emr.remove_tags(ResourceId=made[0], TagKeys=["team"])
+    for editor_id in made:
+        becomes(emr, editor_id, "Ready")
+        emr.delete_editor(EditorId=editor_id)
+
+
+@pytest.mark.capability("IP-05", "IP-06", "IP-07")
+def test_permissions(api: EmrApi, emr: Any, studio_id: str) -> None:
+    red = {"Key": "team", "Value": "red"}
+    create = statement("elasticmapreduce:CreateEditor", StringEquals={"elasticmapreduce:RequestTag/team": "red"})
+    stop = statement("elasticmapreduce:StopEditor", StringEquals={"elasticmapreduce:ResourceTag/team": "red"})
+
+    def denied(call: Any, **arguments: Any) -> str:
+        with pytest.raises(ClientError) as caught:
+            call(**arguments)
+        assert caught.value.response["Error"]["Code"] == "AccessDeniedException"
+        return str(caught.value)
+
+    weak = api.user("weak", create, stop)
+    assert "iam:PassRole" in denied(weak.create_editor, StudioId=studio_id, Name="a", Tags=[red])
+    user = api.user("strong", create, stop, statement("iam:PassRole"))
+    assert "CreateEditor" in denied(user.create_editor, StudioId=studio_id, Name="a")
+    mine = user.create_editor(StudioId=studio_id, Name="a", Tags=[red])["EditorId"]
+    other = emr.create_editor(StudioId=studio_id, Name="b")["EditorId"]
+    for editor_id in (mine, other):
+        becomes(emr, editor_id, "Ready")
+    assert "StopEditor" in denied(user.stop_editor, EditorId=other)
+    user.stop_editor(EditorId=mine)
+    becomes(emr, mine, "Idle")
+
+
+@pytest.mark.capability("WS-13")
+def test_the_second_user_is_told_who_has_it(api: EmrApi, emr: Any, studio_id: str) -> None:
+    editor_id = emr.create_editor(StudioId=studio_id, Name="held")["EditorId"]
+    becomes(emr, editor_id, "Ready")
+    emr.open_editor_in_console(EditorId=editor_id)
+    assert emr.describe_editor(EditorId=editor_id)["Editor"]["User"] == "admin"
+    second = api.user("second")
+    with pytest.raises(ClientError, match="in use by admin"):
+        second.open_editor_in_console(EditorId=editor_id)
