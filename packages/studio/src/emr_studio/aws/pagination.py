@@ -80,14 +80,14 @@ def paginate(
     """
     key = context.port(MarkerSealer)
     binding = f"{context.account_id}\n{context.region}\n{bound_to}\n".encode()
-    row_keys = tuple_(*keys)
     if marker:
         last = _open(key, binding, marker, len(keys))
         if last is None:
             raise invalid("Marker is not valid.")
         after = tuple_(*(literal(value, column.type) for value, column in zip(last, keys, strict=True)))
+        row_keys = tuple_(*keys)
         statement = statement.where(row_keys < after if descending else row_keys > after)
-    order = [column.desc() if descending else column.asc() for column in keys]
+    order = [column.desc() for column in keys] if descending else keys
     rows: list[T] = list(context.session.scalars(statement.order_by(*order).limit(size + 1)))
     if len(rows) <= size:
         return rows, None

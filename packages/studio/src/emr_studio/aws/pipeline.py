@@ -204,7 +204,12 @@ class AwsApplication:
                 # Somebody wrote the same between our reading and our writing: now the operation will see it.
                 if attempt == _TRIES:
                     raise
-        context.run_after_commit()
+        try:
+            context.run_after_commit()
+        except (
+            Exception
+        ):  # it is written: what was to follow (a wake, say) is made up for by the controllers' own clock
+            _log.exception("%s: not all was done after the commit", call.request_id)
 
     def _authorize_and_run(self, call: Call, session: Session) -> Context:
         context = self._context(call, session)
