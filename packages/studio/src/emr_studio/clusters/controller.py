@@ -16,7 +16,7 @@ import datetime as dt
 import logging
 import shutil
 import time
-from typing import Any, Protocol
+from typing import Any
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
@@ -39,6 +39,7 @@ from emr_studio.clusters.model import (
 from emr_studio.clusters.nodes import MASTER, WORKER, Layout, Program, folder_of, release_of, specification
 from emr_studio.clusters.probe import NodeProbe, Probe
 from emr_studio.db import Database
+from emr_studio.iam.services import grant_role, revoke_grants
 from emr_studio.network.model import allocate_address, loopback_address, release_addresses
 from emr_studio.runtime.contract import Observation, Runtime, RuntimeUnavailable, WorkloadState
 from emr_studio.settings import Settings
@@ -66,14 +67,6 @@ _NAMES = {
 _GOING = (WorkloadState.STARTING, WorkloadState.RUNNING)
 
 
-class Grants(Protocol):
-    """What the controller needs of `emr_studio.iam.services`."""
-
-    def grant_role(self, session: Session, *, account_id: str, role_arn: str, session_name: str, owner: str) -> str: ...
-
-    def revoke_grants(self, session: Session, owner: str) -> None: ...
-
-
 class Failure(Exception):
     """The cluster cannot go on: code and message of its StateChangeReason, and log lines."""
 
@@ -95,15 +88,12 @@ class ClusterReconciler:
         clock: Clock,
         runtime: Runtime,
         settings: Settings,
-        grants: Grants,
-        *,
         probe: Probe | None = None,
     ) -> None:
         self._database = database
         self._clock = clock
         self._runtime = runtime
         self._settings = settings
-        self._grants = grants
         self._probe = probe or NodeProbe()
         self._next_look = 0.0
 
@@ -226,7 +216,7 @@ class ClusterReconciler:
                     instance.private_ip = allocate_address(session, cluster.subnet_id, owner)
                     instance.bind_ip = loopback_address(self._settings, instance.private_ip)
                     instance.state = "PROVISIONING"
-                cluster.role_token = self._grants.grant_role(
+                cluster.role_token = grant_role(
                     session,
                     account_id=cluster.account_id,
                     role_arn=cluster.role_arn,
@@ -392,7 +382,7 @@ class ClusterReconciler:
         state = State.TERMINATED_WITH_ERRORS if cluster.target == Target.FAILED else State.TERMINATED
         with self._database.write() as session:
             release_addresses(session, owner)
-            self._grants.revoke_grants(session, owner)
+            revoke_grants(session, owner)
             row = session.get_one(Cluster, cluster.id)
             row.state, row.end_time, row.phase_since, row.role_token = state, now, now, ""
             _mark(instances_of(session, cluster.id), state, now)
