@@ -53,7 +53,6 @@ class Place:
     uid: int
     host_name: str
     readable: tuple[Path, ...] = ()
-    memory_bytes: int = 0
 
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> Place:
@@ -65,7 +64,6 @@ class Place:
             int(values["uid"]),
             str(values["host_name"]),
             tuple(Path(path) for path in values.get("readable", ())),
-            int(values.get("memory_bytes", 0)),
         )
 
 

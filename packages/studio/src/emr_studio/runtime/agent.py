@@ -136,6 +136,9 @@ def prepare_folders(settings: Settings) -> None:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     for folder in (settings.run_dir, settings.run_dir / "w", settings.workspaces_dir):
         folder.mkdir(mode=0o711, parents=True, exist_ok=True)
+    if settings.run_dir.stat().st_uid != os.geteuid():
+        # It may lie below /tmp, where anybody could have made it before us.
+        raise SystemExit(f"{settings.run_dir} belongs to somebody else: remove it, or choose a shorter data folder")
 
 
 def listen(path: Path) -> socket.socket:

@@ -23,7 +23,7 @@ def safe_id(workload_id: str) -> str:
     plain = _UNSAFE.sub("_", workload_id)
     if plain == workload_id and not plain.startswith("."):
         return plain
-    return f"{plain[:80]}-{hashlib.sha256(workload_id.encode()).hexdigest()[:10]}"
+    return f"_{plain[:80]}-{hashlib.sha256(workload_id.encode()).hexdigest()[:10]}"
 
 
 @dataclass

@@ -1,0 +1,182 @@
+"""The host's life cycle with a Workspace driver that fails, dawdles or vanishes where a test says."""
+
+from __future__ import annotations
+
+import subprocess
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from emr_studio.runtime.contract import Gateway, Observation, RuntimeUnavailable, WorkloadState, WorkspaceSpec
+from emr_studio.runtime.drivers import Report, Started, StartFailed
+from emr_studio.runtime.host import Host
+from emr_studio.runtime.records import Record, RecordStore
+from emr_studio.runtime.workspaces import WorkspaceDriver
+from emr_studio.settings import Settings
+
+SPEC = WorkspaceSpec("e-1", "e-1", "n", "", "", "r", "", "", "pem", 0, "http://o", "n.ipynb")
+
+
+class Driver(WorkspaceDriver):
+    """Runs `sleep` in place of a Workspace."""
+
+    def __init__(self, settings: Settings) -> None:
+        super().__init__(settings)
+        self.problem: Exception | None = None
+        self.hold = threading.Event()
+        self.hold.set()
+        self.unsaved = ""
+        self.children: list[subprocess.Popen[bytes]] = []
+        self.gateways: list[Gateway | None] = []
+
+    def open(self) -> None:
+        """No zygote, no relay."""
+
+    def close(self, keep: bool) -> None:
+        """Nothing was opened."""
+
+    def prepare(self, record: Record, report: Report) -> None:
+        report("restoring 1 of 2 files")
+        assert self.hold.wait(20)
+        if self.problem:
+            raise self.problem
+
+    def spawn(self, record: Record) -> Started:
+        child = subprocess.Popen(["sleep", "600"], start_new_session=True)
+        self.children.append(child)
+        return Started(child.pid, ["pid"], lambda: None)
+
+    def ready(self, record: Record) -> bool:
+        return True
+
+    def resume(self, record: Record) -> None:
+        """No mirror."""
+
+    def exit_code(self, record: Record) -> int | None:
+        return self.children[-1].wait() if self.children else None
+
+    def wind_up(self, record: Record) -> str:
+        return self.unsaved
+
+    def release(self, record: Record, gateway: Gateway | None) -> None:
+        self.gateways.append(gateway)
+        record.gateway = {**vars(gateway)} if gateway else None
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    settings = Settings(data_dir=tmp_path)
+    settings.logs_dir.mkdir()
+    return settings
+
+
+@pytest.fixture
+def driver(settings: Settings) -> Iterator[Driver]:
+    driver = Driver(settings)
+    yield driver
+    driver.hold.set()
+    for child in driver.children:
+        child.kill()
+        child.wait()
+
+
+@pytest.fixture
+def host(settings: Settings, driver: Driver) -> Host:
+    host = Host(settings, driver)
+    host.open()
+    return host
+
+
+def leaves(host: Host, state: WorkloadState) -> Observation:
+    return host.wait("e-1", state, 20)
+
+
+def test_a_life(host: Host, driver: Driver) -> None:
+    told: list[Any] = []
+    host.on_change(told.append)
+    host.launch(SPEC)
+    seen = leaves(host, WorkloadState.STARTING)
+    assert (seen.state, seen.pid) == (WorkloadState.RUNNING, driver.children[0].pid)
+    gateway = Gateway("h:1", "t", "j-1")
+    host.set_gateway("e-1", gateway)
+    host.set_gateway("e-1", gateway)
+    host.set_gateway("e-1", None)
+    assert driver.gateways == [gateway, None]
+    host.stop("e-1")
+    host.stop("e-1")
+    assert leaves(host, WorkloadState.STOPPING).state is WorkloadState.EXITED
+    host.forget("e-1")
+    assert host.observe("e-1").state is WorkloadState.ABSENT
+    assert set(told) == {"e-1"}
+
+
+def test_a_failed_start_has_its_reason(host: Host, driver: Driver) -> None:
+    driver.problem = StartFailed("S3 does not answer")
+    host.launch(SPEC)
+    seen = leaves(host, WorkloadState.STARTING)
+    assert (seen.state, seen.exit_code, seen.reason) == (WorkloadState.EXITED, 1, "S3 does not answer")
+    driver.problem = None
+    host.launch(SPEC)
+    assert leaves(host, WorkloadState.STARTING).state is WorkloadState.RUNNING
+
+
+def test_even_an_unforeseen_failure_ends_the_start(host: Host, driver: Driver) -> None:
+    driver.problem = RuntimeError("a bug")
+    host.launch(SPEC)
+    assert "a bug" in leaves(host, WorkloadState.STARTING).reason
+
+
+def test_progress_is_told_and_a_stop_during_the_start_starts_nothing(host: Host, driver: Driver) -> None:
+    driver.hold.clear()
+    host.launch(SPEC)
+    while not (seen := host.observe("e-1")).progress:
+        assert seen.state is WorkloadState.STARTING
+    assert seen.progress == "restoring 1 of 2 files"
+    host.stop("e-1")
+    driver.hold.set()
+    assert leaves(host, WorkloadState.STOPPING).state is WorkloadState.EXITED
+    assert driver.children == []
+
+
+def test_what_could_not_be_saved_is_told(host: Host, driver: Driver) -> None:
+    host.launch(SPEC)
+    leaves(host, WorkloadState.STARTING)
+    driver.unsaved = "S3 does not have the last changes"
+    host.stop("e-1")
+    assert leaves(host, WorkloadState.STOPPING).reason == driver.unsaved
+
+
+def test_an_agent_killed_before_it_spawned_goes_on(host: Host, settings: Settings, driver: Driver) -> None:
+    driver.hold.clear()
+    host.launch(SPEC)
+    second = Driver(settings)
+    again = Host(settings, second)
+    again.open()
+    assert again.wait("e-1", WorkloadState.STARTING, 20).pid == second.children[0].pid
+    second.children[0].kill()
+    assert again.wait("e-1", WorkloadState.RUNNING, 20).state is not WorkloadState.RUNNING
+    for child in second.children:
+        child.wait()
+
+
+def test_a_dead_one_is_told_as_ended_after_a_restart(settings: Settings, driver: Driver) -> None:
+    from emr_studio.runtime import wire
+
+    gone = Record(wire.dump_spec(SPEC), WorkloadState.RUNNING, pid=2**22 - 1, started=1)
+    RecordStore(settings.agent_dir).save(gone)
+    host = Host(settings, driver)
+    host.open()
+    host.wait("e-1", WorkloadState.RUNNING, 20)
+    assert leaves(host, WorkloadState.STOPPING).state is WorkloadState.EXITED
+
+
+def test_after_shutdown_nothing_is_launched(host: Host) -> None:
+    host.launch(SPEC)
+    leaves(host, WorkloadState.STARTING)
+    host.shutdown(keep=False)
+    assert host.observe("e-1").state is WorkloadState.EXITED
+    with pytest.raises(RuntimeUnavailable):
+        host.launch(SPEC)
