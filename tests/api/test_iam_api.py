@@ -376,6 +376,27 @@ def test_session_tags_and_source_identity(world: IamWorld, iam: Any) -> None:
     assert error_of(world.session(plain["Credentials"], "iam").list_users)[0] == "AccessDenied"
 
 
+def test_transitive_tags_pass_down_a_chain(world: IamWorld, iam: Any) -> None:
+    actions = ["sts:AssumeRole", "sts:TagSession"]
+    first = policy({"Effect": "Allow", "Principal": {"AWS": ACCOUNT}, "Action": actions})
+    condition = {"StringEquals": {"aws:RequestTag/team": "data"}}
+    second = policy({"Effect": "Allow", "Principal": {"AWS": ACCOUNT}, "Action": actions, "Condition": condition})
+    for name, document in (("chain1", first), ("chain2", second)):
+        iam.create_role(RoleName=name, AssumeRolePolicyDocument=json.dumps(document))
+        iam.put_role_policy(
+            RoleName=name, PolicyName="p", PolicyDocument=json.dumps(policy(allow(["sts:*", "iam:List*"])))
+        )
+    tags = [{"Key": "team", "Value": "data"}]
+    start = {"RoleArn": f"{ROLE_ARN}/chain1", "RoleSessionName": "s1", "Tags": tags}
+    follow = {"RoleArn": f"{ROLE_ARN}/chain2", "RoleSessionName": "s2"}
+    plain = world.session(world.client("sts").assume_role(**start)["Credentials"], "sts")
+    assert error_of(plain.assume_role, **follow)[0] == "AccessDenied"
+    passed = world.session(world.client("sts").assume_role(**start, TransitiveTagKeys=["team"])["Credentials"], "sts")
+    assert passed.assume_role(**follow)["Credentials"]
+    assert error_of(passed.assume_role, **follow, Tags=tags)[0] == "InvalidParameterValue"
+    assert error_of(passed.assume_role, **follow, DurationSeconds=3700)[0] == "ValidationError"
+
+
 def test_boundary_limits(world: IamWorld, iam: Any) -> None:
     document = json.dumps(policy(allow("iam:ListUsers")))
     boundary = iam.create_policy(PolicyName="edge", PolicyDocument=document)["Policy"]["Arn"]

@@ -42,6 +42,8 @@ class Caller:
     session_policies: tuple[str, ...] = ()
     source_identity: str | None = None
     console: bool = False
+    transitive_tags: tuple[str, ...] = ()
+    """Keys of the session's tags that pass down a chain of roles."""
 
 
 @dataclass(frozen=True)

@@ -157,6 +157,7 @@ def caller_of(claims: Claims, entity_tags: Mapping[str, str]) -> Caller:
         token_issued_at=dt.datetime.fromtimestamp(claims.issued, dt.UTC),
         session_policies=claims.policies,
         source_identity=claims.source_identity,
+        transitive_tags=claims.transitive,
     )
 
 

@@ -64,3 +64,9 @@ def get_account_summary(context: Context, _request: Request) -> Response:
         for name, table in tables.items()
     }
     return {"SummaryMap": counts | _QUOTAS}
+
+
+@operation("iam", "GetAccountPasswordPolicy", checks=action("iam:GetAccountPasswordPolicy"))
+def get_account_password_policy(context: Context, _request: Request) -> Response:
+    # The default policy holds; AWS says so by this error.
+    raise NoSuchEntity(f"The Password Policy with domain name {context.account_id} cannot be found.")

@@ -58,7 +58,7 @@ def _assume_checks(context: Context, request: Request) -> Iterable[Check]:
     if context.caller.kind == "root":
         raise AccessDenied("Roles may not be assumed by root accounts.")
     role = entities.find_role_by_arn(context.session, arn)
-    keys = _assume_context(request, role)
+    keys = _assume_context(context, request, role)
     yield Check("sts:AssumeRole", arn, keys)
     if request.get("Tags"):
         yield Check("sts:TagSession", arn, keys)
@@ -66,8 +66,9 @@ def _assume_checks(context: Context, request: Request) -> Iterable[Check]:
         yield Check("sts:SetSourceIdentity", arn, keys)
 
 
-def _assume_context(request: Request, role: Role | None) -> dict[str, ContextValue]:
+def _assume_context(context: Context, request: Request, role: Role | None) -> dict[str, ContextValue]:
     keys: dict[str, ContextValue] = {"sts:RoleSessionName": str(request["RoleSessionName"])}
+    keys |= {f"aws:RequestTag/{key}": value for key, value in _inherited_tags(context.caller).items()}
     keys |= common.request_tag_context(request)
     if role is not None:
         keys |= common.resource_tag_context(role.tags)
@@ -118,7 +119,14 @@ def _packed(texts: Iterable[str]) -> int:
 def _session_options(context: Context, request: Request, role: Role) -> SessionOptions:
     tags = _session_tags(request)
     caller = context.caller
+    inherited = _inherited_tags(caller)
     transitive = [str(key) for key in request.get("TransitiveTagKeys") or ()]
+    if {key.lower() for key in inherited} & {key.lower() for key in tags}:
+        raise ClientError(
+            "InvalidParameterValue",
+            "One of the specified transitive tag keys can't be set because it conflicts with a transitive tag key "
+            "from the calling session.",
+        )
     if not {key.lower() for key in transitive} <= {key.lower() for key in tags}:
         raise ClientError(
             "InvalidParameterValue", "The specified transitive tag key must be included in the requested tags."
@@ -130,10 +138,15 @@ def _session_options(context: Context, request: Request, role: Role) -> SessionO
         )
     return SessionOptions(
         policies=_session_policies(context, request),
-        tags=tags,
-        transitive=transitive,
+        tags=tags | inherited,
+        transitive=[*transitive, *inherited],
         source_identity=str(source_identity) if source_identity else None,
     )
+
+
+def _inherited_tags(caller: Caller) -> dict[str, str]:
+    """Transitive tags of the calling session: they pass down the chain and cannot be overridden there."""
+    return {key: caller.tags[key] for key in caller.transitive_tags if key in caller.tags}
 
 
 def _session_tags(request: Request) -> dict[str, str]:
