@@ -7,6 +7,7 @@ import json
 import re
 import socket
 import stat
+import threading
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -107,6 +108,17 @@ def test_scripts_are_compressed(rig: Rig) -> None:
                 assert gzip.decompress(body) == b"chunk();" * 500
 
 
+def test_requests_wait_for_a_control_plane_that_restarts(rig: Rig) -> None:
+    path = rig.settings.api_socket
+    away = path.with_suffix(".away")
+    path.rename(away)
+    back = threading.Timer(0.5, away.rename, (path,))
+    back.start()
+    reply = rig.get("/", "localhost", method="POST", content=b"{}")
+    back.join()
+    assert (reply.status_code, reply.json()["length"]) == (200, 2)
+
+
 def test_a_file_is_served_on_workspaces_only(rig: Rig) -> None:
     reply = rig.get("/static/lab/package.json", "localhost")
     assert reply.json()["server"] == "control plane"
@@ -147,6 +159,8 @@ def test_a_port_in_use_is_named_with_a_way_out(tmp_path: Path) -> None:
         port = other.getsockname()[1]
         with pytest.raises(caddy.EdgeError, match=f"Port {port} is in use .*--port 0"):
             caddy.check_port(Settings(data_dir=tmp_path, port=port))
+        with pytest.raises(SystemExit, match="The edge cannot start. Port"):
+            caddy.run_edge(Settings(data_dir=tmp_path, port=port))
 
 
 def test_a_configuration_that_caddy_refuses_is_told(tmp_path: Path) -> None:

@@ -131,6 +131,17 @@ def test_a_session_ends_15_minutes_after_its_last_use(rig: SignInRig) -> None:
     assert browser.request("GET", "/_signin").status_code == 200
 
 
+def test_a_session_that_is_always_used_ends_after_12_hours(rig: SignInRig) -> None:
+    rig.person("ann")
+    browser = rig.browser(rig.console_host)
+    browser.sign_in("ann")
+    for _ in range(48):
+        rig.world.clock.advance(899)
+        assert browser.request("GET", "/_signin").status_code == 200
+    rig.world.clock.advance(60)
+    assert browser.request("GET", "/_signin").status_code == 401
+
+
 def test_the_last_use_is_known_to_other_replicas(rig: SignInRig) -> None:
     rig.person("ann")
     browser = rig.browser(rig.console_host)

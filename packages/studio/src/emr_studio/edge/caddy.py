@@ -122,10 +122,12 @@ def _port_message(port: int, error: OSError) -> str:
 def run_edge(settings: Settings) -> NoReturn:
     """Write the configuration and become Caddy (the process id stays, so the supervisor's does).
 
-    Raises:
-        EdgeError: if Caddy is missing or the port is taken.
+    Where it cannot start, the process ends with the cause as its last line.
     """
-    write_config(settings)
-    check_port(settings)
-    line = command(settings)
+    try:
+        write_config(settings)
+        check_port(settings)
+        line = command(settings)
+    except EdgeError as error:
+        sys.exit(f"The edge cannot start. {error}")
     os.execve(line[0], line, environment(settings))
