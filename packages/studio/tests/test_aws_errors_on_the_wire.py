@@ -174,6 +174,19 @@ def test_signed_for_another_service(application: AwsApplication) -> None:
     )
 
 
+def test_two_credentials_in_one_header(application: AwsApplication) -> None:
+    signed = sign(_sts(), "elasticmapreduce")
+    header = signed.headers["authorization"].replace(
+        "Credential=", "Credential=A/20260101/us-east-1/sts/aws4_request, Credential="
+    )
+    signed.headers = dict(signed.headers) | {"authorization": header}
+    assert _said(application.answer(signed)) == (
+        "SignatureDoesNotMatch",
+        403,
+        "Credential should be scoped to correct service: 'sts'.",
+    )
+
+
 @pytest.mark.parametrize(
     ("request_", "service", "code", "status"),
     [

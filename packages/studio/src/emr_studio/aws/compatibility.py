@@ -8,7 +8,7 @@ from emr_studio.aws.registry import Registry
 
 _HEAD = """# Compatibility
 
-Made from the operation registry by `make compatibility`; do not edit.
+Made from the operation registry by `make reference`; do not edit.
 
 Every operation of every AWS service that this installation serves. An operation that is not served yet is
 answered with AWS's own "Could not find operation".

@@ -180,6 +180,7 @@ class AwsApplication:
         signature = sigv4.find_signature(request)
         if signature is not None:
             call.signature, call.region = signature, signature.region
+            self._check_scope(call, signature)
             call.caller = authenticate_signature(session, self._credentials, request, signature, call.time)
         elif has_session_cookie(request.headers):
             call.caller = self._sessions.authenticate(session, request.headers)
@@ -187,6 +188,13 @@ class AwsApplication:
             call.caller = ANONYMOUS
         if call.caller is None:
             raise AuthError(AuthFailure.MISSING)
+
+    @staticmethod
+    def _check_scope(call: Call, signature: sigv4.Signature) -> None:
+        # A signature for one service is never good for another, however the request was routed.
+        right = call.protocol.model.signing_name if call.protocol else ""
+        if signature.service != right:
+            raise AuthError(AuthFailure.SCOPE, f"Credential should be scoped to correct service: '{right}'.")
 
     def _parse_and_validate(self, call: Call) -> None:
         assert call.protocol is not None
