@@ -159,7 +159,7 @@ def test_a_port_in_use_is_named_with_a_way_out(tmp_path: Path) -> None:
         port = other.getsockname()[1]
         with pytest.raises(caddy.EdgeError, match=f"Port {port} is in use .*--port 0"):
             caddy.check_port(Settings(data_dir=tmp_path, port=port))
-        with pytest.raises(SystemExit, match="The edge cannot start. Port"):
+        with pytest.raises(SystemExit, match=r"The edge cannot start\. Port"):
             caddy.run_edge(Settings(data_dir=tmp_path, port=port))
 
 
