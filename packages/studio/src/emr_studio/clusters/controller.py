@@ -194,12 +194,12 @@ class ClusterReconciler:
         if not all(instance.bind_ip for instance in layout.instances):
             self._provision(layout)
             return 0
-        self._check_time(layout.cluster, START_SECONDS)
         seen = self._ensure(layout, layout.first_programs())
         master = next((o for p, o in seen if p.kind == MASTER), None)
         if master is None or master.state is WorkloadState.RUNNING:
             self._enter(layout.cluster, State.BOOTSTRAPPING, message="Starting Spark on all instances")
         else:
+            self._check_time(layout.cluster, START_SECONDS)
             self._runtime.wait(master.workload_id, WorkloadState.STARTING, _WAIT_SECONDS)
         return 0
 
@@ -211,6 +211,7 @@ class ClusterReconciler:
             if cluster is None:
                 return
             owner = workload_owner(cluster.id)
+            cluster.phase_since = self._clock.now()
             try:
                 for instance in instances_of(session, cluster.id):
                     instance.private_ip = allocate_address(session, cluster.subnet_id, owner)
@@ -245,13 +246,14 @@ class ClusterReconciler:
             )
 
     def _bootstrap(self, layout: Layout) -> float:
-        self._check_time(layout.cluster, BOOTSTRAP_SECONDS)
         seen = self._ensure(layout, layout.programs())
         coming = next((o for _, o in seen if o.state is not WorkloadState.RUNNING), None)
         if coming is not None:
+            self._check_time(layout.cluster, BOOTSTRAP_SECONDS)
             self._runtime.wait(coming.workload_id, coming.state, _WAIT_SECONDS)
             return 0
         if not self._takes_part(layout):
+            self._check_time(layout.cluster, BOOTSTRAP_SECONDS)
             return _SOON
         self._enter(layout.cluster, State.RUNNING, ready_time=self._clock.now(), message="Running step")
         return 0
