@@ -116,7 +116,11 @@ export class Client {
 
   /** Read JSON from a page route of our own (`/_console/…`). */
   async read<T>(path: string): Promise<T> {
-    return this.withSession(() => this.request(path, { headers: { Accept: "application/json" } }));
+    return this.withSession(() =>
+      this.request(path, {
+        headers: { Accept: "application/json", "X-Csrf-Token": this.session?.csrfToken ?? "" },
+      }),
+    );
   }
 
   /** Call an operation, for example `ElasticMapReduce.ListStudios`. */

@@ -11,6 +11,7 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse
 from starlette.routing import Route
 
+from emr_studio.aws.errors import AccessDenied
 from emr_studio.console.pages import console_routes
 
 _INDEX = "<!doctype html><title>EMR Studio</title>"
@@ -29,6 +30,8 @@ def built(tmp_path: Path) -> Path:
 
 def _browser(static: Path) -> httpx.AsyncClient:
     def account_of(request: Request) -> str | None:
+        if request.cookies.get("account") == "elsewhere":
+            raise AccessDenied("You are not assigned to this Studio.")
         return request.cookies.get("account")
 
     async def aws(_request: Request) -> PlainTextResponse:
@@ -100,3 +103,5 @@ async def test_defaults_are_for_who_is_signed_in(built: Path) -> None:
     answer = await browser.get("/_console/defaults", headers={"Cookie": "account=123456789012"})
     assert answer.json() == {"accountId": "123456789012"}
     assert answer.headers["cache-control"] == "no-store"
+    denied = await browser.get("/_console/defaults", headers={"Cookie": "account=elsewhere"})
+    assert (denied.status_code, denied.json()["__type"]) == (403, "AccessDeniedException")

@@ -16,6 +16,7 @@ from starlette.responses import FileResponse, HTMLResponse, JSONResponse, PlainT
 from starlette.routing import BaseRoute, Match, Route
 from starlette.types import Scope
 
+from emr_studio.aws.errors import AwsError
 from emr_studio.aws.pipeline import is_aws_request
 
 STATIC = Path(__file__).resolve().parent / "static"
@@ -24,7 +25,10 @@ STATIC = Path(__file__).resolve().parent / "static"
 Defaults = Callable[[str], Mapping[str, object]]
 """What the forms of an account's console are filled with at first."""
 AccountOf = Callable[[Request], str | None]
-"""The account of who is signed in, by the request's cookie; None: nobody is."""
+"""The account of who is signed in, by the request's cookie; None: nobody is.
+
+May raise AccessDenied, for a session whose token is missing or that may not be here.
+"""
 
 CONTENT_SECURITY_POLICY = "; ".join(
     (
@@ -118,7 +122,11 @@ def console_routes(defaults: Defaults, account_of: AccountOf, static: Path = STA
         return await run_in_threadpool(asset, request.path_params["name"], static)
 
     def prefilled(request: Request) -> Response:
-        account_id = account_of(request)
+        try:
+            account_id = account_of(request)
+        except AwsError as error:
+            body = {"__type": error.code, "message": error.message}
+            return JSONResponse(body, status_code=403, headers=_PAGE_HEADERS)
         if account_id is None:
             return JSONResponse(_NOT_SIGNED_IN, status_code=401, headers=_PAGE_HEADERS)
         return JSONResponse(dict(defaults(account_id)), headers=_PAGE_HEADERS)
