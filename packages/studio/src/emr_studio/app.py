@@ -87,7 +87,8 @@ def build_api(settings: Settings) -> ASGIApp:
     }
     decisions = Decisions()
     decisions.register("workspace", front.workspace_edge)
-    decisions.register("s3", S3Authorization(settings, database, clock, credentials, authorizer))
+    objects = S3Authorization(settings, database, clock, credentials, authorizer)
+    decisions.register("s3", objects)
     api = AwsApplication(
         database,
         clock,
@@ -108,7 +109,7 @@ def build_api(settings: Settings) -> ASGIApp:
             lambda request: _account_of(database, front.sessions, request),
         ),
     ]
-    return _Door(api, Starlette(routes=routes))
+    return objects.serving(_Door(api, Starlette(routes=routes)))
 
 
 class _Door:
@@ -119,7 +120,9 @@ class _Door:
         self._pages = pages
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        from_aws = scope["type"] == "http" and is_aws_request(scope)
+        # The edge's questions about S3 carry the client's signature, but are not for the API.
+        ours = scope["type"] != "http" or scope["path"].startswith("/_")
+        from_aws = not ours and is_aws_request(scope)
         await (self._api if from_aws else self._pages)(scope, receive, send)
 
 

@@ -32,7 +32,9 @@ def partition_of(region: str) -> str:
 class Settings(BaseSettings):
     """Settings of one installation."""
 
-    model_config = SettingsConfigDict(env_prefix="EMR_STUDIO_", extra="ignore", frozen=True, use_attribute_docstrings=True)
+    model_config = SettingsConfigDict(
+        env_prefix="EMR_STUDIO_", extra="ignore", frozen=True, use_attribute_docstrings=True
+    )
 
     data_dir: Path = DEFAULT_DATA_DIR
     """Where this installation keeps everything."""

@@ -57,7 +57,6 @@ def upgrade() -> None:
         sa.Column("uid", sa.Integer(), nullable=False),
         sa.Column("role_token", sa.String(), nullable=False),
         sa.Column("secret", sa.String(), nullable=False),
-        sa.Column("gateway_address", sa.String(), nullable=False),
         sa.Column("gateway_token", sa.String(), nullable=False),
         sa.Column("connect_token", sa.String(), nullable=False),
         sa.PrimaryKeyConstraint("id"),
@@ -237,6 +236,13 @@ def upgrade() -> None:
     )
     with op.batch_alter_table("vpcs", schema=None) as batch_op:
         batch_op.create_index(batch_op.f("ix_vpcs_account_id"), ["account_id"], unique=False)
+        batch_op.create_index(
+            "ux_vpcs_default",
+            ["account_id", "region"],
+            unique=True,
+            sqlite_where=sa.text("is_default"),
+            postgresql_where=sa.text("is_default"),
+        )
 
     op.create_table(
         "workspace_uids",
@@ -550,6 +556,7 @@ def upgrade() -> None:
         sa.Column("role", sa.String(), nullable=False),
         sa.Column("instance_type", sa.String(), nullable=False),
         sa.Column("private_ip", sa.String(), nullable=False),
+        sa.Column("bind_ip", sa.String(), nullable=False),
         sa.Column("state", sa.String(), nullable=False),
         sa.Column("creation_time", sa.DateTime(timezone=True), nullable=False),
         sa.Column("ready_time", sa.DateTime(timezone=True), nullable=True),
@@ -668,6 +675,9 @@ def downgrade() -> None:
     op.drop_table("iam_attachment")
     op.drop_table("workspace_uids")
     with op.batch_alter_table("vpcs", schema=None) as batch_op:
+        batch_op.drop_index(
+            "ux_vpcs_default", sqlite_where=sa.text("is_default"), postgresql_where=sa.text("is_default")
+        )
         batch_op.drop_index(batch_op.f("ix_vpcs_account_id"))
 
     op.drop_table("vpcs")
