@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import socket
+import subprocess
+import sys
 import tempfile
 import threading
 import time
@@ -218,6 +220,21 @@ def test_a_lease_of_a_killed_process_ends_by_itself(database: Database, settings
     clock.advance(LEASE_SECONDS + 1)
     assert manager.work(KEY) is None
     assert things.seen == ["t-1"]
+
+
+def test_a_lease_of_a_process_that_is_gone_is_taken_over_at_once(database: Database) -> None:
+    code = "from emr_studio.controllers import Leases; print(Leases(None, None).owner, end='')"
+    gone = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    clock = FakeClock()
+    mine = Leases(database, clock)
+    assert Leases(database, clock, gone).acquire(KEY)
+    assert mine.acquire(KEY)
+    # One that runs, on this machine or perhaps on another, is left alone.
+    assert not Leases(database, clock).acquire(KEY)
+    mine.release(KEY)
+    elsewhere = "another-boot/" + gone.partition("/")[2]
+    assert Leases(database, clock, elsewhere).acquire(KEY)
+    assert not mine.acquire(KEY)
 
 
 class Book:

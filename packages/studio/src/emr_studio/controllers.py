@@ -104,10 +104,26 @@ class Leases:
     def __init__(self, database: Database, clock: Clock, owner: str | None = None) -> None:
         self._database = database
         self._clock = clock
-        self.owner = owner or f"{socket.gethostname()}/{os.getpid()}/{secrets.token_hex(4)}"
+        self.owner = owner or f"{_process(os.getpid())}/{secrets.token_hex(4)}"
 
     def acquire(self, key: Key) -> bool:
-        """Take the lease; False while somebody else holds it."""
+        """Take the lease; False while somebody else holds it.
+
+        That of a process which was killed on this machine is taken over at once.
+        """
+        if self._take(key):
+            return True
+        with self._database.read() as session:
+            lease = session.get(Lease, key)
+        if lease is None or not is_gone(lease.owner):
+            return False
+        with self._database.write() as session:
+            session.execute(
+                delete(Lease).where(Lease.kind == key[0], Lease.resource_id == key[1], Lease.owner == lease.owner)
+            )
+        return self._take(key)
+
+    def _take(self, key: Key) -> bool:
         now = self._clock.now()
         try:
             with self._database.write() as session:
@@ -141,6 +157,32 @@ class Leases:
             session.execute(
                 delete(Lease).where(Lease.kind == key[0], Lease.resource_id == key[1], Lease.owner == self.owner)
             )
+
+
+def _process(pid: int) -> str:
+    """`<machine and boot>/<pid namespace>/<pid>/<start time>`; without a start time if it is gone.
+
+    A process id alone may be another machine's, another container's, or used again.
+    """
+    try:
+        boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+        space = os.readlink("/proc/self/ns/pid")
+    except OSError:  # no /proc: only time tells
+        return f"{socket.gethostname()}/?/{pid}/?"
+    try:
+        started = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19]
+    except OSError:
+        started = ""
+    return f"{boot}/{space}/{pid}/{started}"
+
+
+def is_gone(owner: str) -> bool:
+    """True if the process that named itself `owner` surely does not run any more."""
+    parts = owner.split("/")
+    if len(parts) != 5 or not parts[2].isdigit() or not parts[3].isdigit():
+        return False
+    now = _process(int(parts[2])).split("/")
+    return now[:2] == parts[:2] and now[3] != "?" and now[3] != parts[3]
 
 
 def _end(now: dt.datetime) -> dt.datetime:
