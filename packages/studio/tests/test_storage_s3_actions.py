@@ -68,6 +68,8 @@ def test_condition_keys() -> None:
     request = understand("GET", "/b", "list-type=2&prefix=a%2Fb&delimiter=%2F&max-keys=5")
     context = needed(request, {}, "aws")[0].context
     assert (context["s3:prefix"], context["s3:delimiter"], context["s3:max-keys"]) == ("a/b", "/", "5")
+    doubled = needed(understand("GET", "/b", "prefix=//a//b"), {}, "aws")[0].context
+    assert doubled["s3:prefix"] == "a/b"
     tagged = needed(understand("PUT", "/b/k", ""), {"x-amz-tagging": "a=1&b=2"}, "aws")[0].context
     assert tagged["s3:RequestObjectTag/a"] == "1"
     assert tagged["s3:RequestObjectTagKeys"] == ["a", "b"]

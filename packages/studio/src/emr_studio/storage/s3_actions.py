@@ -101,6 +101,8 @@ def needed(request: S3Request, headers: Mapping[str, str], partition: str) -> li
     Raises:
         ClientError: NotImplemented or MethodNotAllowed for what is not served.
     """
+    if headers.get("x-amz-server-side-encryption", "AES256") != "AES256":
+        raise ClientError("NotImplemented", "Encryption with KMS keys is not implemented by this store.", 501)
     context = _context(request, headers)
     arn = f"arn:{partition}:s3:::{request.bucket}"
     if not request.bucket:

@@ -36,7 +36,7 @@ _PARAMETERS = frozenset(
         "X-Amz-Signature", "X-Amz-SignedHeaders", "X-Amz-Content-Sha256", "x-amz-checksum-mode",
     }
 )  # fmt: skip
-_KEYS_IN_PARAMETERS = ("prefix", "marker", "key-marker", "start-after")
+_KEYS_IN_PARAMETERS = ("prefix", "marker", "key-marker", "start-after", "continuation-token")
 
 
 @dataclass(frozen=True)
@@ -137,6 +137,9 @@ def _parameters(query: str) -> dict[str, str]:
         parameters[name] = value
     for name in _KEYS_IN_PARAMETERS:
         _check_key(parameters.get(name, ""))
+    if prefix := parameters.get("prefix"):
+        # A policy must see the prefix as the store does: `//bob/` lists `bob/`.
+        parameters["prefix"] = normal_key(prefix)
     return parameters
 
 
