@@ -456,3 +456,24 @@ def test_session_ends_at_its_expiry(tmp_path: Any) -> None:
         assert session.get_caller_identity()["Arn"].endswith("assumed-role/brief/s1")
         clock.seconds = 901
         assert error_of(session.get_caller_identity)[0] == "ExpiredToken"
+
+
+def test_odd_input_is_refused_in_order(iam: Any) -> None:
+    odd = "arn:aws:iam::aws:policy/\u4e2d" + "x" * 20
+    surrogate = '{"Version":"2012-10-17","Statement":{"Effect":"Allow","Action":"sts:AssumeRole","Principal":%s}}'
+    arn = iam.create_policy(PolicyName="odd", PolicyDocument=json.dumps(policy(allow("s3:*"))))["Policy"]["Arn"]
+    for found in (
+        error_of(iam.get_policy, PolicyArn=odd),
+        error_of(iam.attach_user_policy, UserName="admin", PolicyArn=odd),
+        error_of(iam.detach_user_policy, UserName="admin", PolicyArn=odd),
+        error_of(iam.get_policy_version, PolicyArn=arn, VersionId="v" + "9" * 30),
+        error_of(iam.create_user, UserName="odd", PermissionsBoundary=odd),
+        error_of(
+            iam.create_role,
+            RoleName="odd",
+            AssumeRolePolicyDocument=surrogate % f'{{"AWS":"arn:aws:iam::{ACCOUNT}:user/\\ud800"}}',
+        ),
+        error_of(iam.create_role, RoleName="odd", AssumeRolePolicyDocument=surrogate % ("[" * 3000 + "]" * 3000)),
+        error_of(iam.put_user_policy, UserName="admin", PolicyName="odd", PolicyDocument="[" * 100_000),
+    ):
+        assert 400 <= found[1] < 500, found

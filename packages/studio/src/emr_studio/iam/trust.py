@@ -17,7 +17,7 @@ from sqlalchemy.orm import Session
 from emr_studio.iam.errors import MalformedPolicyDocument
 from emr_studio.iam.model import Account, Role, User
 
-_ENTITY_ARN = re.compile(r"arn:[^:]+:iam::(\d{12}):(user|role)/.+")
+_ENTITY_ARN = re.compile(r"arn:[a-z\-]+:iam::(\d{12}):(user|role)/[\x21-\x7e]+")
 _ROOT_OR_SESSION = re.compile(r"\*|\d{12}|arn:[^:]+:(iam::\d{12}:root|sts::\d{12}:(assumed-role|federated-user)/.+)")
 _UNIQUE_ID = re.compile(r"A(?:IDA|ROA)[A-Z2-7]{17}")
 _SERVICE = re.compile(r"[a-z0-9.\-]+\.amazonaws\.com(\.cn)?|[a-z0-9.\-]+\.(internal|aws)")

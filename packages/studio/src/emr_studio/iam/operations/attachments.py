@@ -31,7 +31,7 @@ def _register(holder: Holder) -> None:
     @operation("iam", detachment, checks=common.entity_checks(detachment, holder.kind, holder.named))
     def detach(context: Context, request: Request) -> Response:
         entity = holder.get(context, request)
-        arn = str(request["PolicyArn"])
+        arn = common.valid_arn(str(request["PolicyArn"]))
         row = context.session.get(Attachment, (entity.id, arn))
         if row is None:
             raise NoSuchEntity(f"Policy {arn} was not found.")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, TypeVar
 from urllib.parse import quote
@@ -30,6 +31,7 @@ AnyEntity = User | Group | Role | InstanceProfile | Policy
 Tags = dict[str, str]
 
 MOST_TAGS = 50
+_ARN = re.compile(r"arn(?::[\x21-\x39\x3b-\x7e]*){4}:[\x21-\x7e]+")
 _PAGE = 100
 
 
@@ -231,10 +233,20 @@ def attachable(context: Context, arn: str) -> str:
     Raises:
         NoSuchEntity: if it is not.
     """
-    if not arn.startswith("arn:"):
-        raise InvalidInput(f"ARN {arn} is not valid.")
+    valid_arn(arn)
     if entities.policy_text(context.session, context.account_id, arn) is None:
         raise NoSuchEntity(f"Policy {arn} does not exist or is not attachable.")
+    return arn
+
+
+def valid_arn(arn: str) -> str:
+    """Return `arn`.
+
+    Raises:
+        InvalidInput: if it has not the form of one.
+    """
+    if not _ARN.fullmatch(arn):
+        raise InvalidInput(f"ARN {arn} is not valid.")
     return arn
 
 

@@ -11,7 +11,7 @@ from sqlalchemy import func, select
 from emr_studio.aws.context import Check, Context
 from emr_studio.aws.registry import ChecksFunction, Request, Response, operation
 from emr_studio.iam import entities, managed, writing
-from emr_studio.iam.errors import DeleteConflict, EntityAlreadyExists, InvalidInput, LimitExceeded, NoSuchEntity
+from emr_studio.iam.errors import DeleteConflict, EntityAlreadyExists, LimitExceeded, NoSuchEntity
 from emr_studio.iam.managed import AwsManagedPolicy
 from emr_studio.iam.model import Attachment, Group, Policy, PolicyVersion, Role, User
 from emr_studio.iam.operations import common
@@ -42,7 +42,7 @@ def the_policy(context: Context, request: Request) -> Policy:
     Raises:
         NoSuchEntity: also for AWS's, which nobody changes.
     """
-    arn = _valid_arn(request)
+    arn = common.valid_arn(str(request["PolicyArn"]))
     policy = entities.find_policy(context.session, context.account_id, arn)
     if policy is None:
         raise NoSuchEntity(f"Policy {arn} was not found.")
@@ -55,14 +55,7 @@ def any_policy(context: Context, request: Request) -> Policy | AwsManagedPolicy:
     Raises:
         NoSuchEntity: if there is none.
     """
-    return managed.find(_valid_arn(request)) or the_policy(context, request)
-
-
-def _valid_arn(request: Request) -> str:
-    arn = str(request["PolicyArn"])
-    if not arn.startswith("arn:") or arn.count(":") < 5:
-        raise InvalidInput(f"ARN {arn} is not valid.")
-    return arn
+    return managed.find(common.valid_arn(str(request["PolicyArn"]))) or the_policy(context, request)
 
 
 def check_size(document: str) -> str:

@@ -16,6 +16,7 @@ from emr_studio.iam.operations.policies import AWS_POLICY_DATE, any_policy, arn_
 from emr_studio.iam.policy import PolicyKind
 
 _MOST = 5
+_LONGEST_NUMBER = 9
 
 
 def _versions(context: Context, policy: Policy) -> list[PolicyVersion]:
@@ -25,7 +26,8 @@ def _versions(context: Context, policy: Policy) -> list[PolicyVersion]:
 
 def _version(context: Context, policy: Policy, version_id: str) -> PolicyVersion:
     number = version_id.removeprefix("v")
-    found = context.session.get(PolicyVersion, (policy.id, int(number))) if number.isdecimal() else None
+    sensible = number.isdecimal() and len(number) <= _LONGEST_NUMBER
+    found = context.session.get(PolicyVersion, (policy.id, int(number))) if sensible else None
     if found is None:
         raise NoSuchEntity(f"Policy {policy.arn} version {version_id} does not exist or is not attachable.")
     return found

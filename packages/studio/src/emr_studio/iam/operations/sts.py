@@ -17,7 +17,7 @@ from emr_studio.iam.policy import PolicyKind
 from emr_studio.iam.sealing import Sealer
 from emr_studio.iam.sessions import SessionOptions, TemporaryCredentials, issue_role_session, issue_user_session
 
-_ROLE_ARN = re.compile(r"arn:[^:]+:iam::\d{12}:role/.+")
+_ROLE_ARN = re.compile(r"arn:[a-z\-]+:iam::\d{12}:role/[\x21-\x7e]+")
 _HOUR = 3600
 _DAYS_AND_A_HALF = 129_600
 _SHORTEST = 900
@@ -97,7 +97,7 @@ def _session_policies(context: Context, request: Request) -> tuple[str, ...]:
     for text in texts:
         common.checked_policy(text, PolicyKind.SESSION, newest=False)
     for given in request.get("PolicyArns") or ():
-        arn = str(given.get("arn"))
+        arn = common.valid_arn(str(given.get("arn")))
         managed = entities.policy_text(context.session, context.account_id, arn)
         if managed is None:
             raise common.validation_error(f"The policy {arn} cannot be found.")
