@@ -18,6 +18,15 @@ export function asAwsError(error: unknown): AwsError {
   return new AwsError("ConsoleError", error instanceof Error ? error.message : String(error), 0);
 }
 
+const CHANGES = "emr-studio-changes";
+
+/** Tell this origin's other tabs that something was changed, so that they ask again at once. */
+export function announceChange(): void {
+  const channel = new BroadcastChannel(CHANGES);
+  channel.postMessage("changed");
+  channel.close();
+}
+
 /** How long to wait for the next question. */
 export function pollDelay<T>(data: T | undefined, failed: boolean, isBusy: (data: T) => boolean): number {
   return !failed && data !== undefined && isBusy(data) ? POLL_MS.busy : POLL_MS.quiet;
@@ -71,9 +80,12 @@ export function usePolled<T>(
     }
     poll.current = once;
     document.addEventListener("visibilitychange", seen);
+    const changes = new BroadcastChannel(CHANGES);
+    changes.onmessage = seen;
     void once();
     return () => {
       document.removeEventListener("visibilitychange", seen);
+      changes.close();
       window.clearTimeout(timer);
       running?.abort();
     };

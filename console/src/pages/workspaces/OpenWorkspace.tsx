@@ -10,7 +10,7 @@ import Spinner from "@cloudscape-design/components/spinner";
 import { useEffect, useState } from "react";
 import { attachEditor, describeEditor, openEditor, startEditor } from "../../api/emr";
 import type { Editor } from "../../api/types";
-import { asAwsError } from "../../state/polled";
+import { announceChange, asAwsError } from "../../state/polled";
 import { Product } from "../../shell/Product";
 import { nextStep } from "./opening";
 
@@ -41,14 +41,20 @@ async function open(
     const editor = await describeEditor(editorId, signal);
     const step = nextStep(editor, clusterId, asked);
     tell(editor, step.text);
-    if (step.kind === "open") return openEditor(editorId);
+    if (step.kind === "open") {
+      const url = await openEditor(editorId);
+      announceChange();
+      return url;
+    }
     if (step.kind === "fail") throw new Error(step.text);
     if (step.kind === "start") {
       asked.start = true;
       await startEditor(editorId, clusterId);
+      announceChange();
     } else if (step.kind === "attach") {
       asked.attach = true;
       await attachEditor(editorId, clusterId ?? "");
+      announceChange();
     } else {
       await pause(signal);
     }
@@ -101,8 +107,10 @@ export function OpenWorkspace({ editorId, clusterId }: Props) {
             {error}
           </Alert>
         ) : (
-          <div role="status" style={{ textAlign: "center" }}>
-            <Spinner /> {text} …
+          <div role="status">
+            <Box textAlign="center">
+              <Spinner /> {text} …
+            </Box>
           </div>
         )}
       </SpaceBetween>

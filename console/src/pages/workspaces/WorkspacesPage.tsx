@@ -4,8 +4,8 @@ import Box from "@cloudscape-design/components/box";
 import Link from "@cloudscape-design/components/link";
 import type { TableProps } from "@cloudscape-design/components/table";
 import { useState } from "react";
-import { deleteEditor, detachEditor, listEditors, startEditor, stopEditor } from "../../api/emr";
-import type { Editor } from "../../api/types";
+import { deleteEditor, detachEditor, listEditors, listStudios, startEditor, stopEditor } from "../../api/emr";
+import type { Editor, StudioSummary } from "../../api/types";
 import { Confirm } from "../../components/Confirm";
 import { ResourceTable } from "../../components/ResourceTable";
 import { EditorState } from "../../components/States";
@@ -73,13 +73,17 @@ const COLUMNS: Column[] = [
   },
 ];
 
-const STUDIO_COLUMN: Column = {
-  id: "studio",
-  header: "Studio",
-  sortingField: "StudioId",
-  minWidth: 160,
-  cell: (editor) => <Link href={`#/studios/${editor.StudioId}`}>{editor.StudioId}</Link>,
-};
+/** The Studio by name where it still exists: a Workspace outlives its Studio. */
+function studioColumn(studios: StudioSummary[]): Column {
+  const names = new Map(studios.map((studio) => [studio.StudioId, studio.Name]));
+  const nameOf = (editor: Editor) => names.get(editor.StudioId) ?? editor.StudioId;
+  return {
+    id: "studio",
+    header: "Studio",
+    sortingComparator: (a, b) => nameOf(a).localeCompare(nameOf(b)),
+    cell: (editor) => <Link href={`#/studios/${editor.StudioId}`}>{nameOf(editor)}</Link>,
+  };
+}
 
 function textOf(editor: Editor): string {
   const { EditorId, Name, Status, User, ExecutionEngine, Description } = editor;
@@ -93,6 +97,9 @@ export default function WorkspacesPage({ studioId, subnetIds, create = false }: 
     studioId ?? "all",
     (signal) => listEditors(studioId, signal),
     (found) => found.some(isEditorInTransition),
+  );
+  const studios = usePolled(studioId ? "no studios" : "studios", (signal) =>
+    studioId ? Promise.resolve([]) : listStudios(signal),
   );
   const [selectedIds, setSelectedIds] = useState<string[]>([]);
   const [dialog, setDialog] = useState<Dialog | undefined>(create ? "create" : undefined);
@@ -129,7 +136,7 @@ export default function WorkspacesPage({ studioId, subnetIds, create = false }: 
         noun="Workspaces"
         description={studioId ? "Notebooks with JupyterLab; each opens in its own tab." : "The Workspaces of all Studios."}
         polled={editors}
-        columns={studioId ? COLUMNS : [...COLUMNS, STUDIO_COLUMN]}
+        columns={studioId ? COLUMNS : [...COLUMNS, studioColumn(studios.data ?? [])]}
         idOf={(editor) => editor.EditorId}
         nameOf={(editor) => editor.Name}
         textOf={textOf}
