@@ -84,6 +84,9 @@ def test_unattached_says_what_to_do(rig: AgentRig) -> None:
         answer = client.post("/api/kernels", json={"name": "pysparkkernel"})
         assert answer.status_code == 409
         assert "Attach one in the Studio" in answer.json()["message"]
+        model = {"path": "x.ipynb", "type": "notebook", "name": "x", "kernel": {"name": "pysparkkernel"}}
+        answer = client.post("/api/sessions", json=model)
+        assert (answer.status_code, answer.json()["message"][:27]) == (409, "This Workspace is not attac")
         assert client.get("/api/kernels").json() == []
         assert client.get("/api/emr-studio/status").json()["clusterId"] is None
 

@@ -103,6 +103,8 @@ def jupyter_folders(home: Path) -> dict[str, str]:
     """Environment variables that keep all of Jupyter's own files below `home`."""
     return {
         "HOME": str(home),
+        # What is switched off in JupyterLab's pages (`labconfig/page_config.json`).
+        "JUPYTER_CONFIG_PATH": str(Path(__file__).parent / "jupyter"),
         "JUPYTER_CONFIG_DIR": str(home / ".jupyter"),
         "JUPYTER_DATA_DIR": str(home / ".local/share/jupyter"),
         "JUPYTER_RUNTIME_DIR": str(home / ".local/share/jupyter/runtime"),

@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 
 from jupyter_server.base.handlers import APIHandler
-from tornado.web import authenticated
+from jupyter_server.services.sessions.handlers import SessionRootHandler
+from tornado.web import HTTPError, authenticated
 
 from emr_studio_workspace.gateway import pointer
 from emr_studio_workspace.identity import RELEASE_PATH
@@ -39,6 +40,23 @@ class ReleaseHandler(APIHandler):
         self.finish(json.dumps({"released": await self.kernel_manager.release()}))
 
 
+class SessionsHandler(SessionRootHandler):
+    """Jupyter's own, but it tells why a kernel did not start in place of "500"."""
+
+    async def post(self) -> None:
+        """Start a session."""
+        try:
+            await super().post()
+        except HTTPError as error:
+            if isinstance(error.__cause__, HTTPError):
+                raise error.__cause__ from None
+            raise
+
+
 def routes() -> list[tuple[str, type[APIHandler]]]:
     """Addresses and their handlers."""
-    return [(r"/api/emr-studio/status", StatusHandler), (RELEASE_PATH, ReleaseHandler)]
+    return [
+        (r"/api/sessions", SessionsHandler),
+        (r"/api/emr-studio/status", StatusHandler),
+        (RELEASE_PATH, ReleaseHandler),
+    ]

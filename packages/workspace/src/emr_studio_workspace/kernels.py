@@ -32,8 +32,8 @@ from emr_studio_workspace.gateway import RelayResolver, pointer
 from emr_studio_workspace.notebooks import KERNEL_NAME
 
 NOT_ATTACHED = (
-    "This Workspace is not attached to a cluster. Attach one in the Studio "
-    "(Workspaces, Attach cluster), then choose the kernel again."
+    "This Workspace is not attached to a cluster.\n"
+    "Attach one in the Studio (Workspaces, Attach cluster), then choose the kernel again."
 )
 NOT_REACHABLE = "The attached cluster's kernel gateway does not answer. It may still be starting; try again."
 # Outputs may be large; tornado's default of 10 MiB would cut the connection.
