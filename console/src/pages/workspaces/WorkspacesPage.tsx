@@ -3,7 +3,7 @@ import ButtonDropdown from "@cloudscape-design/components/button-dropdown";
 import Box from "@cloudscape-design/components/box";
 import Link from "@cloudscape-design/components/link";
 import type { TableProps } from "@cloudscape-design/components/table";
-import { useState } from "react";
+import { useMemo, useState } from "react";
 import { deleteEditor, detachEditor, listEditors, listStudios, startEditor, stopEditor } from "../../api/emr";
 import type { Editor, StudioSummary } from "../../api/types";
 import { Confirm } from "../../components/Confirm";
@@ -101,6 +101,11 @@ export default function WorkspacesPage({ studioId, subnetIds, create = false }: 
   const studios = usePolled(studioId ? "no studios" : "studios", (signal) =>
     studioId ? Promise.resolve([]) : listStudios(signal),
   );
+  // The same array while nothing changed: the table knows its sorted column by identity.
+  const columns = useMemo(
+    () => (studioId ? COLUMNS : [...COLUMNS, studioColumn(studios.data ?? [])]),
+    [studioId, studios.data],
+  );
   const [selectedIds, setSelectedIds] = useState<string[]>([]);
   const [dialog, setDialog] = useState<Dialog | undefined>(create ? "create" : undefined);
   const [busy, setBusy] = useState(false);
@@ -136,7 +141,7 @@ export default function WorkspacesPage({ studioId, subnetIds, create = false }: 
         noun="Workspaces"
         description={studioId ? "Notebooks with JupyterLab; each opens in its own tab." : "The Workspaces of all Studios."}
         polled={editors}
-        columns={studioId ? COLUMNS : [...COLUMNS, studioColumn(studios.data ?? [])]}
+        columns={columns}
         idOf={(editor) => editor.EditorId}
         nameOf={(editor) => editor.Name}
         textOf={textOf}
