@@ -354,7 +354,7 @@ while True:
 
 
 def test_a_killed_mirror_goes_on_where_it_stopped(place: Place, store_settings: Settings) -> None:
-    """SG-05's hard case: kill -9 at any moment of a burst of saves; the next one saves what is missing."""
+    """Kill -9 at any moment of a burst of saves; the next one saves what is missing."""
     endpoint = f"http://{store.store_address(store_settings)}"
     location = f"s3://{BUCKET}/{place.prefix}"
     argv = [sys.executable, "-c", _CHILD, str(place.folder), location, endpoint, str(place.base / "state")]
