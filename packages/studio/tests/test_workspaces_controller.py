@@ -20,7 +20,7 @@ from emr_studio.runtime.inprocess import InProcessRuntime, Stage
 from emr_studio.settings import Settings
 from emr_studio.workspaces import controller
 from emr_studio.workspaces.controller import MAX_CRASHES, WorkspaceReconciler
-from emr_studio.workspaces.model import Editor, Status, Target, edge_target, next_uid, note_activity
+from emr_studio.workspaces.model import Editor, Status, Target, edge_target, held_by_other, next_uid, note_activity
 from tests.support.emr_world import ACCOUNT, World, emr_world
 
 ID = "e-ABCDEFGHIJKLMNOPQRSTUVWXY"
@@ -465,6 +465,13 @@ def test_only_the_holders_use_is_noted(world: Play) -> None:
     assert seen_after("AIDAX", 10) == now
     assert seen_after("AIDAY", 60) == now
     assert seen_after("AIDAX", 60) == now + dt.timedelta(seconds=60)
+    with world.database.read() as session:
+        target = edge_target(session, ID)
+    assert target is not None
+    later = now + dt.timedelta(seconds=70)
+    assert held_by_other(target, "AIDAX", later, 900) is None
+    assert held_by_other(target, "AIDAY", later, 900) == "ana"
+    assert held_by_other(target, "AIDAY", now + dt.timedelta(seconds=961), 900) is None
 
 
 def test_owners(world: Play) -> None:

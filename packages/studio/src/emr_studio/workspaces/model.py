@@ -128,6 +128,7 @@ class EdgeTarget:
     address: str
     status: str
     open_by_user_id: str | None
+    open_by_name: str | None
     open_seen_at: dt.datetime | None
 
 
@@ -145,10 +146,21 @@ def find_editor(session: Session, account_id: str, editor_id: str) -> Editor:
 
 def edge_target(session: Session, editor_id: str) -> EdgeTarget | None:
     """Return where the Workspace is; None if there is none of that id (as in its ARN, `e-ABC…`)."""
-    held = (Editor.open_by_user_id, Editor.open_seen_at)
+    held = (Editor.open_by_user_id, Editor.open_by_name, Editor.open_seen_at)
     columns = (Editor.account_id, Editor.studio_id, Editor.address, Editor.status, *held)
     row = session.execute(select(*columns).where(Editor.id == editor_id)).one_or_none()
     return None if row is None else EdgeTarget(editor_id, *row)
+
+
+def held_by_other(target: EdgeTarget, user_id: str, now: dt.datetime, idle_seconds: int) -> str | None:
+    """Name of another user who has the Workspace open at present; None if the caller may use it.
+
+    A hold ends when its holder has been idle for `idle_seconds` (`settings.session_idle_seconds`).
+    """
+    if target.open_by_user_id in (None, user_id) or target.open_seen_at is None:
+        return None
+    idle = (now - target.open_seen_at).total_seconds()
+    return target.open_by_name if idle <= idle_seconds else None
 
 
 def note_activity(database: Database, target: EdgeTarget, user_id: str, now: dt.datetime) -> None:
