@@ -14,6 +14,7 @@ from typing import NoReturn
 
 from emr_studio_cluster import spark
 from emr_studio_cluster.config import NodeConfig, read_config
+from emr_studio_cluster.username import NoName, ensure_user_name
 
 _JAVA_PROGRAMS: dict[str, Callable[[NodeConfig, Path], list[str]]] = {
     "master": spark.master_command,
@@ -32,17 +33,22 @@ def main(arguments: Sequence[str]) -> int:
     folder = Path(arguments[1]).absolute()
     os.chdir(folder)
     config = read_config(folder)
-    if arguments[0] == "gateway":
-        from emr_studio_cluster import gateway
-
-        gateway.run(config, folder)
-        return 0
     try:
+        ensure_user_name(folder)
+        if arguments[0] == "gateway":
+            return _serve(config, folder)
         command = _JAVA_PROGRAMS[arguments[0]](config, folder)
-    except spark.NoJava as error:
+    except (NoName, spark.NoJava) as error:
         print(f"{error}.", file=sys.stderr)
         return 1
     return _become(command, config, folder)
+
+
+def _serve(config: NodeConfig, folder: Path) -> int:
+    from emr_studio_cluster import gateway
+
+    gateway.run(config, folder)
+    return 0
 
 
 def _become(command: list[str], config: NodeConfig, folder: Path) -> NoReturn:

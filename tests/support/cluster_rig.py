@@ -1,0 +1,133 @@
+"""Real clusters: the real agent, the clusters' controller, and a client of kernels."""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+import time
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+from websockets.sync.client import ClientConnection, connect
+
+from emr_studio.clusters.controller import ClusterReconciler
+from emr_studio.clusters.model import gateway_of
+from emr_studio.clusters.probe import NodeProbe
+from emr_studio.runtime.contract import Gateway
+from tests.support.agent_rig import AgentRig
+from tests.support.cluster_play import ClusterPlay
+from tests.support.emr_world import emr_world
+
+
+class Kernel:
+    """A kernel of a cluster's gateway."""
+
+    def __init__(self, gateway: Gateway, name: str) -> None:
+        self._headers = {"Authorization": f"token {gateway.token}"}
+        self._base = f"http://{gateway.address}/api/kernels"
+        answer = httpx.post(self._base, json={"name": name}, headers=self._headers, timeout=60)
+        self.id = str(answer.raise_for_status().json()["id"])
+        url = f"ws://{gateway.address}/api/kernels/{self.id}/channels"
+        self._stream: ClientConnection = connect(url, additional_headers=self._headers, open_timeout=60, max_size=None)
+
+    def run(self, code: str, seconds: float = 120.0) -> str:
+        """What a cell prints, shows and raises, as one text."""
+        message_id, text = uuid.uuid4().hex, ""
+        header = {"msg_id": message_id, "msg_type": "execute_request", "version": "5.3"}
+        header |= {"username": "", "session": "s", "date": dt.datetime.now(dt.UTC).isoformat()}
+        content = {"code": code, "silent": False, "store_history": True, "user_expressions": {}, "allow_stdin": False}
+        request = {"header": header, "parent_header": {}, "metadata": {}, "content": content, "channel": "shell"}
+        self._stream.send(json.dumps(request))
+        deadline = time.monotonic() + seconds
+        while True:
+            message = json.loads(self._stream.recv(timeout=max(0.1, deadline - time.monotonic())))
+            if message["parent_header"].get("msg_id") != message_id:
+                continue
+            kind, found = message["msg_type"], message["content"]
+            if kind == "stream":
+                text += found["text"]
+            elif kind in ("execute_result", "display_data"):
+                text += "".join(found["data"].get("text/plain", "")) + " ".join(sorted(found["data"])) + "\n"
+            elif kind == "error":
+                text += "\n".join(found["traceback"])
+            elif kind == "status" and found["execution_state"] == "idle":
+                return text
+
+    def close(self) -> None:
+        """Shut the kernel down."""
+        self._stream.close()
+        httpx.delete(f"{self._base}/{self.id}", headers=self._headers, timeout=30)
+
+
+@dataclass
+class ClusterRig:
+    """Clusters on this machine, their rows in a world of their own."""
+
+    play: ClusterPlay
+    agent: AgentRig
+
+    def turn(self, cluster_id: str) -> float | None:
+        """One turn of the controller, at the real time."""
+        clock = self.play.emr.clock
+        clock.advance((dt.datetime.now(dt.UTC) - clock.now()).total_seconds())
+        return self.play.turn(cluster_id)
+
+    def until(self, cluster_id: str, state: str, seconds: float = 240.0) -> None:
+        """Take turns until the state is reached."""
+        deadline = time.monotonic() + seconds
+        while self.play.state(cluster_id) != state:
+            self.turn(cluster_id)
+            status = self.play.describe(cluster_id)["Status"]
+            assert status["State"] == state or not status["State"].startswith("TERMINATED"), status
+            assert time.monotonic() < deadline, status
+
+    def create(self, **changes: Any) -> str:
+        """Create a cluster and wait until it is WAITING."""
+        self.turn("")
+        cluster_id = self.play.create(**changes)
+        self.until(cluster_id, "WAITING")
+        return cluster_id
+
+    def terminate(self, cluster_id: str) -> None:
+        self.play.emr.call("TerminateJobFlows", JobFlowIds=[cluster_id])
+        self.until(cluster_id, "TERMINATED", 60)
+
+    def gateway(self, cluster_id: str) -> Gateway:
+        with self.play.emr.database.read() as session:
+            return gateway_of(session, self.play.row(cluster_id))
+
+    def kernel(self, cluster_id: str, name: str = "pysparkkernel") -> Kernel:
+        """A new kernel on the cluster's gateway."""
+        return Kernel(self.gateway(cluster_id), name)
+
+
+@contextmanager
+def cluster_rig(folder: Path) -> Iterator[ClusterRig]:
+    """A real agent and a world; everything is stopped at the end."""
+    agent = AgentRig(folder / "agent")
+    agent.start()
+    try:
+        with emr_world(folder / "agent") as emr:
+            play = ClusterPlay(emr)
+            play.controller = ClusterReconciler(emr.database, emr.clock, agent.runtime, emr.settings, NodeProbe())
+            yield ClusterRig(play, agent)
+    finally:
+        agent.close()
+
+
+def processes_of(cluster_id: str) -> list[int]:
+    """Processes whose command line or folder names the cluster."""
+    found = []
+    for entry in Path("/proc").glob("[0-9]*"):
+        try:
+            text = (entry / "cmdline").read_bytes() + str((entry / "cwd").readlink()).encode()
+        except OSError:
+            continue
+        if cluster_id.encode() in text:
+            found.append(int(entry.name))
+    return found

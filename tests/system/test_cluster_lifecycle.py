@@ -1,0 +1,117 @@
+"""A real cluster of three nodes: Spark on both workers, kernels, deaths, the end."""
+
+from __future__ import annotations
+
+import os
+import signal
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from emr_studio.runtime.contract import WorkloadState
+from tests.support.cluster_rig import ClusterRig, Kernel, cluster_rig, processes_of
+
+pytestmark = pytest.mark.timeout(600)
+BOTH_WORKERS = """
+from pyspark.sql.functions import udf
+@udf("string")
+def node(_):
+    import os, time
+    time.sleep(0.2)
+    return os.environ["SPARK_LOCAL_IP"]
+rows = spark.range(0, 16, 1, 8).select(node("id").alias("n")).groupBy("n").count().collect()
+print(sorted(r["n"] for r in rows), sum(r["count"] for r in rows))
+"""
+
+
+@pytest.fixture(scope="module")
+def rig() -> Iterator[ClusterRig]:
+    # Short: a unix socket's path has at most 107 characters.
+    with tempfile.TemporaryDirectory(dir="/tmp") as folder, cluster_rig(Path(folder)) as found:
+        yield found
+
+
+@pytest.fixture(scope="module")
+def cluster_id(rig: ClusterRig) -> str:
+    return rig.create(core=2)
+
+
+@pytest.fixture(scope="module")
+def kernel(rig: ClusterRig, cluster_id: str) -> Iterator[Kernel]:
+    made = rig.kernel(cluster_id)
+    yield made
+    made.close()
+
+
+def test_it_is_up(rig: ClusterRig, cluster_id: str) -> None:
+    row = rig.play.row(cluster_id)
+    print("phases", row.phases)
+    nodes = rig.play.nodes(cluster_id)
+    assert rig.play.controller._probe.alive_workers(nodes[0]) == {node.bind_ip for node in nodes[1:]}
+
+
+@pytest.mark.capability("KN-01")
+def test_the_kernel_computes_on_both_workers(rig: ClusterRig, cluster_id: str, kernel: Kernel) -> None:
+    assert kernel.run("print(1 + 1)") == "2\n"
+    nodes = rig.play.nodes(cluster_id)
+    assert kernel.run(BOTH_WORKERS).strip() == f"{sorted(node.bind_ip for node in nodes[1:])} 16"
+
+
+def test_the_kernel_has_what_a_notebook_expects(kernel: Kernel) -> None:
+    shown = kernel.run("import matplotlib.pyplot as plt\nplt.plot([1, 2])\nplt.show()")
+    assert "image/png" in shown
+    assert kernel.run("import os; print(os.listdir('.'))") == "[]\n"
+    assert "True" in kernel.run("from pyspark.sql import SparkSession\nprint(SparkSession.builder.getOrCreate() is spark)")
+    kernel.run("spark.range(10).write.saveAsTable('numbers')")
+    assert kernel.run("print(spark.table('numbers').count())") == "10\n"
+    print(kernel.run("import os; print(sorted(k for k in os.environ))"))
+    assert "AWS_CONTAINER_CREDENTIALS_FULL_URI" in kernel.run("print(sorted(os.environ))")
+
+
+def test_another_cannot_use_the_gateway(rig: ClusterRig, cluster_id: str) -> None:
+    import httpx
+
+    address = rig.gateway(cluster_id).address
+    assert httpx.get(f"http://{address}/api/kernels").status_code == 401
+    assert httpx.get(f"http://{address}/api/kernels", headers={"Authorization": "token x"}).status_code == 401
+
+
+def test_the_agents_death_does_not_touch_it(rig: ClusterRig, cluster_id: str, kernel: Kernel) -> None:
+    kernel.run("kept = 41")
+    rig.agent.kill()
+    assert kernel.run("print(kept + 1)") == "42\n"
+    rig.agent.start()
+    assert rig.play.controller.changed() == []
+    assert kernel.run("print(spark.range(5).count())") == "5\n"
+
+
+def test_a_dead_worker_is_replaced(rig: ClusterRig, cluster_id: str, kernel: Kernel) -> None:
+    runtime = rig.agent.runtime
+    worker = f"{cluster_id}/{rig.play.nodes(cluster_id)[1].id}/worker"
+    before = runtime.observe(worker)
+    os.kill(before.pid, signal.SIGKILL)
+    runtime.wait(worker, WorkloadState.RUNNING, 30)
+    while (seen := runtime.observe(worker)).state is not WorkloadState.RUNNING or seen.pid == before.pid:
+        rig.turn(cluster_id)
+        runtime.wait(worker, seen.state, 1)
+    assert rig.play.state(cluster_id) == "WAITING"
+    assert kernel.run("print(spark.range(0, 1000, 1, 8).selectExpr('sum(id)').first()[0])") == "499500\n"
+
+
+def test_the_end_leaves_nothing(rig: ClusterRig, cluster_id: str, kernel: Kernel) -> None:
+    assert processes_of(cluster_id)
+    rig.terminate(cluster_id)
+    assert processes_of(cluster_id) == []
+    assert not (rig.play.emr.settings.clusters_dir / cluster_id).exists()
+    assert list((rig.play.emr.settings.logs_dir / "clusters" / cluster_id).glob("*-master.log"))
+
+
+def test_without_java_the_reason_is_said(rig: ClusterRig) -> None:
+    play = rig.play
+    cluster_id = play.create(Configurations=[{"Classification": "spark-defaults", "Properties": {"spark.driver.port": "x"}}])
+    rig.until(cluster_id, "STARTING")
+    play.emr.call("TerminateJobFlows", JobFlowIds=[cluster_id])
+    rig.until(cluster_id, "TERMINATED", 60)
+    assert processes_of(cluster_id) == []
