@@ -12,6 +12,7 @@ import json
 import os
 import resource
 import sys
+import tempfile
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -30,8 +31,10 @@ def main() -> int:
         with suppress(OSError):
             Path(group, "cgroup.procs").write_text(str(os.getpid()))
     uid = request["uid"]
-    if uid:
-        _expose(request, uid)
+    libc = _own_mounts() if uid else None
+    if libc:
+        _expose(libc, request, uid)
+        _name_user(libc, uid, request["folder"])
     _drop(uid)
     _limit(request)
     folder = Path(request["folder"])
@@ -85,11 +88,31 @@ def _write_files(folder: Path, files: dict[str, str]) -> None:
         temporary.replace(path)
 
 
-def _expose(request: dict[str, Any], uid: int) -> None:
+def _own_mounts() -> ctypes.CDLL | None:
+    """Enter a mount namespace of its own; None where the machine refuses one."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    if libc.unshare(_CLONE_NEWNS) != 0:
+        return None
+    _mount(libc, "none", "/", "", flags=_MS_REC | _MS_PRIVATE)
+    return libc
+
+
+def _name_user(libc: ctypes.CDLL, uid: int, home: str) -> None:
+    """Give the program's user a name, seen by this program alone: Java refuses a user without one."""
+    line = f"emr{uid}:x:{uid}:{uid}::{home}:/bin/bash\n"
+    handle, path = tempfile.mkstemp()
+    with os.fdopen(handle, "w") as file:
+        file.write(Path("/etc/passwd").read_text() + line)
+    Path(path).chmod(0o644)
+    _mount(libc, path, "/etc/passwd", "", flags=_MS_BIND)
+    # The mount keeps the file.
+    os.unlink(path)
+
+
+def _expose(libc: ctypes.CDLL, request: dict[str, Any], uid: int) -> None:
     """Let the program reach its folders where a folder above them is closed to its user.
 
-    In a mount namespace of its own, an empty open folder takes the closed one's place and holds
-    only what the program may see. Refused by the machine, it is left as it is.
+    An empty open folder takes the closed one's place and holds only what the program may see.
     """
     wanted = [(request["folder"], False)] + [(path, True) for path in request["readable"]]
     wanted = [(str(Path(path).absolute()), read_only) for path, read_only in wanted if os.path.exists(path)]
@@ -97,12 +120,8 @@ def _expose(request: dict[str, Any], uid: int) -> None:
     tops = {path for path in closed if not any(path != other and _is_below(path, other) for other in closed)}
     if not tops:
         return
-    libc = ctypes.CDLL(None, use_errno=True)
-    if libc.unshare(_CLONE_NEWNS) != 0:
-        return
     # Opened only now: a handle from before would be of the host's mounts, which cannot be bound here.
     handles = [(os.open(path, os.O_PATH), path, read_only) for path, read_only in wanted]
-    _mount(libc, "none", "/", "", flags=_MS_REC | _MS_PRIVATE)
     for top in tops:
         _mount(libc, "tmpfs", top, "tmpfs", flags=_MS_NOSUID | _MS_NODEV, data="mode=755,size=1m")
     for handle, path, read_only in handles:
