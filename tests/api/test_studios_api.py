@@ -32,7 +32,7 @@ def refused(call: Any, **arguments: Any) -> tuple[str, int, str]:
     return response["Error"]["Code"], response["ResponseMetadata"]["HTTPStatusCode"], response["Error"]["Message"]
 
 
-@pytest.mark.capability("ST-01", "ST-04", "ST-09", "ST-10")
+@pytest.mark.capability("ST-01", "ST-04", "ST-10")
 def test_create_describe_delete(api: EmrApi, emr: Any) -> None:
     request = api.world.studio_request(Description="for all", Tags=[{"Key": "team", "Value": ""}])
     made = emr.create_studio(**request)
@@ -114,4 +114,33 @@ def test_assignment_and_unassignment(api: EmrApi, emr: Any) -> None:
     user.create_studio_presigned_url(StudioId=studio_id)
     emr.remove_tags(ResourceId=studio_id, TagKeys=["team"])
     assert refused(user.create_studio_presigned_url, StudioId=studio_id)[0] == "AccessDeniedException"
+    emr.delete_studio(StudioId=studio_id)
+
+
+@pytest.mark.capability("UA-03")
+def test_assignment_by_source_identity(api: EmrApi, emr: Any) -> None:
+    studio_id = emr.create_studio(**api.world.studio_request())["StudioId"]
+    role_arn = api.world.role(
+        "federated",
+        statement("elasticmapreduce:CreateStudioPresignedUrl", StringLike={"aws:SourceIdentity": "ana*"}),
+        trust={
+            "Version": "2012-10-17",
+            "Statement": [
+                {
+                    "Effect": "Allow",
+                    "Principal": {"AWS": f"arn:aws:iam::{ACCOUNT}:root"},
+                    "Action": ["sts:AssumeRole", "sts:SetSourceIdentity"],
+                }
+            ],
+        },
+    )
+    sts = api.client("sts", *api.key("admin"))
+
+    def as_person(identity: str) -> Any:
+        made = sts.assume_role(RoleArn=role_arn, RoleSessionName="work", SourceIdentity=identity)["Credentials"]
+        return api.client("emr", made["AccessKeyId"], made["SecretAccessKey"], made["SessionToken"])
+
+    assert as_person("ana.lopez").create_studio_presigned_url(StudioId=studio_id)["Url"]
+    denied = refused(as_person("ben").create_studio_presigned_url, StudioId=studio_id)
+    assert denied[0] == "AccessDeniedException"
     emr.delete_studio(StudioId=studio_id)

@@ -38,7 +38,7 @@ def becomes(emr: Any, editor_id: str, wanted: str) -> None:
     until(lambda: status(emr, editor_id) == wanted)
 
 
-@pytest.mark.capability("WS-01", "WS-03", "WS-07", "WS-10", "WS-11", "CL-04")
+@pytest.mark.capability("WS-01", "WS-03", "WS-07", "WS-10")
 def test_the_life_of_a_workspace(api: EmrApi, emr: Any, studio_id: str) -> None:
     editor_id = emr.create_editor(StudioId=studio_id, Name="life")["EditorId"]
     becomes(emr, editor_id, "Ready")

@@ -60,9 +60,9 @@ class EmrApi:
             key, secret = writing.new_access_key(session, self.sealer, ACCOUNT, user.id, SystemClock().now())
             return key.id, secret
 
-    def client(self, service: str, key_id: str, secret: str) -> Any:
+    def client(self, service: str, key_id: str, secret: str, token: str | None = None) -> Any:
         """A stock boto3 client whose data path holds our overlay."""
-        session = boto3.Session(aws_access_key_id=key_id, aws_secret_access_key=secret, region_name="us-east-1")
+        session = boto3.Session(key_id, secret, token, region_name="us-east-1")
         session._loader.search_paths.insert(0, str(data_path()))
         config = Config(retries={"total_max_attempts": 1})
         return session.client(service, endpoint_url=self.endpoint, config=config)

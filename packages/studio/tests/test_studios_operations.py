@@ -335,7 +335,6 @@ def test_an_unknown_studio(world: World) -> None:
             world.call(operation, StudioId=UNKNOWN)
 
 
-@pytest.mark.capability("ST-17")
 def test_delete_keeps_workspaces(world: World) -> None:
     studio_id = world.studio()
     editor_id = world.call("CreateEditor", StudioId=studio_id, Name="work")["EditorId"]

@@ -27,7 +27,7 @@ def play(tmp_path: Path) -> Iterator[Play]:
 # Compute.
 
 
-@pytest.mark.capability("CL-04", "CL-05", "CL-06")
+@pytest.mark.capability("CL-05")
 def test_attach_detach_and_switch(play: Play) -> None:
     first, second = play.emr.cluster(), play.emr.cluster(bind_ip="127.31.0.10")
     editor_id = play.ready()
@@ -60,7 +60,6 @@ def test_attach_on_create_and_on_start(play: Play) -> None:
     assert play.settle(editor_id) == ["Starting", "Attaching", "Attached"]
 
 
-@pytest.mark.capability("CL-08")
 def test_many_workspaces_share_a_cluster(play: Play) -> None:
     cluster_id = play.emr.cluster()
     for editor_id in (play.ready(), play.ready()):
@@ -68,7 +67,6 @@ def test_many_workspaces_share_a_cluster(play: Play) -> None:
         assert play.settle(editor_id)[-1] == "Attached"
 
 
-@pytest.mark.capability("CL-10")
 def test_a_cluster_that_is_coming_is_waited_for(play: Play) -> None:
     cluster_id = play.emr.cluster(state=State.STARTING)
     editor_id = play.ready()
@@ -80,7 +78,6 @@ def test_a_cluster_that_is_coming_is_waited_for(play: Play) -> None:
     assert "StateChangeReason" not in play.describe(editor_id)
 
 
-@pytest.mark.capability("CL-12")
 def test_a_cluster_that_fails_meanwhile_is_reported(play: Play) -> None:
     cluster_id = play.emr.cluster(state=State.STARTING)
     editor_id = play.ready()
@@ -123,7 +120,6 @@ def test_a_crashed_server_is_attached_again(play: Play) -> None:
     assert play.gateway(editor_id) is not None
 
 
-@pytest.mark.capability("CL-07")
 @pytest.mark.parametrize(
     ("changes", "reason"),
     [

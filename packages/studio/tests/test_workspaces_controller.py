@@ -128,7 +128,6 @@ def _editor(emr: World, studio_id: str, uid: int) -> Editor:
 # Starting.
 
 
-@pytest.mark.capability("WS-01")
 def test_starting_becomes_ready(world: Play) -> None:
     assert world.settle() == ["Starting", "Ready"]
     editor = world.editor()
@@ -266,7 +265,6 @@ def test_nothing_is_pending_when_all_is_well(world: Play) -> None:
 # Stopping and deleting.
 
 
-@pytest.mark.capability("WS-07")
 def test_stop_saves_and_ends(world: Play) -> None:
     world.start()
     world.change(open_by_user_id="AIDAX", open_by_name="ana")
@@ -319,7 +317,6 @@ def test_stop_while_starting(world: Play) -> None:
     assert world.runtime.workloads == {}
 
 
-@pytest.mark.capability("WS-11")
 def test_delete_removes_the_row_last(world: Play) -> None:
     world.start()
     folder = world.settings.workspaces_dir / ID

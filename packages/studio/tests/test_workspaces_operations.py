@@ -28,7 +28,7 @@ def play(tmp_path: Path) -> Iterator[Play]:
 # Create, describe, list.
 
 
-@pytest.mark.capability("WS-01", "WS-14")
+@pytest.mark.capability("WS-14")
 def test_create_and_describe(play: Play) -> None:
     tags = [{"Key": "team", "Value": "red"}]
     made = play.call("CreateEditor", StudioId=play.studio_id, Name="My work", Description="d", Tags=tags)
@@ -148,7 +148,6 @@ def test_start_is_idempotent_while_starting(play: Play) -> None:
     assert play.settle(editor_id) == ["Starting", "Ready"]
 
 
-@pytest.mark.capability("WS-11")
 def test_delete_vanishes(play: Play) -> None:
     editor_id = play.ready()
     play.call("DeleteEditor", EditorId=editor_id)
@@ -184,7 +183,6 @@ def test_every_wrong_state_is_refused_by_name(play: Play) -> None:
     wrong("Deleting", "AttachEditor", *EVERY)
 
 
-@pytest.mark.capability("ST-17")
 def test_a_deleted_studio_leaves_its_workspaces_manageable(play: Play) -> None:
     editor_id = play.ready()
     play.call("DeleteStudio", StudioId=play.studio_id)
