@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 import sys
+import threading
 import unicodedata
 from collections.abc import Callable
 from functools import lru_cache
@@ -29,6 +30,8 @@ class Validator:
     def __init__(self) -> None:
         self._checks: dict[Any, Check | None] = {}
         self._making: set[Any] = set()
+        self._lock = threading.RLock()
+        """Held while checks are made: `_making` means recursion, not another thread's work."""
 
     def check(self, shape: Shape, value: Any) -> None:
         """Return if `value` keeps all constraints of `shape`.
@@ -50,6 +53,10 @@ class Validator:
         key = (shape.name, shape.type_name)
         if key in self._checks:
             return self._checks[key]
+        with self._lock:
+            return self._checks[key] if key in self._checks else self._made(key, shape)
+
+    def _made(self, key: Any, shape: Shape) -> Check | None:
         if key in self._making:  # a recursive shape
 
             def later(value: Any, path: str, failures: list[str]) -> None:

@@ -70,3 +70,8 @@ def get_account_summary(context: Context, _request: Request) -> Response:
 def get_account_password_policy(context: Context, _request: Request) -> Response:
     # The default policy holds; AWS says so by this error.
     raise NoSuchEntity(f"The Password Policy with domain name {context.account_id} cannot be found.")
+
+
+@operation("iam", "ListVirtualMFADevices", checks=action("iam:ListVirtualMFADevices"))
+def list_virtual_mfa_devices(_context: Context, _request: Request) -> Response:
+    return {"VirtualMFADevices": [], "IsTruncated": False}
