@@ -7,7 +7,7 @@ import json
 import time
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -33,7 +33,10 @@ class Kernel:
         answer = httpx.post(self._base, json={"name": name}, headers=self._headers, timeout=60)
         self.id = str(answer.raise_for_status().json()["id"])
         url = f"ws://{gateway.address}/api/kernels/{self.id}/channels"
-        self._stream: ClientConnection = connect(url, additional_headers=self._headers, open_timeout=60, max_size=None)
+        self._stack = ExitStack()
+        self._stream: ClientConnection = self._stack.enter_context(
+            connect(url, additional_headers=self._headers, open_timeout=60, max_size=None)
+        )
 
     def run(self, code: str, seconds: float = 120.0) -> str:
         """What a cell prints, shows and raises, as one text."""
@@ -60,8 +63,10 @@ class Kernel:
 
     def close(self) -> None:
         """Shut the kernel down."""
-        self._stream.close()
-        httpx.delete(f"{self._base}/{self.id}", headers=self._headers, timeout=30)
+        self._stack.close()
+        # The cluster may have ended before.
+        with suppress(httpx.ConnectError):
+            httpx.delete(f"{self._base}/{self.id}", headers=self._headers, timeout=30)
 
 
 @dataclass
