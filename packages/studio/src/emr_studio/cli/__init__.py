@@ -77,6 +77,22 @@ def supervise_command(report_fd: Annotated[int, typer.Option()]) -> None:
         raise typer.Exit(1) from None
 
 
+@app.command(hidden=True, name="bootstrap")
+def bootstrap_command(stage: str) -> None:
+    """What the supervisor runs once before and once after the parts start."""
+    from emr_studio.cli import bootstrap
+    from emr_studio.settings import Settings
+
+    if stage == "identities":
+        bootstrap.identities(Settings())
+        return
+    try:
+        bootstrap.sample_world(Settings(), lambda text: print(text, flush=True))
+    except bootstrap.BootstrapFailed as error:
+        print(error, file=sys.stderr)
+        raise typer.Exit(1) from None
+
+
 @app.command()
 def down(
     data_dir: DataDir = None,

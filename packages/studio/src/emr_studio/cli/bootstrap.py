@@ -16,10 +16,10 @@ from botocore.config import Config
 from emr_studio.cli import installation
 from emr_studio.clock import SystemClock
 from emr_studio.db import Database
+from emr_studio.db.migrate import upgrade
 from emr_studio.iam.bootstrap import Person, SampleWorld, bucket_name, ensure_account
 from emr_studio.network.model import DefaultNetwork, ensure_default_network
 from emr_studio.settings import Settings
-from emr_studio.storage.dataset import seed
 
 _STUDIO_NAME = "sample"
 
@@ -36,21 +36,27 @@ class World:
     network: DefaultNetwork
 
 
-def identities(settings: Settings, database: Database) -> World:
-    """Make the account, its users and roles, and the default network, straight in the database."""
-    with database.write() as session:
-        people = ensure_account(session, settings, SystemClock())
-        network = ensure_default_network(session, settings, people.account_id)
+def identities(settings: Settings) -> World:
+    """Bring the schema up to date; make the account, its users and roles, and the default network."""
+    upgrade(settings.sqlalchemy_url)
+    database = Database(settings.sqlalchemy_url)
+    try:
+        with database.write() as session:
+            people = ensure_account(session, settings, SystemClock())
+            network = ensure_default_network(session, settings, people.account_id)
+    finally:
+        database.dispose()
     return World(people, network)
 
 
-def sample_world(settings: Settings, world: World, report: Callable[[str], None]) -> None:
+def sample_world(settings: Settings, report: Callable[[str], None]) -> None:
     """Make bucket, data set and sample Studio through the public API, and write `studio.json`.
 
     Raises:
         BootstrapFailed: the API refused.
     """
     known = installation.read_studio_json(settings)
+    world = identities(settings)
     admin = world.people.admin
     if not admin.access_key_id:
         # An administrator has replaced the first key: the world was made long ago, and is theirs.
@@ -61,12 +67,20 @@ def sample_world(settings: Settings, world: World, report: Callable[[str], None]
         s3 = _client(settings, admin, "s3")
         if not _exists(s3, bucket):
             s3.create_bucket(Bucket=bucket)
-        report("loading the sample data set")
-        seed(s3, bucket)
+        if not known:
+            report("loading the sample data set")
+        _seed(s3, bucket)
         studio = _sample_studio(settings, world, known)
     except (botocore.exceptions.ClientError, botocore.exceptions.BotoCoreError) as error:
         raise BootstrapFailed(f"The sample world could not be made: {error}") from error
     installation.write_studio_json(settings, _content(settings, world, studio))
+
+
+def _seed(s3: Any, bucket: str) -> None:
+    # Reads with data frames: imported only where they are needed.
+    from emr_studio.storage.dataset import seed
+
+    seed(s3, bucket)
 
 
 def _client(settings: Settings, person: Person, service: str) -> Any:

@@ -10,9 +10,7 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 
-from emr_studio.cli import bootstrap, parts, preflight
-from emr_studio.db import Database
-from emr_studio.db.migrate import upgrade
+from emr_studio.cli import parts, preflight
 from emr_studio.runtime.client import LocalRuntime
 from emr_studio.runtime.contract import RuntimeUnavailable
 from emr_studio.runtime.processes import is_alive, signal_if_alive
@@ -56,7 +54,7 @@ def supervise(settings: Settings, report: Report, ready: Callable[[], None]) -> 
     supervisor.prepare()
     try:
         _start(settings, supervisor, report)
-    except (PartFailed, bootstrap.BootstrapFailed, OSError) as error:
+    except (PartFailed, OSError) as error:
         supervisor.stop()
         raise UpFailed(str(error)) from error
     ready()
@@ -66,15 +64,28 @@ def supervise(settings: Settings, report: Report, ready: Callable[[], None]) -> 
 
 def _start(settings: Settings, supervisor: Supervisor, report: Report) -> None:
     report("preparing the database")
-    upgrade(settings.sqlalchemy_url)
-    database = Database(settings.sqlalchemy_url)
-    try:
-        secrets = bootstrap.identities(settings, database)
-        report("starting object store, control plane, controllers, host agent and edge")
-        supervisor.start(set(parts.NAMES), _START_SECONDS)
-        bootstrap.sample_world(settings, secrets, report)
-    finally:
-        database.dispose()
+    _in_own_process(settings, "identities", report)
+    report("starting object store, control plane, controllers, host agent and edge")
+    supervisor.start(set(parts.NAMES), _START_SECONDS)
+    _in_own_process(settings, "sample-world", report)
+
+
+def _in_own_process(settings: Settings, stage: str, report: Report) -> None:
+    """Run a stage of the bootstrap; what it imports (data frames, AWS's clients) goes with it."""
+    child = subprocess.Popen(
+        [sys.executable, "-m", "emr_studio.cli", "bootstrap", stage],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=parts.environment(settings),
+    )
+    assert child.stdout is not None
+    for line in child.stdout:
+        report(line.strip())
+    _, problem = child.communicate()
+    if child.returncode:
+        raise PartFailed(problem.strip() or f"the bootstrap ({stage}) ended with {child.returncode}")
 
 
 def _stop(settings: Settings, supervisor: Supervisor) -> None:
