@@ -17,6 +17,7 @@ import pytest
 from emr_studio.clock import FakeClock, SystemClock
 from emr_studio.controllers import (
     LEASE_SECONDS,
+    WORKLOAD,
     ControllerManager,
     Leases,
     OrphanSweep,
@@ -86,6 +87,18 @@ def test_a_datagram_wakes_at_once(database: Database, settings: Settings) -> Non
     until(lambda: things.seen == ["t-1"])
     running.stop()
     assert not settings.controller_socket.exists()
+
+
+def test_a_workloads_wake_reaches_its_owner(database: Database, settings: Settings) -> None:
+    workspaces, clusters = Things(), Things()
+    workspaces.kind, clusters.kind = "workspace", "cluster"
+    running = ControllerManager([workspaces, clusters], database, SystemClock(), settings.controller_socket)
+    running.start()
+    waker = SocketWaker(settings)
+    for workload_id in ("e-1", "j-1/ci-1/master", "x-1"):
+        waker.wake(WORKLOAD, workload_id)
+    until(lambda: workspaces.seen == ["e-1"] and clusters.seen == ["j-1"])
+    running.stop()
 
 
 def test_waking_nobody_is_no_error(settings: Settings) -> None:

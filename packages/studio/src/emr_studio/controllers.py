@@ -45,6 +45,10 @@ _LONGEST_BACKOFF = 30.0
 _HELD_ELSEWHERE = 1.0
 _DATAGRAM_BYTES = 4096
 Key = tuple[str, str]
+WORKLOAD = "workload"
+"""Kind of the wakes of a host agent: a workload started or ended."""
+# A workload's id begins with that of the resource it belongs to: `e-…`, `j-…/ci-…/master`.
+_OWNERS_KIND = {"e-": "workspace", "j-": "cluster"}
 
 
 class Waker(Protocol):
@@ -378,7 +382,7 @@ class ControllerManager:
     def _read_wake(self, datagram: bytes) -> None:
         try:
             message = json.loads(datagram)
-            key = (str(message["kind"]), str(message["id"]))
+            key = _resource(str(message["kind"]), str(message["id"]))
         except (ValueError, KeyError, TypeError):
             log.warning("not a wake: %r", datagram[:200])
             return
@@ -417,6 +421,13 @@ class ControllerManager:
         if (bell := self._bell) is not None:
             with suppress(OSError):
                 bell.send(b"!")
+
+
+def _resource(kind: str, resource_id: str) -> Key:
+    """What a wake is about: for a workload, the resource that it belongs to."""
+    if kind != WORKLOAD:
+        return kind, resource_id
+    return _OWNERS_KIND.get(resource_id[:2], kind), resource_id.partition("/")[0]
 
 
 def backoff_seconds(failures: int) -> float:

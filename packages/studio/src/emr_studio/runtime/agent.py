@@ -20,6 +20,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from emr_studio.controllers import WORKLOAD, SocketWaker
 from emr_studio.runtime import wire
 from emr_studio.runtime.contract import RuntimeUnavailable, WorkloadState
 from emr_studio.runtime.host import Host
@@ -117,7 +118,9 @@ def run_agent(settings: Settings) -> None:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             raise SystemExit(f"another agent serves {settings.data_dir}") from None
-        host = Host(settings)
+        host, waker = Host(settings), SocketWaker(settings)
+        # The controllers hear at once of what ends by itself.
+        host.on_change(lambda workload_id: waker.wake(WORKLOAD, workload_id))
         host.open()
         config = uvicorn.Config(
             AgentApp(host).application(),

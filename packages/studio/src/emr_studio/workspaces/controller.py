@@ -300,6 +300,8 @@ class WorkspaceReconciler:
 
     def _detach(self, editor: Editor) -> float | None:
         # Also where the row names no cluster: a gateway may have been set just before a kill.
+        if editor.status == Status.READY and editor.attached_cluster_id is None and not editor.unsettled:
+            return None
         if editor.status != Status.READY or editor.attached_cluster_id is not None:
             self._runtime.set_gateway(editor.id, None)
         saved = self._save(editor, status=Status.READY, attached_cluster_id=None, unsettled=False, **_waited(editor))
