@@ -14,7 +14,6 @@ from typing import NoReturn
 
 from emr_studio_cluster import spark
 from emr_studio_cluster.config import NodeConfig, read_config
-from emr_studio_cluster.username import NoName, ensure_user_name
 
 _JAVA_PROGRAMS: dict[str, Callable[[NodeConfig, Path], list[str]]] = {
     "master": spark.master_command,
@@ -34,11 +33,10 @@ def main(arguments: Sequence[str]) -> int:
     os.chdir(folder)
     config = read_config(folder)
     try:
-        ensure_user_name(folder)
         if arguments[0] == "gateway":
             return _serve(config, folder)
         command = _JAVA_PROGRAMS[arguments[0]](config, folder)
-    except (NoName, spark.NoJava) as error:
+    except spark.NoJava as error:
         print(f"{error}.", file=sys.stderr)
         return 1
     return _become(command, config, folder)
