@@ -11,13 +11,14 @@ import sys
 import tempfile
 import time
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 import httpx
 from websockets.sync.client import ClientConnection, unix_connect
+from websockets.typing import Subprotocol
 
 from emr_studio.aws.context import Caller
 from emr_studio.edge.identity import IdentityIssuer
@@ -176,11 +177,16 @@ class Workspace:
                 client.headers["X-XSRFToken"] = client.cookies["_xsrf"]
             yield client
 
-    def connect(self, path: str) -> ClientConnection:
+    def connect(self, path: str, subprotocols: Sequence[str] = ()) -> ClientConnection:
         """A websocket of this Workspace, signed in."""
         headers = {"X-Emr-Studio-Identity": self.token()}
         return unix_connect(
-            self.socket, uri=f"ws://workspace{path}", additional_headers=headers, open_timeout=30, max_size=None
+            self.socket,
+            uri=f"ws://workspace{path}",
+            additional_headers=headers,
+            open_timeout=30,
+            max_size=None,
+            subprotocols=[Subprotocol(name) for name in subprotocols] or None,
         )
 
     def shell(self, command: str, seconds: float = 30.0) -> str:
@@ -202,6 +208,15 @@ class Workspace:
         return text.split(mark)[1].split(mark[16:] + mark[:16])[0].strip().replace("\r\n", "\n")
 
 
+def _kernelspec(folder: Path) -> None:
+    """A kernel of the name that a cluster offers; here it is a plain Python."""
+    folder.mkdir(parents=True, exist_ok=True)
+    python = str(ROOT / ".envs/emr-8.0.0/bin/python")
+    argv = [python, "-m", "ipykernel_launcher", "-f", "{connection_file}"]
+    spec = {"argv": argv, "display_name": "PySpark", "language": "python"}
+    (folder / "kernel.json").write_text(json.dumps(spec))
+
+
 class KernelGateway:
     """A real Jupyter kernel gateway, as runs on a cluster's primary node."""
 
@@ -217,6 +232,7 @@ class KernelGateway:
             "--JupyterWebsocketPersonality.list_kernels=True",
         ]
         environment = {"PATH": os.environ["PATH"], "HOME": str(folder)}
+        _kernelspec(folder / ".local/share/jupyter/kernels/pysparkkernel")
         self.process = subprocess.Popen(argv, stdout=self._log, stderr=self._log, env=environment, cwd=folder)
         until(self._answers, 60)
 

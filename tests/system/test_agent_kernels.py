@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import signal
@@ -117,6 +118,46 @@ def test_attach_run_switch_detach(rig: AgentRig, gateways: tuple[KernelGateway, 
     with workspace.client() as client:
         assert client.post("/api/kernels", json={"name": "python3"}).status_code == 409
         assert client.get("/api/status").status_code == 200
+
+
+def test_a_browser_speaks_the_binary_protocol(rig: AgentRig, gateways: tuple[KernelGateway, KernelGateway]) -> None:
+    workspace = rig.launch("e-BROWSER")
+    attach(rig, workspace, gateways[0])
+    kernel_id = start_kernel(workspace)
+    protocol = "v1.kernel.websocket.jupyter.org"
+    with workspace.connect(f"/api/kernels/{kernel_id}/channels?session_id=s3", [protocol]) as stream:
+        assert stream.subprotocol == protocol
+        request = message("print('hello')")
+        parts = [json.dumps(request[name]).encode() for name in ("header", "parent_header", "metadata", "content")]
+        stream.send(pack("shell", parts))
+        texts = []
+        while True:
+            _, found = unpack(stream.recv(timeout=60))
+            header, parent, content = (json.loads(found[i]) for i in (0, 1, 3))
+            if parent.get("msg_id") != request["header"]["msg_id"]:
+                continue
+            texts += [content["text"]] if header["msg_type"] == "stream" else []
+            if content.get("execution_state") == "idle":
+                break
+        assert texts == ["hello\n"]
+    attach(rig, workspace, None)
+
+
+def pack(channel: str, parts: list[bytes]) -> bytes:
+    """A frame of the v1 protocol: number of offsets, offsets, channel, parts."""
+    pieces = [channel.encode(), *parts]
+    offsets = [8 * (len(pieces) + 2)]
+    for piece in pieces:
+        offsets.append(offsets[-1] + len(piece))
+    return b"".join([n.to_bytes(8, "little") for n in (len(offsets), *offsets)] + pieces)
+
+
+def unpack(frame: str | bytes) -> tuple[str, list[bytes]]:
+    assert isinstance(frame, bytes)
+    count = int.from_bytes(frame[:8], "little")
+    offsets = [int.from_bytes(frame[8 * i + 8 : 8 * i + 16], "little") for i in range(count)]
+    pieces = [frame[a:b] for a, b in itertools.pairwise(offsets)]
+    return pieces[0].decode(), pieces[1:]
 
 
 def test_the_kernel_goes_on_when_relay_and_agent_die(

@@ -12,10 +12,10 @@ from emr_studio_workspace.kernels import (
     AttachedKernelSpecManager,
     AttachedMappingKernelManager,
     AttachedSessionManager,
-    AttachedWebSocketConnection,
 )
 from emr_studio_workspace.notebooks import KERNEL_NAME
 from emr_studio_workspace.spec import ServerSpec
+from emr_studio_workspace.streams import AttachedWebSocketConnection
 
 EXTENSIONS = {
     "jupyterlab": True,
@@ -52,6 +52,7 @@ def _server(c: Config, spec: ServerSpec) -> None:
     # Which host names lead here is the edge's matter; each request proves who it is from.
     app.allow_remote_access = True
     app.trust_xheaders = True
+    app.websocket_ping_interval = app.websocket_ping_timeout = 30_000
     app.allow_root = True
     app.identity_provider_class = WorkspaceIdentityProvider
     app.allow_unauthenticated_access = False

@@ -7,28 +7,20 @@ a switch it is forgotten here (the cluster ends it), while files and layout stay
 from __future__ import annotations
 
 import os
-from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from jupyter_server.gateway.connections import GatewayWebSocketConnection
-from jupyter_server.gateway.gateway_client import GatewayClient
 from jupyter_server.gateway.managers import (
     GatewayKernelManager,
     GatewayKernelSpecManager,
     GatewayMappingKernelManager,
     GatewaySessionManager,
 )
-from jupyter_server.utils import url_path_join
-from tornado.escape import url_escape
-from tornado.httpclient import HTTPClientError, HTTPRequest
-from tornado.ioloop import IOLoop
 from tornado.web import HTTPError
-from tornado.websocket import websocket_connect
 from traitlets import default
 
-from emr_studio_workspace.gateway import RelayResolver, pointer
+from emr_studio_workspace.gateway import pointer
 from emr_studio_workspace.notebooks import KERNEL_NAME
 
 NOT_ATTACHED = (
@@ -36,9 +28,6 @@ NOT_ATTACHED = (
     "Attach one in the Studio (Workspaces, Attach cluster), then choose the kernel again."
 )
 NOT_REACHABLE = "The attached cluster's kernel gateway does not answer. It may still be starting; try again."
-# Outputs may be large; tornado's default of 10 MiB would cut the connection.
-_LARGEST_MESSAGE = 512 * 1024 * 1024
-_MOST_WAITING = 1000
 _AWAY = (502, 503, 504, 599)
 
 
@@ -205,56 +194,3 @@ class AttachedSessionManager(GatewaySessionManager):
         """What the cluster's kernel is told: only `KERNEL_*`, never this server's environment."""
         told = {name_: value for name_, value in os.environ.items() if name_.startswith("KERNEL_")}
         return told | {"KERNEL_NOTEBOOK_PATH": path or ""}
-
-
-class AttachedWebSocketConnection(GatewayWebSocketConnection):
-    """The stream between a browser tab and its kernel; survives the loss of the gateway's side."""
-
-    ws: Any
-
-    def __init__(self, **kwargs: Any) -> None:
-        super().__init__(**kwargs)
-        self._waiting: deque[Any] = deque(maxlen=_MOST_WAITING)
-        target = pointer.target
-        self._cluster_id = target.cluster_id if target else ""
-
-    async def connect(self) -> None:
-        """Connect, or connect again after a loss."""
-        if not self._still_attached():
-            self._give_up()
-            return
-        self.ws = None
-        client = GatewayClient.instance()
-        url = url_path_join(client.ws_url or "", client.kernels_endpoint, url_escape(self.kernel_id), "channels")
-        if self.session_id:
-            url += f"?session_id={url_escape(self.session_id)}"
-        request = HTTPRequest(url, **client.load_connection_args())
-        self.ws_future = websocket_connect(request, max_message_size=_LARGEST_MESSAGE, resolver=RelayResolver())
-        self.ws_future.add_done_callback(self._connection_done)
-        IOLoop.current().add_future(self.ws_future, lambda _future: self._read_messages())
-
-    def _still_attached(self) -> bool:
-        target = pointer.target
-        return target is not None and target.cluster_id == self._cluster_id
-
-    def _connection_done(self, fut: Any) -> None:
-        super()._connection_done(fut)
-        error = None if fut.cancelled() else fut.exception()
-        if isinstance(error, HTTPClientError) and error.code == 404:
-            self._give_up()
-        elif self.ws is not None:
-            while self._waiting:
-                self._write_message(self._waiting.popleft())
-
-    def _give_up(self) -> None:
-        """The kernel is gone for good: the tab asks anew and learns it."""
-        self.disconnect()
-        self.websocket_handler.close()
-
-    def handle_incoming_message(self, message: Any) -> None:
-        """Pass a message of the tab on; keep it while the gateway is away."""
-        stream = self.ws
-        if stream is None or stream.protocol is None:
-            self._waiting.append(message)
-        else:
-            self._write_message(message)
