@@ -123,7 +123,6 @@ def test_login_profile(world: IamWorld, iam: Any) -> None:
     )
 
 
-@pytest.mark.capability("IP-10")
 def test_groups_grant(world: IamWorld, iam: Any) -> None:
     user = world.client("iam", *world.new_user("member"))
     iam.create_group(GroupName="readers", Path="/g/")
@@ -277,7 +276,6 @@ def test_trusted_entity_is_kept_by_its_id(world: IamWorld, iam: Any) -> None:
     )
 
 
-@pytest.mark.capability("UA-07")
 def test_assume_role_and_session_policies(world: IamWorld, iam: Any) -> None:
     key = world.new_user("assumer", policy(allow("sts:AssumeRole", f"{ROLE_ARN}/wide")))
     iam.create_role(RoleName="wide", AssumeRolePolicyDocument=trust({"AWS": ACCOUNT}))

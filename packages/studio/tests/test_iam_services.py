@@ -116,7 +116,6 @@ def test_the_analyst_can_do_the_main_job_and_no_more(world: World) -> None:
         assert not world.allowed(analyst, check), check
 
 
-@pytest.mark.capability("SR-01")
 def test_a_service_assumes_only_what_trusts_it(world: World) -> None:
     role = world.sample.service_role_arn
     with world.database.read() as session:
@@ -130,7 +129,6 @@ def test_a_service_assumes_only_what_trusts_it(world: World) -> None:
                 services.assume_for_service(session, *arguments, "s1")
 
 
-@pytest.mark.capability("ST-07")
 def test_what_a_role_would_be_allowed(world: World) -> None:
     good = Check("s3:PutObject", f"arn:aws:s3:::{bucket_name(world.settings)}/x")
     bad = Check("s3:PutObject", "arn:aws:s3:::elsewhere/x")
