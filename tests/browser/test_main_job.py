@@ -92,16 +92,16 @@ def test_the_main_job(studio: Studio, context: BrowserContext, page: Page, artif
 
     create_cluster(page, "browser")
     page.screenshot(path=artifacts / "clusters.png")
-    create_workspace(page, "flights")
-    attach(page, "flights", "browser")
+    create_workspace(page, "trip")
+    attach(page, "trip", "browser")
     page.screenshot(path=artifacts / "workspaces.png")
-    lab = open_workspace(context, page, "flights")
+    lab = open_workspace(context, page, "trip")
     lab.screenshot(path=artifacts / "lab.png")
     run_all(lab, artifacts)
 
     emr, s3 = studio.client("emr", "sample"), studio.client("s3", "sample")
     editors = emr.list_editors(StudioId=sample["studio_id"])["Editors"]
-    editor = next(e for e in editors if e["Name"] == "flights")
+    editor = next(e for e in editors if e["Name"] == "trip")
     bucket, _, prefix = editor["S3Location"].removeprefix("s3://").partition("/")
 
     def saved() -> bool:
@@ -113,15 +113,15 @@ def test_the_main_job(studio: Studio, context: BrowserContext, page: Page, artif
     lab.close()
     clusters = emr.list_clusters(ClusterStates=["WAITING"])["Clusters"]
     ours = next(c["Id"] for c in clusters if c["Name"] == "browser")
-    page.get_by_role("row").filter(has_text="flights").get_by_role("checkbox").check()
+    page.get_by_role("row").filter(has_text="trip").get_by_role("checkbox").check()
     page.get_by_role("button", name="Stop", exact=True).click()
-    expect(page.get_by_role("row").filter(has_text="flights")).to_contain_text("Idle", timeout=60_000)
-    page.get_by_role("row").filter(has_text="flights").get_by_role("checkbox").check()
+    expect(page.get_by_role("row").filter(has_text="trip")).to_contain_text("Idle", timeout=60_000)
+    page.get_by_role("row").filter(has_text="trip").get_by_role("checkbox").check()
     page.get_by_role("button", name="Start", exact=True).click()
-    expect(page.get_by_role("row").filter(has_text="flights")).to_contain_text(
+    expect(page.get_by_role("row").filter(has_text="trip")).to_contain_text(
         re.compile("Ready|Attached"), timeout=60_000
     )
-    lab = open_workspace(context, page, "flights")
+    lab = open_workspace(context, page, "trip")
     lab.get_by_role("listitem", name=re.compile("^Name: examples")).dblclick()
     expect(lab.get_by_role("listitem", name=re.compile(r"^Name: flights\.ipynb"))).to_be_visible()
     lab.close()

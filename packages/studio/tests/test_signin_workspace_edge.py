@@ -214,3 +214,21 @@ def test_a_session_ends_when_the_workspace_is_left_alone(rig: SignInRig) -> None
 def test_hosts_that_are_no_workspace_are_404(rig: SignInRig) -> None:
     for host in ("localhost:8080", "evil.example", rig.studio_host, "e-none.workspace.localhost:8080"):
         assert rig.browser(host).ask("/", Accept="text/html").status == 404
+
+
+@pytest.mark.capability("WS-13")
+def test_one_user_at_a_time(rig: SignInRig) -> None:
+    ann, bob = rig.person("ann"), rig.person("bob")
+    first, second = rig.opened(ann), rig.opened(bob)
+    rig.set_editor(rig.editor_id, open_by_user_id=ann.user_id, open_by_name="ann", open_seen_at=rig.world.clock.now())
+    assert first.ask().status == 200
+    refused = second.ask()
+    assert refused.status == 403
+    assert b"ann has this Workspace open" in refused.body
+    for _ in range(3):
+        rig.world.clock.advance(500)
+        assert first.ask().status == 200, "her own use keeps her hold"
+        assert second.ask().status == 403
+    rig.set_editor(rig.editor_id, open_by_user_id=None, open_by_name=None, open_seen_at=None)
+    rig.world.clock.advance(2)
+    assert second.ask().status == 200

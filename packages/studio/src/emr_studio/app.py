@@ -9,10 +9,13 @@ import importlib
 import logging
 import os
 import signal
+import threading
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import uvicorn
+from sqlalchemy.exc import SQLAlchemyError
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
@@ -26,7 +29,7 @@ from emr_studio.db import Database, is_reachable
 from emr_studio.settings import Settings
 
 if TYPE_CHECKING:
-    from emr_studio.signin.sessions import ConsoleSessions
+    from emr_studio.signin.setup import Front
 
 DOMAINS = ("iam", "studios", "workspaces", "clusters")
 """Rooms with an `operations` module, or a package that loads its own by `load()`."""
@@ -41,6 +44,8 @@ TABLES = (
     "clusters.model",
 )
 HEALTH = "/_health"
+_HOUSE_SECONDS = 60.0
+log = logging.getLogger(__name__)
 
 
 def load_tables() -> None:
@@ -57,7 +62,41 @@ def load_operations() -> None:
             operations.load()
 
 
-def build_api(settings: Settings) -> ASGIApp:
+@dataclass
+class ControlPlane:
+    """The control plane put together: its ASGI application, and what it does beside requests."""
+
+    application: ASGIApp
+    database: Database
+    front: Front
+    _stop: threading.Event = field(default_factory=threading.Event)
+
+    def start(self) -> None:
+        """Begin to write down, now and then, what requests only remember."""
+        threading.Thread(target=self._keep_house, name="house", daemon=True).start()
+
+    def _keep_house(self) -> None:
+        while not self._stop.wait(_HOUSE_SECONDS):
+            self._write_down()
+
+    def _write_down(self) -> None:
+        from emr_studio.iam import uses
+
+        try:
+            with self.database.write() as session:
+                uses.flush(session)
+        except SQLAlchemyError:
+            log.warning("the last uses of access keys were not written", exc_info=True)
+
+    def close(self) -> None:
+        """Write what is still to be written."""
+        self._stop.set()
+        self.front.sessions.close()
+        self._write_down()
+        self.database.dispose()
+
+
+def build_api(settings: Settings) -> ControlPlane:
     """The control plane: AWS's API, the edge's questions, sign-in, the console, credentials."""
     from emr_studio.aws.pagination import MarkerSealer
     from emr_studio.aws.pipeline import AwsApplication
@@ -109,7 +148,7 @@ def build_api(settings: Settings) -> ASGIApp:
             lambda request: _account_of(database, front.sessions, request),
         ),
     ]
-    return objects.serving(_Door(api, Starlette(routes=routes)))
+    return ControlPlane(objects.serving(_Door(api, Starlette(routes=routes))), database, front)
 
 
 class _Door:
@@ -134,21 +173,6 @@ def _health(database: Database) -> Any:
     return endpoint
 
 
-def _signed_in_account(
-    settings: Settings, database: Database, sessions: ConsoleSessions, request: Request
-) -> str | None:
-    """The account of the session that the request's cookie names at its origin, if it lives."""
-    from emr_studio.signin.origins import parse_host
-    from emr_studio.signin.sessions import cookie_of
-
-    origin = parse_host(settings, request.headers.get("host", ""))
-    if origin is None:
-        return None
-    with database.read() as session:
-        found = sessions.find(session, origin, cookie_of(request.headers))
-    return None if found is None else found.caller.account_id
-
-
 def _account_of(database: Database, sessions: SessionAuthenticator, request: Request) -> str | None:
     """The account of who is signed in; None if nobody is."""
     with database.read() as session:
@@ -162,7 +186,7 @@ def _console_defaults(settings: Settings, database: Database, account_id: str) -
     from emr_studio.iam.bootstrap import EC2_ROLE, EMR_ROLE, SERVICE_ROLE, bucket_name
     from emr_studio.network.model import ensure_default_network
 
-    with database.read() as session:
+    with database.write() as session:
         network = ensure_default_network(session, settings, account_id)
     return {
         "vpcId": network.vpc_id,
@@ -184,15 +208,19 @@ def run_api(settings: Settings) -> None:
     """Serve the control plane on its unix socket until SIGTERM."""
     settings.api_socket.unlink(missing_ok=True)
     os.umask(0o077)
+    plane = build_api(settings)
+    plane.start()
     uvicorn.run(
-        build_api(settings),
+        plane.application,
         uds=str(settings.api_socket),
         log_level=settings.log_level.lower(),
         access_log=False,
         server_header=False,
         date_header=True,
+        lifespan="off",
         timeout_graceful_shutdown=5,
     )
+    plane.close()
 
 
 def run_controller(settings: Settings) -> None:

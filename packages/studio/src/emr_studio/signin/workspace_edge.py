@@ -25,7 +25,7 @@ from emr_studio.settings import Settings
 from emr_studio.signin.origins import Kind, Origin, parse_host
 from emr_studio.signin.pages import SECURITY_HEADERS, page
 from emr_studio.signin.sessions import COOKIE, ConsoleSessions, SignedIn, cookie_of
-from emr_studio.workspaces.model import EdgeTarget, edge_target
+from emr_studio.workspaces.model import EdgeTarget, edge_target, held_by_other, note_activity
 
 log = logging.getLogger(__name__)
 
@@ -81,7 +81,18 @@ class WorkspaceEdge:
                 return _page(403, "Access denied", "Your permissions do not allow you to open this Workspace.")
         if not target.address:
             return self._not_running(request, target)
+        holder = self._held_by(target, found.caller.user_id)
+        if holder is not None:
+            return _page(403, "In use", f"{holder} has this Workspace open. One user at a time may use it.")
         return self._yes(request, found, target)
+
+    def _held_by(self, target: EdgeTarget, user_id: str) -> str | None:
+        """Who else has the Workspace open; the caller's own use is noted, which keeps her hold."""
+        now = self._clock.now()
+        holder = held_by_other(target, user_id, now, self._settings.session_idle_seconds)
+        if holder is None:
+            note_activity(self._database, target, user_id, now)
+        return holder
 
     def _yes(self, request: EdgeRequest, found: SignedIn, target: EdgeTarget) -> EdgeAnswer:
         if not _is_plain_socket(target.address):
