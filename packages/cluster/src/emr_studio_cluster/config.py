@@ -46,6 +46,8 @@ class NodeConfig:
     """Folder of the S3 jars; empty or absent: S3 paths do not work in Spark."""
     archives_dir: str = ""
     """Folder of the JVMs' class data archives; empty or absent: none are used."""
+    record_archives: bool = False
+    """Write the archives at the programs' ends instead of using them (`archives.py`)."""
     warehouse_dir: str = ""
     s3_endpoint: str = ""
     region: str = "us-east-1"

@@ -47,12 +47,21 @@ def ensure_s3_jars(release: str, folder: Path) -> list[Path]:
     return sorted(folder.glob("*.jar"))
 
 
-def default_folder(release: str) -> Path:
-    """`.cache/jars/<release>` beside the `.envs` that this interpreter belongs to."""
+def cache_folder() -> Path:
+    """`.cache` beside the `.envs` that this interpreter belongs to.
+
+    Raises:
+        JarsUnavailable: if it belongs to none.
+    """
     prefix = Path(sys.prefix)
     if prefix.parent.name != _ENVIRONMENTS:
         raise JarsUnavailable(f"{prefix} is not an environment of an installation; name the folder")
-    return prefix.parent.parent / ".cache" / "jars" / release
+    return prefix.parent.parent / ".cache"
+
+
+def default_folder(release: str) -> Path:
+    """`.cache/jars/<release>`."""
+    return cache_folder() / "jars" / release
 
 
 def _lock(release: str) -> dict[str, dict[str, str]]:

@@ -146,7 +146,7 @@ def connect_properties(config: NodeConfig, folder: Path) -> dict[str, str]:
         "spark.sql.shuffle.partitions": "8",
         "spark.executor.cores": "1",
         "spark.executor.memory": f"{config.worker_memory}m",
-        "spark.executor.extraJavaOptions": " ".join(_SMALL_HEAP),
+        "spark.executor.extraJavaOptions": " ".join((*_SMALL_HEAP, *_class_data(config, "executor"))),
         "spark.executor.logs.rolling.strategy": "size",
         "spark.executor.logs.rolling.maxSize": "4194304",
         "spark.executor.logs.rolling.maxRetainedFiles": "3",
@@ -230,9 +230,13 @@ def _java(config: NodeConfig, folder: Path, kind: str, heap: int, flags: tuple[s
 
 
 def _class_data(config: NodeConfig, kind: str) -> list[str]:
-    """The archive of parsed classes that `archives` made for this program, if it did."""
+    """The archive of parsed classes of this kind of program: half of a JVM's start is parsing them."""
+    if not config.archives_dir:
+        return []
     archive = Path(config.archives_dir) / f"{kind}.jsa"
-    return [f"-XX:SharedArchiveFile={archive}"] if config.archives_dir and archive.exists() else []
+    if config.record_archives:
+        return [f"-XX:ArchiveClassesAtExit={archive}"]
+    return [f"-XX:SharedArchiveFile={archive}"] if archive.exists() else []
 
 
 def _write_properties(folder: Path, properties: dict[str, str]) -> Path:

@@ -10,7 +10,6 @@ cluster's programs share one folder, as its nodes would share a file system, and
 from __future__ import annotations
 
 import json
-import platform
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -156,7 +155,7 @@ def jars_dir(settings: Settings, release: Release) -> Path:
 
 def archives_dir(settings: Settings, release: Release) -> Path:
     """The JVMs' class data archives."""
-    return settings.root / ".cache" / "archives" / f"{release.label}-{platform.machine()}"
+    return settings.root / ".cache" / "archives" / release.label
 
 
 def _endpoint(settings: Settings) -> str:
