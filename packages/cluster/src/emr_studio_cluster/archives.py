@@ -28,7 +28,7 @@ from emr_studio_cluster import spark
 from emr_studio_cluster.config import CONNECT_PORT, MASTER_PORT, NODE_FILE, WORKER_PORT, NodeConfig
 from emr_studio_cluster.jars import JarsUnavailable, cache_folder, default_folder
 
-KINDS = ("master", "worker", "connect", "executor")
+KINDS = ("master", "worker", "connect")
 _STAMP = "made-for"
 _START_SECONDS = 180.0
 _END_SECONDS = 180.0
@@ -139,42 +139,13 @@ class _Recording:
             raise ArchivesFailed(f"Spark did not work: {(done.stderr.strip().splitlines() or ['?'])[-1]}")
 
     def _end(self) -> None:
-        worker, connect = self._processes["worker"], self._processes["connect"]
-        executors = _children(worker.pid)
-        # A worker gives an executor ten seconds to end, writing an archive may take longer.
-        os.kill(worker.pid, signal.SIGSTOP)
-        connect.terminate()
-        self._wait_for_end("connect")
-        _until(lambda: not any(_running(pid) for pid in executors), _END_SECONDS, "the executor did not end")
-        os.kill(worker.pid, signal.SIGCONT)
-        for kind in ("worker", "master"):
+        for kind in ("connect", "worker", "master"):
             self._processes[kind].terminate()
             self._wait_for_end(kind)
 
     def _wait_for_end(self, kind: str) -> None:
         process = self._processes[kind]
         _until(lambda: process.poll() is not None, _END_SECONDS, f"{kind} did not end")
-
-
-def _children(pid: int) -> list[int]:
-    return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()] or _by_parent(pid)
-
-
-def _by_parent(parent: int) -> list[int]:
-    found = []
-    for entry in Path("/proc").glob("[0-9]*/stat"):
-        with contextlib.suppress(OSError):
-            fields = entry.read_text().rpartition(")")[2].split()
-            if int(fields[1]) == parent:
-                found.append(int(entry.parent.name))
-    return found
-
-
-def _running(pid: int) -> bool:
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] not in "ZX"
-    except OSError:
-        return False
 
 
 def _until(condition: Callable[[], bool], seconds: float, what: str) -> None:

@@ -146,7 +146,7 @@ def connect_properties(config: NodeConfig, folder: Path) -> dict[str, str]:
         "spark.sql.shuffle.partitions": "8",
         "spark.executor.cores": "1",
         "spark.executor.memory": f"{config.worker_memory}m",
-        "spark.executor.extraJavaOptions": " ".join((*_SMALL_HEAP, *_class_data(config, "executor"))),
+        "spark.executor.extraJavaOptions": " ".join(_SMALL_HEAP),
         "spark.executor.logs.rolling.strategy": "size",
         "spark.executor.logs.rolling.maxSize": "4194304",
         "spark.executor.logs.rolling.maxRetainedFiles": "3",
