@@ -60,7 +60,8 @@ def test_a_part_that_never_answers_is_named(tmp_path: Path) -> None:
 
 def test_a_part_that_ignores_sigterm_is_killed_with_its_group(tmp_path: Path) -> None:
     ready = tmp_path / "ready"
-    code = f"import signal,time,pathlib; signal.signal(15, signal.SIG_IGN); pathlib.Path({str(ready)!r}).touch(); time.sleep(60)"
+    code = f"import signal, pathlib; signal.signal(15, signal.SIG_IGN); pathlib.Path({str(ready)!r}).touch(); "
+    code += "[signal.pause() for _ in range(60)]"
     part = Part("stubborn", (sys.executable, "-c", code), ready.exists, stop_seconds=0.2)
     supervisor = make(tmp_path, part)
     supervisor.start({"stubborn"}, 10)
@@ -75,7 +76,7 @@ import os, sys, pathlib
 from emr_studio.runtime.supervisor import Part, Supervisor
 folder = pathlib.Path(sys.argv[1])
 orphan = 'import subprocess, sys, signal; subprocess.Popen([sys.executable, "-c", "pass"]); signal.pause()'
-parts = [Part("a", (sys.executable, "-c", orphan), lambda: True), Part("b", (sys.executable, "-c", orphan), lambda: True)]
+parts = [Part(name, (sys.executable, "-c", orphan), lambda: True) for name in "ab"]
 supervisor = Supervisor(parts, folder, folder / "logs", dict(os.environ))
 supervisor.prepare()
 supervisor.start({"a", "b"}, 20)
