@@ -205,14 +205,17 @@ def _console_defaults(settings: Settings, database: Database, account_id: str) -
 
 
 def run_api(settings: Settings) -> None:
-    """Serve the control plane on its unix socket until SIGTERM."""
-    settings.api_socket.unlink(missing_ok=True)
+    """Serve the control plane on its unix socket until SIGTERM.
+
+    Only our own user (so the edge) can open the socket: what the edge says of a client is believed there.
+    """
+    from emr_studio.runtime.agent import listen
+
     os.umask(0o077)
     plane = build_api(settings)
     plane.start()
-    uvicorn.run(
+    config = uvicorn.Config(
         plane.application,
-        uds=str(settings.api_socket),
         log_level=settings.log_level.lower(),
         access_log=False,
         server_header=False,
@@ -220,6 +223,9 @@ def run_api(settings: Settings) -> None:
         lifespan="off",
         timeout_graceful_shutdown=5,
     )
+    # Not uvicorn's own `uds`: it opens the socket to every user of the machine (mode 666).
+    with listen(settings.api_socket) as listener:
+        uvicorn.Server(config).run(sockets=[listener])
     plane.close()
 
 
