@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from alembic import context
 
 from emr_studio.db import Base, Database, UtcDateTime
@@ -9,7 +11,7 @@ from emr_studio.db import Base, Database, UtcDateTime
 target_metadata = Base.metadata
 
 
-def render_item(kind: str, item: object, _context: object) -> str | bool:
+def render_item(kind: str, item: object, _context: object) -> str | Literal[False]:
     """Write our datetime as plain SQL's, so that a revision does not depend on the code of its day."""
     if kind == "type" and isinstance(item, UtcDateTime):
         return "sa.DateTime(timezone=True)"
