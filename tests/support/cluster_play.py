@@ -55,6 +55,7 @@ class ClusterPlay:
     runtime: InProcessRuntime = field(default_factory=InProcessRuntime)
 
     def __post_init__(self) -> None:
+        """Make the roles."""
         self.emr.role(SERVICE_ROLE)
         self.role_arn = self.emr.role(PROFILE, trust=trust_policy(EC2, self.emr.admin.account_id, "aws"))
         self._profile()

@@ -11,6 +11,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from emr_studio.clusters.probe import NodeProbe
 from emr_studio.runtime.contract import WorkloadState
 from tests.support.cluster_rig import ClusterRig, Kernel, cluster_rig, processes_of
 
@@ -47,10 +48,9 @@ def kernel(rig: ClusterRig, cluster_id: str) -> Iterator[Kernel]:
 
 
 def test_it_is_up(rig: ClusterRig, cluster_id: str) -> None:
-    row = rig.play.row(cluster_id)
-    print("phases", row.phases)
+    assert [phase["Name"] for phase in rig.play.row(cluster_id).phases] == ["BOOTSTRAPPING", "RUNNING", "WAITING"]
     nodes = rig.play.nodes(cluster_id)
-    assert rig.play.controller._probe.alive_workers(nodes[0]) == {node.bind_ip for node in nodes[1:]}
+    assert NodeProbe().alive_workers(nodes[0]) == {node.bind_ip for node in nodes[1:]}
 
 
 @pytest.mark.capability("KN-01")

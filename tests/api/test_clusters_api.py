@@ -1,0 +1,96 @@
+"""Clusters through stock boto3: shapes, codes, pages and waiters as scripts and Terraform meet them."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError
+
+from emr_studio.clock import SystemClock
+from emr_studio.clusters.controller import ClusterReconciler
+from tests.support.cluster_play import PROFILE, SERVICE_ROLE, ClusterPlay
+from tests.support.emr_api import EmrApi, served_emr
+
+
+@pytest.fixture(scope="module")
+def api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmrApi]:
+    with served_emr(tmp_path_factory.mktemp("emr")) as made:
+        yield made
+
+
+@pytest.fixture(scope="module")
+def play(api: EmrApi) -> ClusterPlay:
+    made = ClusterPlay(api.world, api.runtime)
+    # The API runs by the real clock.
+    made.controller = ClusterReconciler(api.world.database, SystemClock(), api.runtime, api.world.settings, made.probe)
+    return made
+
+
+@pytest.fixture(scope="module")
+def emr(api: EmrApi, play: ClusterPlay) -> Any:
+    return api.client("emr", *api.key("admin"))
+
+
+def refused(call: Any, **arguments: Any) -> tuple[str, int, str]:
+    """(code, status, message) of a call that must fail."""
+    with pytest.raises(ClientError) as caught:
+        call(**arguments)
+    response = caught.value.response
+    return response["Error"]["Code"], response["ResponseMetadata"]["HTTPStatusCode"], response["Error"]["Message"]
+
+
+def reconciled(play: ClusterPlay, cluster_id: str, waiter: Any) -> None:
+    """Let boto3's waiter wait while the controller works."""
+    worker = threading.Thread(target=play.settle, args=(cluster_id,))
+    worker.start()
+    waiter.wait(ClusterId=cluster_id, WaiterConfig={"Delay": 1, "MaxAttempts": 30})
+    worker.join()
+
+
+@pytest.mark.capability("CL-10")
+def test_from_run_job_flow_to_the_end(emr: Any, play: ClusterPlay) -> None:
+    made = emr.run_job_flow(**play.request(core=2, Name="wired"))
+    cluster_id = made["JobFlowId"]
+    reconciled(play, cluster_id, emr.get_waiter("cluster_running"))
+    cluster = emr.describe_cluster(ClusterId=cluster_id)["Cluster"]
+    assert cluster["ClusterArn"] == made["ClusterArn"]
+    assert cluster["Status"]["State"] == "WAITING"
+    assert cluster["Status"]["Timeline"]["ReadyDateTime"] >= cluster["Status"]["Timeline"]["CreationDateTime"]
+    assert (cluster["ServiceRole"], cluster["Ec2InstanceAttributes"]["IamInstanceProfile"]) == (SERVICE_ROLE, PROFILE)
+    groups = emr.list_instance_groups(ClusterId=cluster_id)["InstanceGroups"]
+    assert [(g["InstanceGroupType"], g["RunningInstanceCount"]) for g in groups] == [("MASTER", 1), ("CORE", 2)]
+    assert len(emr.list_instances(ClusterId=cluster_id)["Instances"]) == 3
+    assert emr.list_bootstrap_actions(ClusterId=cluster_id)["BootstrapActions"] == []
+    assert emr.list_steps(ClusterId=cluster_id)["Steps"] == []
+    assert "AutoTerminationPolicy" not in emr.get_auto_termination_policy(ClusterId=cluster_id)
+    emr.terminate_job_flows(JobFlowIds=[cluster_id])
+    reconciled(play, cluster_id, emr.get_waiter("cluster_terminated"))
+    status = emr.describe_cluster(ClusterId=cluster_id)["Cluster"]["Status"]
+    assert status["StateChangeReason"] == {"Code": "USER_REQUEST", "Message": "Terminated by user request"}
+
+
+@pytest.mark.capability("CL-01")
+def test_pages_and_filters(emr: Any, play: ClusterPlay) -> None:
+    made = {emr.run_job_flow(**play.request(core=0, Name=f"n{i}"))["JobFlowId"] for i in range(51)}
+    pages = list(emr.get_paginator("list_clusters").paginate(ClusterStates=["STARTING"]))
+    assert [len(page["Clusters"]) for page in pages] == [50, 1]
+    assert {cluster["Id"] for page in pages for cluster in page["Clusters"]} == made
+    assert refused(emr.list_clusters, Marker="nonsense")[:2] == ("InvalidRequestException", 400)
+    emr.terminate_job_flows(JobFlowIds=sorted(made))
+
+
+def test_codes(emr: Any, play: ClusterPlay) -> None:
+    gone = ("InvalidRequestException", 400, "Cluster id 'j-NONE' is not valid.")
+    assert refused(emr.describe_cluster, ClusterId="j-NONE") == gone
+    release = refused(emr.run_job_flow, **play.request(ReleaseLabel="emr-99.0.0"))
+    assert release == ("ValidationException", 400, "The supplied release label is invalid: emr-99.0.0.")
+    cluster_id = emr.run_job_flow(**play.request(Instances={"TerminationProtected": True}))["JobFlowId"]
+    protected = refused(emr.terminate_job_flows, JobFlowIds=[cluster_id])
+    assert protected[0] == "ValidationException"
+    assert "termination protected" in protected[2]
+    assert refused(emr.list_instance_fleets, ClusterId=cluster_id)[0] == "InvalidRequestException"
+    assert emr.list_release_labels()["ReleaseLabels"] == ["emr-8.0.0"]
+    assert emr.describe_release_label(ReleaseLabel="emr-8.0.0")["Applications"]
