@@ -358,6 +358,14 @@ def test_buckets_belong_to_accounts(door: Door) -> None:
     assert code(error) == ("NoSuchBucket", 404)
 
 
+def test_a_bucket_by_any_spelling_is_in_the_store_and_in_the_table(door: Door) -> None:
+    assert door.raw("PUT", "/spelled/%2F", door.admin)[0] == 200
+    admin = door.client(door.admin)
+    assert "spelled" in {bucket["Name"] for bucket in admin.list_buckets()["Buckets"]}
+    assert door.raw("DELETE", "/spelled/%2F", door.admin)[0] == 204
+    assert "spelled" not in {bucket["Name"] for bucket in admin.list_buckets()["Buckets"]}
+
+
 def test_errors_are_s3s_own(door: Door) -> None:
     cases: list[tuple[tuple[str, str], tuple[str, int]]] = [
         (("AKIAAAAAAAAAAAAAAAAA", door.admin[1]), ("InvalidAccessKeyId", 403)),

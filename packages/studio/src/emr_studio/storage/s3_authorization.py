@@ -19,6 +19,7 @@ import logging
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from urllib.parse import unquote
 from xml.sax.saxutils import escape
 
 from sqlalchemy.orm import Session
@@ -106,7 +107,8 @@ class S3Authorization:
         with self._database.write() if changes_buckets else self._database.read() as session:
             caller = self._caller(session, wire, signature)
             request = understand(asked.method, asked.path, asked.query)
-            info = RequestInfo(asked.source_ip, wire.headers.get("user-agent", ""), wire.secure, asked.host)
+            agent, secure = wire.headers.get("user-agent", ""), self._settings.scheme == "https"
+            info = RequestInfo(asked.source_ip, agent, secure, asked.host)
             region = self._settings.region
             context = Context(caller, region, session, self._clock, request_id, info, self._authorizer)
             return self._decide(_Question(request, wire.headers, context, signature))
@@ -204,7 +206,8 @@ def _wire(asked: EdgeRequest) -> WireRequest:
 
 
 def _is_bucket_path(path: str) -> bool:
-    return "/" not in path.strip("/")
+    # As the store reads it: `/bucket/%2F` is the bucket too.
+    return "/" not in unquote(path).strip("/")
 
 
 def _final(status: int, body: str, headers: Mapping[str, str] | None = None) -> EdgeAnswer:

@@ -126,7 +126,8 @@ class S3Deletion:
     def _context(self, session: Session, request: Request, said: Mapping[str, str]) -> Context:
         now = self._clock.now()
         caller = self._credentials.find(session, said["key"], said["token"], now).caller
-        info = RequestInfo(said["ip"], request.headers.get("user-agent", ""), host=request.headers.get("host", ""))
+        agent, host = request.headers.get("user-agent", ""), request.headers.get("host", "")
+        info = RequestInfo(said["ip"], agent, self._settings.scheme == "https", host)
         region = self._settings.region
         return Context(caller, region, session, self._clock, said["request"], info, self._authorizer)
 
