@@ -76,6 +76,7 @@ def opened(studio: Studio) -> Iterator[Open]:
     found = Open(studio, editor_id, cluster_id, workspace, kernel_id)
     found.text("counter = 0")
     yield found
+    workspace.close()
     emr.delete_editor(EditorId=editor_id)
     emr.terminate_job_flows(JobFlowIds=[cluster_id])
     until("the cluster ended", lambda: cluster_state(emr, cluster_id) == "TERMINATED", 60)
@@ -85,7 +86,7 @@ def kill(studio: Studio, part: str) -> None:
     """kill -9 `part` and wait until the supervisor has it back."""
     before = studio.pid_of(part)
     os.kill(before, signal.SIGKILL)
-    until(f"{part} is another process", lambda: studio.pid_of(part) != before, 30)
+    until(f"{part} is another process", lambda: studio.pid_of(part) not in (0, before), 30)
     until(f"{part} is back", lambda: studio.status()["state"] == "running", 60)
 
 

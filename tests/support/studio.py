@@ -83,9 +83,9 @@ class Studio:
         return found
 
     def pid_of(self, part: str) -> int:
-        """Process id of a part (`api`, `controller`, `agent`, `edge`, `store`) right now."""
+        """Process id of a part (`api`, `controller`, `agent`, `edge`, `store`) right now; 0 while it is away."""
         record = json.loads((self.settings.run_dir / "supervisor.json").read_text())
-        pid: int = record["parts"][part]["pid"]
+        pid: int = record["parts"].get(part, {"pid": 0})["pid"]
         return pid
 
     def logs(self) -> str:

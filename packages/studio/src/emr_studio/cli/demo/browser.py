@@ -74,13 +74,17 @@ class Origin:
         """Open a websocket with this origin's cookies."""
         target = f"ws://{self.host}{path}"
         headers = {"Cookie": self.cookie_header()}
+        dialled: socket.socket | None = None
         try:
-            # As above: dial loopback, whatever the name. `None` lets the library connect by name.
-            dialled = socket.create_connection(("127.0.0.1", self.port), 30) if self._is_local() else None
+            if self._is_local():
+                # As above: dial loopback, whatever the name.
+                dialled = socket.create_connection(("127.0.0.1", self.port), 30)
             return connect(
                 target, sock=dialled, additional_headers=headers, origin=OriginHeader(self.url), max_size=None
             )
         except (WebSocketException, OSError) as error:
+            if dialled:
+                dialled.close()
             raise BrowserError(f"websocket {target}: {error}") from error
 
 
