@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import errno
+import os
+import socket
+import stat
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Protocol
 
 import httpx
 import psutil
@@ -15,12 +20,18 @@ import pytest
 from emr_studio.settings import Settings
 from emr_studio.storage import s3, store
 
-Start = Callable[[], subprocess.Popen[bytes]]
+
+class Start(Protocol):
+    """Starts the store; returns when it is ready."""
+
+    def __call__(self, *, hidden: bool = False) -> subprocess.Popen[bytes]: ...
+
+
 _RUN = """
 from pathlib import Path
 from emr_studio.settings import Settings
 from emr_studio.storage.store import run_store
-run_store(Settings(data_dir=Path({folder!r})))
+run_store(Settings(data_dir=Path({folder!r})), hidden={hidden})
 """
 
 
@@ -33,9 +44,9 @@ def settings(tmp_path: Path) -> Settings:
 def start(settings: Settings) -> Iterator[Start]:
     started: list[subprocess.Popen[bytes]] = []
 
-    def run() -> subprocess.Popen[bytes]:
+    def run(*, hidden: bool = False) -> subprocess.Popen[bytes]:
         with (settings.data_dir / "store.log").open("ab") as log:
-            argv = [sys.executable, "-c", _RUN.format(folder=str(settings.data_dir))]
+            argv = [sys.executable, "-c", _RUN.format(folder=str(settings.data_dir), hidden=hidden)]
             started.append(subprocess.Popen(argv, stdout=log, stderr=log))
         until = time.monotonic() + 60
         while not store.ready(settings):
@@ -80,6 +91,21 @@ def test_it_listens_on_loopback_only_and_says_when_it_is_not_there(settings: Set
     listening = {found.laddr for found in connections if found.status == psutil.CONN_LISTEN}
     assert {address.ip for address in listening} == {"127.0.0.1"}
     assert {address.port for address in listening} == set(store.read_ports(settings).values())
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root may give a process a network of its own")
+def test_hidden_it_listens_for_nobody_but_its_own_user(settings: Settings, start: Start) -> None:
+    process = start(hidden=True)
+    assert store.is_hidden(settings)
+    assert store.store_address(settings).startswith("unix//")
+    assert os.readlink(f"/proc/{process.pid}/ns/net") != os.readlink("/proc/self/ns/net")
+    for port in store.read_ports(settings).values():
+        with socket.socket() as probe:
+            assert probe.connect_ex(("127.0.0.1", port)) == errno.ECONNREFUSED
+    folder = Path(store.store_address(settings).removeprefix("unix/")).parent
+    assert stat.S_IMODE(folder.stat().st_mode) == 0o700
+    with store.store_client(settings) as client:
+        assert client.put("/seen/x", content=b"x").status_code == httpx.codes.NOT_FOUND
 
 
 def test_a_put_does_not_make_a_bucket(store_settings: Settings) -> None:

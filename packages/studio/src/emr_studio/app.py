@@ -267,7 +267,7 @@ def run_store(settings: Settings) -> None:
     """Become the embedded object store."""
     from emr_studio.storage.store import run_store as run
 
-    run(settings)
+    run(settings, hidden=True)
 
 
 _PARTS = {"api": run_api, "controller": run_controller, "agent": run_agent, "edge": run_edge, "store": run_store}

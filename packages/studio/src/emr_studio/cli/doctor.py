@@ -27,7 +27,10 @@ def run(out: Console, data_dir: Path) -> bool:
     _line(out, shutil.which("git") is not None, "git (for the Git panel)")
     out.print("Isolation of Workspaces", style="bold")
     if os.geteuid() != 0:
-        out.print("  - not started as root: Workspaces run as your own user, see below")
+        out.print(
+            "  - not started as root: Workspaces and clusters run as your own user, and can read what you can; "
+            "the object store listens on loopback"
+        )
     for fact in isolation_report():
         _line(out, fact.available, f"{fact.name}: {fact.detail}")
     running = supervise.is_running(settings) if data_dir.exists() else False

@@ -19,7 +19,7 @@ from sqlalchemy.orm import Session
 from emr_studio.aws.errors import ClientError, Unavailable
 from emr_studio.settings import Settings
 from emr_studio.storage.model import Bucket
-from emr_studio.storage.store import PROBE_BUCKET, store_address
+from emr_studio.storage.store import PROBE_BUCKET, store_client
 
 # "Bucket naming rules" of the S3 user guide.
 _NAME = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
@@ -103,8 +103,8 @@ def is_bucket_name(name: str) -> bool:
 
 def _ask_store(settings: Settings, method: str, bucket: str, headers: Mapping[str, str]) -> httpx.Response:
     try:
-        url = f"http://{store_address(settings)}/{bucket}"
-        return httpx.request(method, url, headers=dict(headers), timeout=20)
+        with store_client(settings) as client:
+            return client.request(method, f"/{bucket}", headers=dict(headers))
     except (OSError, httpx.HTTPError) as error:
         raise Unavailable("The store does not answer. Try again.") from error
 

