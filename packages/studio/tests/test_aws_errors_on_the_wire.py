@@ -174,6 +174,16 @@ def test_signed_for_another_service(application: AwsApplication) -> None:
     )
 
 
+def test_signed_for_another_region(application: AwsApplication) -> None:
+    message = "Credential should be scoped to a valid region."
+    elsewhere = sign(_emr(), "elasticmapreduce", region="eu-west-1")
+    assert _said(application.answer(elsewhere)) == ("InvalidSignatureException", 400, message)
+    # A region is also part of every ARN that policies are asked about.
+    crafted = sign(_emr(), "elasticmapreduce", region="us-east-1:210987654321:editor")
+    assert _said(application.answer(crafted)) == ("InvalidSignatureException", 400, message)
+    assert _said(application.answer(sign(_sts(), "sts", region="eu-west-1"))) == ("SignatureDoesNotMatch", 403, message)
+
+
 def test_two_credentials_in_one_header(application: AwsApplication) -> None:
     signed = sign(_sts(), "elasticmapreduce")
     header = signed.headers["authorization"].replace(

@@ -43,6 +43,8 @@ MAX_BODY = 5 * 2**20
 """Largest request body in bytes; AWS's own limits per operation are far below."""
 ALWAYS_SERVED = ("emr", "iam", "sts")
 _TRIES = 3
+_GLOBAL_REGION = "us-east-1"
+"""For which clients sign what has one endpoint for all regions (botocore's `globalEndpoint`)."""
 _log = logging.getLogger(__name__)
 
 Scope = MutableMapping[str, Any]
@@ -87,7 +89,7 @@ class AwsApplication:
     Args:
         credentials, sessions, authorizer: the identity ports (`aws/auth.py`, `aws/context.py`).
         ports: what operations may ask for by `context.port(...)`.
-        region: the region of console calls; a signed call has the region of its credential scope.
+        region: the region that is served; global services (IAM) may also be signed for us-east-1.
         workers: threads, so calls at a time.
     """
 
@@ -189,12 +191,16 @@ class AwsApplication:
         if call.caller is None:
             raise AuthError(AuthFailure.MISSING)
 
-    @staticmethod
-    def _check_scope(call: Call, signature: sigv4.Signature) -> None:
+    def _check_scope(self, call: Call, signature: sigv4.Signature) -> None:
+        assert call.protocol is not None
         # A signature for one service is never good for another, however the request was routed.
-        right = call.protocol.model.signing_name if call.protocol else ""
+        right = call.protocol.model.signing_name
         if signature.service != right:
             raise AuthError(AuthFailure.SCOPE, f"Credential should be scoped to correct service: '{right}'.")
+        # What is here is of one region: a policy's `aws:RequestedRegion` must not depend on what the caller says.
+        regions = {self._region} | ({_GLOBAL_REGION} if call.protocol.model.metadata.get("globalEndpoint") else set())
+        if signature.region not in regions:
+            raise AuthError(AuthFailure.SCOPE, "Credential should be scoped to a valid region.")
 
     def _parse_and_validate(self, call: Call) -> None:
         assert call.protocol is not None
