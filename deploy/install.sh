@@ -99,6 +99,13 @@ if ! done_already s3jars "$RELEASE"; then
   fi
 fi
 
+if ! done_already archives "$RELEASE"; then
+  say "preparing archives of Spark's classes, for faster cluster starts (a minute or two, once)"
+  ".envs/$RELEASE/bin/python" -m emr_studio_cluster.archives "$RELEASE" > .venv/archives.log 2>&1 \
+    || say "that did not work here (log: .venv/archives.log): clusters start some seconds slower"
+  finish archives "$RELEASE"
+fi
+
 if [ "$WANT" = browser ]; then
   command -v chromium >/dev/null || apt_install "Chromium (for the browser tests)" chromium fonts-dejavu-core
   ls /usr/lib/postgresql/*/bin/postgres >/dev/null 2>&1 || apt_install "PostgreSQL (for the tests)" postgresql

@@ -87,3 +87,15 @@ def test_urls() -> None:
 )
 def test_partition(region: str, partition: str) -> None:
     assert Settings(region=region).partition == partition
+
+
+def test_a_furnished_installation_is_known_until_something_changes(tmp_path: Path) -> None:
+    settings = installation.prepare(tmp_path, 9001)
+    assert not installation.is_furnished(settings)
+    installation.write_studio_json(settings, {"admin": {}})
+    (tmp_path / "db" / "studio.sqlite").touch()
+    installation.note_furnished(settings)
+    assert installation.is_furnished(settings)
+    assert not installation.is_furnished(installation.prepare(tmp_path, 9002)), "the addresses have changed"
+    (tmp_path / "db" / "studio.sqlite").unlink()
+    assert not installation.is_furnished(installation.prepare(tmp_path, 9001)), "the database is gone"

@@ -74,6 +74,7 @@ def sample_world(settings: Settings, report: Callable[[str], None]) -> None:
     except (botocore.exceptions.ClientError, botocore.exceptions.BotoCoreError) as error:
         raise BootstrapFailed(f"The sample world could not be made: {error}") from error
     installation.write_studio_json(settings, _content(settings, world, studio))
+    installation.note_furnished(settings)
 
 
 def _seed(s3: Any, bucket: str) -> None:

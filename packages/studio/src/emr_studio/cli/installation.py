@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import secrets
@@ -68,6 +69,33 @@ def _write_toml(path: Path, port: int | None) -> None:
     if wanted != known:
         path.write_text(tomli_w.dumps(wanted))
         path.chmod(0o600)
+
+
+def is_furnished(settings: Settings) -> bool:
+    """True if this very code has already made schema and sample world here, at the same addresses.
+
+    Then `up` need not look for every part of it again.
+    """
+    stamp = settings.data_dir / "db" / "furnished"
+    database = settings.data_dir / "db" / "studio.sqlite"
+    there = database.exists() or bool(settings.database_url)
+    return there and bool(read_studio_json(settings)) and stamp.exists() and stamp.read_text() == _furniture(settings)
+
+
+def note_furnished(settings: Settings) -> None:
+    """Write down that the sample world is whole; called at the end of making it."""
+    (settings.data_dir / "db" / "furnished").write_text(_furniture(settings))
+
+
+def _furniture(settings: Settings) -> str:
+    """What the world was made by and for: the code of the revisions and the bootstrap, and the settings."""
+    package = Path(__file__).resolve().parents[1]
+    sources = [*sorted((package / "db" / "migrations").rglob("*.py")), *sorted(package.rglob("bootstrap*.py"))]
+    digest = hashlib.sha256()
+    for source in sources:
+        digest.update(source.read_bytes())
+    digest.update(settings.model_dump_json(exclude={"log_level"}).encode())
+    return digest.hexdigest()
 
 
 def read_studio_json(settings: Settings) -> dict[str, Any]:

@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 
-from emr_studio.cli import parts, preflight
+from emr_studio.cli import installation, parts, preflight
 from emr_studio.runtime.client import LocalRuntime
 from emr_studio.runtime.contract import RuntimeUnavailable
 from emr_studio.runtime.processes import is_alive, signal_if_alive
@@ -63,11 +63,14 @@ def supervise(settings: Settings, report: Report, ready: Callable[[], None]) -> 
 
 
 def _start(settings: Settings, supervisor: Supervisor, report: Report) -> None:
-    report("preparing the database")
-    _in_own_process(settings, "identities", report)
+    furnished = installation.is_furnished(settings)
+    if not furnished:
+        report("preparing the database")
+        _in_own_process(settings, "identities", report)
     report("starting object store, control plane, controllers, host agent and edge")
     supervisor.start(set(parts.NAMES), _START_SECONDS)
-    _in_own_process(settings, "sample-world", report)
+    if not furnished:
+        _in_own_process(settings, "sample-world", report)
 
 
 def _in_own_process(settings: Settings, stage: str, report: Report) -> None:
