@@ -38,7 +38,7 @@ def becomes(emr: Any, editor_id: str, wanted: str) -> None:
     until(lambda: status(emr, editor_id) == wanted)
 
 
-@pytest.mark.capability("WS-01", "WS-03", "WS-07", "WS-10")
+@pytest.mark.capability("WS-07", "WS-10")
 def test_the_life_of_a_workspace(api: EmrApi, emr: Any, studio_id: str) -> None:
     editor_id = emr.create_editor(StudioId=studio_id, Name="life")["EditorId"]
     becomes(emr, editor_id, "Ready")
@@ -83,7 +83,7 @@ def test_a_crashed_server_is_noticed(api: EmrApi, emr: Any, studio_id: str) -> N
     emr.delete_editor(EditorId=editor_id)
 
 
-@pytest.mark.capability("WS-12", "WS-15")
+@pytest.mark.capability("WS-15")
 def test_paging_and_tags(api: EmrApi, emr: Any) -> None:
     studio_id = emr.create_studio(**api.world.studio_request())["StudioId"]
     made = [emr.create_editor(StudioId=studio_id, Name=f"w{n}")["EditorId"] for n in range(52)]

@@ -78,9 +78,7 @@ def run_all(lab: Page, artifacts: Path) -> None:
 
 
 @pytest.mark.timeout(600)
-@pytest.mark.capability(
-    "AU-01", "AU-10", "WS-01", "WS-02", "WS-03", "WS-05", "CL-04", "SG-01", "SG-02", "SG-03", "WS-17", "KN-03"
-)
+@pytest.mark.capability("AU-01", "WS-02", "WS-05", "WS-17", "SG-03")
 def test_the_main_job(studio: Studio, context: BrowserContext, page: Page, artifacts: Path) -> None:
     sample = studio.json["sample"]
     page.goto(sample["url"])
@@ -150,7 +148,6 @@ def test_sign_out(studio: Studio, page: Page) -> None:
     expect(page.get_by_role("button", name="Sign in")).to_be_visible()
 
 
-@pytest.mark.capability("ST-24")
 def test_the_console_shows_studios(studio: Studio, page: Page, artifacts: Path) -> None:
     admin, sample = studio.json["admin"], studio.json["sample"]
     sign_in(page, studio.json["console_url"], admin["user_name"], admin["password"])

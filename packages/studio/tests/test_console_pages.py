@@ -43,7 +43,6 @@ def _browser(static: Path) -> httpx.AsyncClient:
     return httpx.AsyncClient(transport=transport, base_url="http://localhost:8080")
 
 
-@pytest.mark.capability("AU-01")
 async def test_page_is_never_kept_and_may_load_only_its_own_origin(built: Path) -> None:
     answer = await _browser(built).get("/")
     assert answer.text == _INDEX

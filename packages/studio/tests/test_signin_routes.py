@@ -213,7 +213,7 @@ def test_a_deleted_user_is_signed_out_even_if_the_name_comes_back(rig: SignInRig
 # Studios.
 
 
-@pytest.mark.capability("AU-01")
+@pytest.mark.capability("UA-01")
 def test_a_studio_takes_whom_iam_assigns_to_it(rig: SignInRig) -> None:
     arn = f"arn:aws:elasticmapreduce:us-east-1:{ACCOUNT}:studio/{rig.studio_id}"
     rig.person("in", statement(ENTER, arn))
@@ -271,7 +271,6 @@ def studio_link(rig: SignInRig, caller: Caller) -> str:
     return url.removeprefix(f"http://{rig.studio_host}")
 
 
-@pytest.mark.capability("AU-06")
 def test_a_link_opens_a_studio_once_without_a_second_sign_in(rig: SignInRig) -> None:
     caller = rig.person("ann")
     path = studio_link(rig, caller)

@@ -84,7 +84,7 @@ def test_nobody_else_can_be_named_as_creator(play: Play) -> None:
     assert "creatorUserId" in play.refused("CreateEditor", StudioId=play.studio_id, Name="a", Tags=[tag])
 
 
-@pytest.mark.capability("WS-03", "WS-12")
+@pytest.mark.capability("WS-12")
 def test_list_is_per_studio_and_paged(play: Play) -> None:
     other = play.emr.studio()
     play.call("CreateEditor", StudioId=other, Name="elsewhere")
