@@ -6,7 +6,6 @@ import secrets
 import string
 
 _UPPER = string.ascii_uppercase + string.digits
-_LOWER = string.ascii_lowercase + string.digits
 _HEX = "0123456789abcdef"
 # IAM unique ids use base 32 (RFC 4648): no 0, 1, 8, 9.
 _BASE32 = string.ascii_uppercase + "234567"
@@ -59,11 +58,6 @@ def access_key_id(prefix: str = "AKIA") -> str:
 def secret_access_key() -> str:
     """40 characters, as AWS's secret access keys."""
     return _random(string.ascii_letters + string.digits + "+/", 40)
-
-
-def lower_id(length: int = 25) -> str:
-    """EMR on EKS form: `length` of [a-z0-9]."""
-    return _random(_LOWER, length)
 
 
 def password(length: int = 16) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from typing import TypeVar
 
 from sqlalchemy import select
@@ -24,8 +23,6 @@ from emr_studio.iam.model import (
 )
 
 EntityType = TypeVar("EntityType", User, Group, Role, InstanceProfile, Policy)
-
-_ROLE_ARN = re.compile(r"arn:[^:]+:iam::(?P<account>\d{12}):role/(?:.*/)?(?P<name>[^/]+)")
 
 
 def get_account(session: Session, account_id: str) -> Account:
@@ -113,12 +110,6 @@ def role_arn(account: Account, name_or_arn: str) -> str:
     if name_or_arn.startswith("arn:"):
         return name_or_arn
     return f"arn:{account.partition}:iam::{account.account_id}:role/{name_or_arn}"
-
-
-def role_name_of(arn: str) -> str:
-    """The name in a role's ARN; the text itself if it is none."""
-    found = _ROLE_ARN.fullmatch(arn)
-    return found["name"] if found else arn
 
 
 def find_policy(session: Session, account_id: str, arn: str) -> Policy | None:

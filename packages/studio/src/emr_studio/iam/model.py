@@ -185,10 +185,6 @@ class RoleGrant(Base):
     session_policy: Mapped[str | None]
 
 
-Principalish = User | Group | Role
-"""Entities that policies are attached to."""
-
-
 def entity_values(account: Account, kind: str, name: str, path: str) -> dict[str, Any]:
     """Columns that follow from a name: `kind` is the word in the ARN (`user`, `role`)."""
     arn = f"arn:{account.partition}:iam::{account.account_id}:{kind}{path}{name}"

@@ -39,11 +39,6 @@ def parse_s3_uri(uri: str) -> tuple[str, str]:
     return parts.netloc, parts.path.removeprefix("/") + query
 
 
-def static_client(endpoint_url: str, region: str, access_key_id: str, secret_access_key: str, token: str = "") -> Any:
-    """A boto-style S3 client (botocore) with fixed keys."""
-    return _client(endpoint_url, region, Credentials(access_key_id, secret_access_key, token or None))
-
-
 def role_client(endpoint_url: str, region: str, credentials_url: str, credentials_token: str) -> Any:
     """A boto-style S3 client whose keys come from a container-credentials endpoint and renew themselves.
 

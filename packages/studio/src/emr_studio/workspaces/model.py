@@ -21,7 +21,6 @@ from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from emr_studio.aws.errors import InvalidRequest
 from emr_studio.db import Base, Database
-from emr_studio.settings import Settings
 from emr_studio.tagging import emr_arn
 
 KIND = "workspace"
@@ -192,11 +191,6 @@ def workload_owner(editor_id: str) -> str:
 def default_notebook(editor: Editor) -> str:
     """The notebook that every Workspace begins with."""
     return f"{editor.name}.ipynb"
-
-
-def notebook_url(settings: Settings, editor: Editor) -> str:
-    """Where JupyterLab shows the Workspace's own notebook."""
-    return settings.workspace_url(editor.id)
 
 
 def next_uid(session: Session, editor_id: str) -> int:

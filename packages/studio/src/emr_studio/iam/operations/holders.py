@@ -21,10 +21,6 @@ class Holder:
     named: Callable[[Context, Request], User | Group | Role | str]
     get: Callable[[Context, Request], User | Group | Role]
 
-    @property
-    def plural(self) -> str:
-        return f"{self.word}s"
-
 
 HOLDERS = (
     Holder("User", "user", 2048, users.named_user, users.the_user),

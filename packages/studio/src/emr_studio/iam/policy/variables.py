@@ -68,12 +68,6 @@ def read_pattern(text: str, *, variables: bool, wildcards: bool = True) -> Token
     return merge(part for part in parts if not isinstance(part, Variable))
 
 
-def variable_keys(text: str) -> list[str]:
-    """Context keys that the variables in `text` name, in lower case."""
-    found = [_variable(body) for body in _VARIABLE.findall(text)]
-    return [item.key for item in found if isinstance(item, Variable)]
-
-
 def _variable(body: str) -> str | Variable:
     if body in _SPECIAL:
         return body
