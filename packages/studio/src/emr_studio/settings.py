@@ -47,7 +47,7 @@ class Settings(BaseSettings):
     account_id: str = "123456789012"
     """The account that the first start makes."""
     region: str = "us-east-1"
-    """The region that the first start makes its resources in."""
+    """The one region that is served; a request signed for another is refused."""
     database_url: str = ""
     """SQLAlchemy URL; empty: SQLite in the data folder. PostgreSQL: `postgresql+psycopg://…`."""
     loopback_octet: int = 31
@@ -55,7 +55,7 @@ class Settings(BaseSettings):
     log_level: str = "INFO"
     """Python level name: DEBUG, INFO, WARNING, ERROR."""
     session_idle_seconds: int = 900
-    """A console session ends so long after its last use (emr-studio.md 2.3: 15 minutes)."""
+    """A console session ends so long after its last use, 15 minutes as in EMR Studio."""
     repository_root: Path | None = None
     """Where `.envs` lies; empty: the checkout that this package runs from."""
 
