@@ -11,7 +11,7 @@ import signal
 import statistics
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -65,14 +65,15 @@ def measure(studio: Studio) -> list[Figure]:
     ]
 
 
-def _start_workspace(studio: Studio, name: str) -> float:
-    """Create and stop one, then time StartEditor to the first answer of `/api/status`."""
+def _start_workspace(studio: Studio, name: str, before: Callable[[], None] = lambda: None) -> float:
+    """Create and stop one, call `before`, then time StartEditor to the first answer of `/api/status`."""
     emr = studio.client("emr", "sample")
     editor_id = emr.create_editor(StudioId=studio.json["sample"]["studio_id"], Name=name)["EditorId"]
     _await_status(emr, editor_id, "Ready")
     workspace = Workspace(emr.open_editor_in_console(EditorId=editor_id)["Url"])
     emr.stop_editor(EditorId=editor_id)
     _await_status(emr, editor_id, "Idle")
+    before()
     begun = time.monotonic()
     emr.start_editor(EditorId=editor_id)
     while workspace.origin.request("GET", "/api/status").status_code != httpx.codes.OK:
@@ -85,16 +86,22 @@ def _start_workspace(studio: Studio, name: str) -> float:
 
 
 def _cold_start(studio: Studio, name: str) -> float:
-    """As above, after the zygote was ended: the agent must make a new one first."""
-    for line in processes_of(studio.data_dir):
-        pid, _, program = line.partition(" ")
-        if "emr_studio_workspace.zygote" in program and "agent" in _command_line(_parent(int(pid))):
-            os.kill(int(pid), signal.SIGKILL)
-    return _start_workspace(studio, name)
+    """As above, with the zygote ended just before: the agent must make a new one first."""
+
+    def end_zygote() -> None:
+        (pid,) = [
+            int(line.split()[0])
+            for line in processes_of(studio.data_dir)
+            if "emr_studio_workspace.zygote" in line and "emr_studio.cli agent" in _command_line(_parent(line))
+        ]
+        os.kill(pid, signal.SIGKILL)
+
+    return _start_workspace(studio, name, end_zygote)
 
 
-def _parent(pid: int) -> int:
-    return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
+def _parent(line: str) -> int:
+    """The parent of the process that a line of `processes_of` shows."""
+    return int(Path(f"/proc/{line.split(maxsplit=1)[0]}/stat").read_text().rpartition(")")[2].split()[1])
 
 
 def _await_status(emr: Any, editor_id: str, status: str) -> None:

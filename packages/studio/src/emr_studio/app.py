@@ -5,6 +5,7 @@ Everything that knows everything is here; nothing imports this but the command l
 
 from __future__ import annotations
 
+import gc
 import importlib
 import logging
 import os
@@ -213,6 +214,10 @@ def run_api(settings: Settings) -> None:
 
     os.umask(0o077)
     plane = build_api(settings)
+    # AWS's models are a million objects that never go: a full collection over them stops every request.
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(20_000, 20, 50)
     plane.start()
     config = uvicorn.Config(
         plane.application,

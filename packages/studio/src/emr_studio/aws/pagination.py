@@ -14,7 +14,8 @@ import hashlib
 import hmac
 import os
 import secrets
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -66,6 +67,7 @@ def paginate(
     bound_to: str,
     descending: bool = False,
     invalid: Callable[[str], AwsError] = InvalidRequest,
+    parameters: Mapping[str, Any] | None = None,
 ) -> tuple[list[T], str | None]:
     """Return one page of a statement's entities and the next page's marker, None on the last.
 
@@ -74,6 +76,8 @@ def paginate(
         keys: the columns to order by; together they must be unique (`Model.creation_time, Model.id`).
         bound_to: the operation, and its filters if it has any.
         invalid: makes the error for a marker that is not ours.
+        parameters: values of the statement's bound parameters; with them the statement must be one that is
+            made once (a constant of its module): what follows from it is then made once too.
 
     Raises:
         AwsError: what `invalid` makes.
@@ -87,12 +91,23 @@ def paginate(
         after = tuple_(*(literal(value, column.type) for value, column in zip(last, keys, strict=True)))
         row_keys = tuple_(*keys)
         statement = statement.where(row_keys < after if descending else row_keys > after)
-    order = [column.desc() for column in keys] if descending else keys
-    rows: list[T] = list(context.session.scalars(statement.order_by(*order).limit(size + 1)))
+    make = _first_page if parameters and not marker else _page
+    rows: list[T] = list(context.session.scalars(make(statement, tuple(keys), size, descending), parameters))
     if len(rows) <= size:
         return rows, None
     rows = rows[:size]
     return rows, _seal(key, binding, [getattr(rows[-1], column.key) for column in keys])
+
+
+def _page(statement: Select[T], keys: tuple[Any, ...], size: int, descending: bool) -> Select[T]:
+    """The statement with its order, for one row more than a page."""
+    order = [column.desc() for column in keys] if descending else keys
+    return statement.order_by(*order).limit(size + 1)
+
+
+@lru_cache(maxsize=64)
+def _first_page(statement: Select[T], keys: tuple[Any, ...], size: int, descending: bool) -> Select[T]:
+    return _page(statement, keys, size, descending)
 
 
 def _seal(key: MarkerSealer, binding: bytes, values: list[Any]) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import bindparam, select
 
 from emr_studio import ids
 from emr_studio.aws.context import Check, Context, ContextValue
@@ -52,6 +52,8 @@ _COLUMNS = {
     "IdcInstanceArn": "idc_instance_arn",
     "EncryptionKeyArn": "encryption_key_arn",
 }
+_OF_ACCOUNT = select(Studio).where(Studio.account_id == bindparam("account"), Studio.region == bindparam("region"))
+_LISTED_BY = (Studio.creation_time, Studio.id)
 _SUMMARY = ("Name", "VpcId", "Description", "AuthMode")
 _CHANGEABLE = ("Name", "Description", "SubnetIds", "DefaultS3Location", "EncryptionKeyArn")
 
@@ -119,9 +121,14 @@ def _members(studio: Studio, names: Iterable[str]) -> dict[str, Any]:
 @operation("emr", "ListStudios", checks=action("elasticmapreduce:ListStudios"))
 def list_studios(context: Context, request: Request) -> Response:
     """List the account's Studios, 50 a page, oldest first."""
-    statement = select(Studio).where(Studio.account_id == context.account_id, Studio.region == context.region)
     page, marker = paginate(
-        context, statement, (Studio.creation_time, Studio.id), _PAGE, request.get("Marker"), bound_to="ListStudios"
+        context,
+        _OF_ACCOUNT,
+        _LISTED_BY,
+        _PAGE,
+        request.get("Marker"),
+        bound_to="ListStudios",
+        parameters={"account": context.account_id, "region": context.region},
     )
     return _with_marker({"Studios": [_summary(studio) for studio in page]}, marker)
 
