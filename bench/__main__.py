@@ -20,6 +20,7 @@ def main() -> None:
             print(f"== {name}", flush=True)
             figures += BENCHMARKS[name](studio)
     results.write(figures)
+    results.write_readme()
     print(results.table(figures))
 
 

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+_BEGIN, _END = "<!-- bench: written by make bench -->", "<!-- end of bench -->"
 LATEST = Path(__file__).parent / "results" / "latest.json"
 
 
@@ -42,6 +43,15 @@ def write(figures: list[Figure]) -> None:
     known |= {figure.name: asdict(figure) for figure in figures}
     LATEST.parent.mkdir(exist_ok=True)
     LATEST.write_text(json.dumps([known[name] for name in sorted(known)], indent=2) + "\n")
+
+
+def write_readme() -> None:
+    """Put the figures of `latest.json` into the README's table."""
+    readme = LATEST.parents[2] / "README.md"
+    before, rest = readme.read_text().split(_BEGIN)
+    after = rest.split(_END)[1]
+    figures = [Figure(**row) for row in json.loads(LATEST.read_text())]
+    readme.write_text(f"{before}{_BEGIN}\n{table(figures)}\n{_END}{after}")
 
 
 def table(figures: list[Figure]) -> str:

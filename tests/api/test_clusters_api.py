@@ -50,7 +50,6 @@ def reconciled(play: ClusterPlay, cluster_id: str, waiter: Any) -> None:
     worker.join()
 
 
-@pytest.mark.capability("CL-10")
 def test_from_run_job_flow_to_the_end(emr: Any, play: ClusterPlay) -> None:
     made = emr.run_job_flow(**play.request(core=2, Name="wired"))
     cluster_id = made["JobFlowId"]
@@ -72,7 +71,6 @@ def test_from_run_job_flow_to_the_end(emr: Any, play: ClusterPlay) -> None:
     assert status["StateChangeReason"] == {"Code": "USER_REQUEST", "Message": "Terminated by user request"}
 
 
-@pytest.mark.capability("CL-01")
 def test_pages_and_filters(emr: Any, play: ClusterPlay) -> None:
     made = {emr.run_job_flow(**play.request(core=0, Name=f"n{i}"))["JobFlowId"] for i in range(51)}
     pages = list(emr.get_paginator("list_clusters").paginate(ClusterStates=["STARTING"]))

@@ -53,7 +53,6 @@ def test_it_is_up(rig: ClusterRig, cluster_id: str) -> None:
     assert NodeProbe().alive_workers(nodes[0]) == {node.bind_ip for node in nodes[1:]}
 
 
-@pytest.mark.capability("KN-01")
 def test_the_kernel_computes_on_both_workers(rig: ClusterRig, cluster_id: str, kernel: Kernel) -> None:
     assert kernel.run("print(1 + 1)") == "2\n"
     nodes = rig.play.nodes(cluster_id)

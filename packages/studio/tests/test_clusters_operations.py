@@ -28,7 +28,6 @@ def play(tmp_path: Path) -> Iterator[ClusterPlay]:
         yield ClusterPlay(emr)
 
 
-@pytest.mark.capability("CL-10")
 def test_run_and_describe(play: ClusterPlay) -> None:
     answer = play.emr.call(
         "RunJobFlow",
@@ -175,7 +174,6 @@ def test_a_subnet_of_another_account_does_not_exist(play: ClusterPlay) -> None:
     assert (code, f"Subnet '{foreign}' does not exist." in message) == ("ValidationException", True)
 
 
-@pytest.mark.capability("CL-01")
 def test_list_filter_and_page(play: ClusterPlay) -> None:
     made = []
     for _ in range(53):
@@ -315,7 +313,6 @@ def test_tags_decide(play: ClusterPlay, prefix: str) -> None:
 # What a Workspace may attach to.
 
 
-@pytest.mark.capability("CL-07")
 def test_only_compatible_clusters(play: ClusterPlay) -> None:
     good = play.row(play.create())
     assert compatible_for_attach(good) is None
