@@ -19,7 +19,7 @@ from botocore.credentials import Credentials
 
 from bench.processes import PEERS, server
 from bench.results import Figure, higher_is_better, lower_is_better
-from emr_studio.runtime.processes import free_port
+from emr_studio.loopback import free_port
 from tests.support.studio import Studio
 
 PEER = "moto server"

@@ -21,8 +21,8 @@ import httpx
 from bench.processes import PEERS, descendants, pss_megabytes, server
 from bench.results import Figure, lower_is_better
 from emr_studio.cli.demo.browser import Workspace
+from emr_studio.loopback import free_port
 from emr_studio.runtime.client import LocalRuntime
-from emr_studio.runtime.processes import free_port
 from tests.support.studio import Studio, processes_of, until
 
 PEER = "JupyterHub SimpleLocalProcessSpawner"

@@ -22,9 +22,10 @@ from websockets.typing import Subprotocol
 
 from emr_studio.aws.context import Caller
 from emr_studio.edge.identity import IdentityIssuer
+from emr_studio.loopback import free_port
 from emr_studio.runtime.client import LocalRuntime
 from emr_studio.runtime.contract import Observation, RuntimeUnavailable, WorkloadState, WorkspaceSpec
-from emr_studio.runtime.processes import free_port, start_time
+from emr_studio.runtime.processes import start_time
 from emr_studio.settings import Settings
 
 _RUN = """

@@ -28,6 +28,7 @@ from starlette.routing import BaseRoute, Mount
 
 from emr_studio.edge import caddy
 from emr_studio.edge.decisions import Decisions, Resolver
+from emr_studio.loopback import free_port
 from emr_studio.settings import Settings
 
 _SECONDS = 20.0
@@ -177,10 +178,3 @@ def _wait(done: Callable[[], bool], failed: Callable[[], bool] = lambda: False) 
 def _listens(port: int) -> bool:
     with closing(socket.socket()) as probe:
         return probe.connect_ex(("127.0.0.1", port)) == 0
-
-
-def free_port() -> int:
-    """A loopback port that nobody listens on now."""
-    with closing(socket.socket()) as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])

@@ -11,9 +11,9 @@ from pathlib import Path
 import nbformat
 import pytest
 
+from emr_studio.loopback import free_port
 from emr_studio.runtime import trees
 from emr_studio.runtime.contract import ProcessSpec, RuntimeUnavailable, WorkloadState
-from emr_studio.runtime.processes import free_port
 from tests.support.agent_rig import AgentRig, alive, until
 
 STRAYS = "setsid sleep 987654 & sleep 987655 & (setsid sh -c 'sleep 987656 & sleep 987657') & exec sleep 987658"

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from emr_studio.runtime.processes import free_port, is_alive, port_is_free, start_time
+from emr_studio.runtime.processes import is_alive, start_time
 from emr_studio.runtime.supervisor import Part, PartFailed, Supervisor, read_record
 
 SLEEPER = (sys.executable, "-c", "import signal; signal.pause()")
@@ -110,8 +110,3 @@ def test_identity_of_a_process_is_pid_and_start_time() -> None:
     assert is_alive(os.getpid(), own)
     assert not is_alive(os.getpid(), own + 1)
     assert not is_alive(0, 0)
-
-
-def test_ports() -> None:
-    port = free_port()
-    assert port_is_free(port)

@@ -42,6 +42,7 @@ from emr_studio.iam.identity import IamAuthorizer, IamCredentialStore
 from emr_studio.iam.model import InlinePolicy, User
 from emr_studio.iam.sealing import Sealer
 from emr_studio.iam.services import grant_role
+from emr_studio.loopback import free_port
 from emr_studio.settings import Settings
 from emr_studio.storage import s3, store
 from emr_studio.storage.mirror import Mirror
@@ -91,11 +92,6 @@ class Door:
         return int(head.split()[1]), body
 
 
-def _free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        return int(listener.getsockname()[1])
-
-
 def _user(session: Session, sealer: Sealer, account_id: str, name: str, document: dict[str, Any]) -> tuple[str, str]:
     now = SystemClock().now()
     user = User(
@@ -130,7 +126,7 @@ ALICE = {
 
 @pytest.fixture(scope="module")
 def door(store_settings: Settings) -> Iterator[Door]:
-    settings = Settings(data_dir=store_settings.data_dir, port=_free_port())
+    settings = Settings(data_dir=store_settings.data_dir, port=free_port())
     settings.run_dir.mkdir(parents=True, exist_ok=True)
     settings.keys_dir.mkdir(parents=True, exist_ok=True)
     database, clock, sealer = Database(settings.sqlalchemy_url), SystemClock(), Sealer.load(settings.keys_dir)

@@ -12,7 +12,7 @@ from typing import Any
 
 import tomli_w
 
-from emr_studio.runtime.processes import free_port
+from emr_studio.loopback import free_port
 from emr_studio.settings import DEFAULT_DATA_DIR, Settings
 
 STUDIO_JSON = "studio.json"

@@ -5,7 +5,6 @@ from __future__ import annotations
 import ctypes
 import os
 import signal
-import socket
 from contextlib import suppress
 from pathlib import Path
 
@@ -36,22 +35,3 @@ def signal_if_alive(pid: int, started: int, number: signal.Signals) -> None:
     if is_alive(pid, started):
         with suppress(ProcessLookupError):
             os.kill(pid, number)
-
-
-def free_port() -> int:
-    """A TCP port of 127.0.0.1 that nobody listens on right now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
-
-
-def port_is_free(port: int) -> bool:
-    """True if a server could listen on 127.0.0.1:`port`."""
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind(("127.0.0.1", port))
-        except OSError:
-            return False
-        return True

@@ -21,6 +21,7 @@ from typing import NoReturn
 
 import httpx
 
+from emr_studio.loopback import free_port
 from emr_studio.settings import Settings
 from emr_studio.storage.own_network import own_network
 
@@ -210,10 +211,10 @@ def _make_ports(path: Path) -> dict[str, int]:
             return kept
     except FileNotFoundError:
         pass
-    listeners = [socket.create_server((_HOST, 0)) for _ in _PORTS]
-    ports = {name: listener.getsockname()[1] for name, listener in zip(_PORTS, listeners, strict=True)}
-    for listener in listeners:
-        listener.close()
+    chosen: set[int] = set()
+    while len(chosen) < len(_PORTS):
+        chosen.add(free_port())
+    ports = dict(zip(_PORTS, chosen, strict=True))
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     draft = path.with_suffix(".new")
     draft.write_text(json.dumps(ports))

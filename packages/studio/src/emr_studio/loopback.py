@@ -1,0 +1,47 @@
+"""Ports of 127.0.0.1 that a server may keep for long."""
+
+from __future__ import annotations
+
+import secrets
+import socket
+from pathlib import Path
+
+HOST = "127.0.0.1"
+_LOWEST = 10_000
+_RANGE = Path("/proc/sys/net/ipv4/ip_local_port_range")
+
+
+def free_port() -> int:
+    """A TCP port that nobody listens on now, and that no outgoing connection will be given.
+
+    The kernel takes outgoing connections' ports from a range of its own (32768 and up, as a rule): a port from
+    there may be gone between choosing it and listening on it, or at the next start.
+
+    Raises:
+        OSError: all of a thousand ports tried are in use.
+    """
+    below = _first_of_the_kernel()
+    for _ in range(1000):
+        port = _LOWEST + secrets.randbelow(below - _LOWEST)
+        if port_is_free(port):
+            return port
+    raise OSError(f"no free port between {_LOWEST} and {below}")
+
+
+def port_is_free(port: int) -> bool:
+    """True if a server could listen on 127.0.0.1:`port`."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((HOST, port))
+        except OSError:
+            return False
+        return True
+
+
+def _first_of_the_kernel() -> int:
+    try:
+        first = int(_RANGE.read_text().split()[0])
+    except (OSError, ValueError):
+        first = 32768
+    return first if first > _LOWEST + 1000 else 32768
