@@ -9,7 +9,8 @@ import httpx
 import pytest
 from playwright.sync_api import Browser, BrowserContext, sync_playwright
 
-from tests.support.edge_rig import edge_rig, free_port
+from emr_studio.loopback import free_port
+from tests.support.edge_rig import edge_rig
 from tests.support.signin_rig import PASSWORD, SignInRig, signin_rig
 
 FLAGS = (
