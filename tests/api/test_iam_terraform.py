@@ -15,7 +15,7 @@ import pytest
 from emr_studio.clock import SystemClock
 from tests.support.iam_api import served_iam
 
-PLUGINS = Path(os.environ.get("EMR_STUDIO_TF_PLUGINS", "/opt/tf-plugins"))
+PLUGINS = Path(os.environ.get("EMR_STUDIO_TF_PLUGINS", "/usr/share/terraform/plugins"))
 CONFIGURATION = """
 terraform {
   required_providers {
