@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterator
+from pathlib import Path
 
 import httpx
 import pytest
@@ -18,6 +19,10 @@ from emr_studio.runtime.processes import start_time
 from emr_studio.settings import Settings
 from tests.support.agent_rig import AgentRig, Workspace, unprivileged, until
 
+_ABOVE = Path(__file__).resolve().parents
+needs_open_checkout = pytest.mark.skipif(
+    any(not folder.stat().st_mode & 0o001 for folder in _ABOVE), reason="another user cannot read this checkout"
+)
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root may give each Workspace a user of its own")
 UIDS = (412345, 412346)
 
@@ -55,10 +60,13 @@ def test_it_has_a_user_and_namespaces_of_its_own(mine: Workspace, other: Workspa
 def test_it_sees_its_own_files_only(rig: AgentRig, mine: Workspace, other: Workspace) -> None:
     data = rig.settings.data_dir
     assert mine.shell("pwd; ls -1 | cat") == "/home/work\nMy first.ipynb"
-    for path in (data, rig.settings.agent_dir, rig.settings.keys_dir, rig.settings.run_dir, "/root", "/work", "/srv"):
+    for path in (data, rig.settings.agent_dir, rig.settings.keys_dir, rig.settings.run_dir, "/root", "/opt", "/srv"):
         assert "diary" not in mine.shell(f"find {path} -name 'diary*' 2>&1")
     assert "No such file" in mine.shell(f"ls {data} 2>&1")
-    assert mine.shell("ls -A /tmp; ls -1 /home") == "emr-notebook\nwork"
+    assert mine.shell("ls -1 /home") == "emr-notebook\nwork"
+    # Where this checkout itself lies below /tmp, the way to it is there, and nothing else.
+    own = [Path(__file__).resolve().parts[2]] if Path(__file__).resolve().parts[1] == "tmp" else []
+    assert mine.shell("ls -A /tmp").split() == own
     assert "diary" not in mine.shell("find / -name 'diary.txt' -not -path '/proc/*' 2>/dev/null")
 
 
@@ -160,6 +168,7 @@ def test_the_user_is_who_the_token_says(mine: Workspace) -> None:
     assert (found["username"], found["name"]) == ("AIDAEXAMPLE", "ana")
 
 
+@needs_open_checkout
 @needs_root
 def test_without_root_it_runs_all_the_same_and_stops_whole() -> None:
     with unprivileged(54321) as rig:

@@ -132,15 +132,16 @@ def _new_root(place: Place, own_pids: bool) -> None:
     shared = _shared_folders(place)
     syscalls.mount("tmpfs", root, "tmpfs", MS_NOSUID | MS_NODEV, "mode=755,size=16m")
     _links(root)
+    # Before what is bound: an installation may itself lie below /tmp.
+    for folder, mode in (("tmp", 0o1777), ("var/tmp", 0o1777)):
+        _folder(root, folder)
+        options = f"mode={mode:o},size={_TEMPORARY_BYTES}"
+        syscalls.mount("tmpfs", f"{root}/{folder}", "tmpfs", MS_NOSUID | MS_NODEV, options)
     for handle, target in shared:
         _bind(handle, root + target, MS_RDONLY | MS_NOSUID | MS_NODEV)
     for handle, target, read_only in own:
         _bind(handle, root + target, MS_NOSUID | MS_NODEV | (MS_RDONLY if read_only else 0))
     _devices(root)
-    for folder, mode in (("tmp", 0o1777), ("var/tmp", 0o1777)):
-        _folder(root, folder)
-        options = f"mode={mode:o},size={_TEMPORARY_BYTES}"
-        syscalls.mount("tmpfs", f"{root}/{folder}", "tmpfs", MS_NOSUID | MS_NODEV, options)
     _proc(root, own_pids)
     _go(root)
 
