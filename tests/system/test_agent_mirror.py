@@ -86,7 +86,7 @@ def mirrored(rig: AgentRig, endpoint: str, credentials: str, name: str) -> Works
     return rig.launch(
         name,
         456789,
-        s3_location=f"s3://{BUCKET}/work/{name}/",
+        s3_location=f"s3://{BUCKET}/saved/{name}/",
         s3_endpoint_url=endpoint,
         credentials_url=credentials,
         credentials_token="role-token",
@@ -100,7 +100,7 @@ def save(workspace: Workspace, name: str, text: str) -> None:
 
 
 def test_saved_adopted_stopped_and_restored(rig: AgentRig, endpoint: str, credentials: str) -> None:
-    prefix = "work/e-KEEP/"
+    prefix = "saved/e-KEEP/"
     workspace = mirrored(rig, endpoint, credentials, "e-KEEP")
     save(workspace, "one.txt", "1")
     rig.runtime.flush("e-KEEP")
@@ -128,7 +128,7 @@ def test_saved_adopted_stopped_and_restored(rig: AgentRig, endpoint: str, creden
 def test_a_restore_that_fails_says_so(rig: AgentRig, credentials: str) -> None:
     spec = rig.spec(
         "e-LOST",
-        s3_location=f"s3://{BUCKET}/work/e-LOST/",
+        s3_location=f"s3://{BUCKET}/saved/e-LOST/",
         s3_endpoint_url="http://127.0.0.1:9",
         credentials_url=credentials,
         credentials_token="role-token",
