@@ -51,8 +51,9 @@ UV=".venv/bin/uv -q --no-progress"
 
 environment() {  # environment FOLDER LOCK PACKAGE...
   local folder=$1 lock=$2 package; shift 2
-  local name=${folder//\//_} sum
-  sum=$(digest "requirements/$lock.txt" $(printf 'packages/%s/pyproject.toml ' "$@"))$PWD
+  local name=${folder//\//_} sum inputs=("requirements/$lock.txt")
+  for package in "$@"; do inputs+=("packages/$package/pyproject.toml"); done
+  sum=$(digest "${inputs[@]}")$PWD
   done_already "$name" "$sum" && return
   say "$folder: $(grep -c '==' "requirements/$lock.txt") locked packages ($lock)"
   [ -x "$folder/bin/python" ] || $UV venv --python "$PYTHON" "$folder"
