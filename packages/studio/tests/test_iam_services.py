@@ -13,7 +13,7 @@ from sqlalchemy import select
 from starlette.applications import Starlette
 from starlette.routing import Route
 
-from emr_studio.aws.auth import ExpiredToken, InvalidToken, UnknownKey
+from emr_studio.aws.auth import ANONYMOUS, ExpiredToken, InvalidToken, UnknownKey
 from emr_studio.aws.context import Caller, Check
 from emr_studio.clock import FakeClock
 from emr_studio.db import Base, Database
@@ -67,6 +67,28 @@ def test_the_sample_world_is_made_once(world: World) -> None:
     with world.database.read() as session:
         row = session.get_one(AccessKey, world.sample.admin.access_key_id)
         assert world.sample.admin.secret_access_key.encode() not in row.sealed_secret
+
+
+BUCKET = "arn:aws:s3:::team"
+
+
+def _bucket_check(*statements: dict[str, object]) -> Check:
+    policy = json.dumps({"Version": "2012-10-17", "Statement": list(statements)})
+    return Check("s3:GetObject", f"{BUCKET}/a", {"aws:ResourceAccount": ACCOUNT}, policy)
+
+
+def test_the_policy_on_a_resource_takes_part(world: World) -> None:
+    with world.database.read() as session:
+        admin = services.caller_for_user(session, ACCOUNT, world.sample.admin.user_name)
+    grant = {"Effect": "Allow", "Principal": "*", "Action": "s3:GetObject", "Resource": f"{BUCKET}/*"}
+    refusal = grant | {"Effect": "Deny", "Principal": {"AWS": admin.arn}}
+    assert world.allowed(ANONYMOUS, _bucket_check(grant))
+    assert not world.allowed(ANONYMOUS, Check("s3:GetObject", f"{BUCKET}/a", {"aws:ResourceAccount": ACCOUNT}))
+    assert world.allowed(admin, _bucket_check(grant))
+    assert not world.allowed(admin, _bucket_check(grant, refusal))
+    by_type = grant | {"Condition": {"StringEquals": {"aws:PrincipalType": "Anonymous"}}}
+    assert world.allowed(ANONYMOUS, _bucket_check(by_type))
+    assert not world.allowed(ANONYMOUS, Check("s3:GetObject", f"{BUCKET}/a", {}, "no policy"))
 
 
 def test_seals_are_bound_to_their_purpose(tmp_path: Path) -> None:

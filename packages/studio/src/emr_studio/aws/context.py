@@ -51,12 +51,16 @@ class Check:
     """One question to IAM: may the caller do `action` on `resource`?
 
     `context` holds the service's own condition keys, `aws:ResourceTag/…` and `aws:RequestTag/…`
-    among them; the global keys (time, address, principal) are added by the authoriser.
+    among them; the global keys (time, address, principal) are added by the authoriser. Whose the
+    resource is: `aws:ResourceAccount` in `context`, else the account in the ARN, else the caller's.
     """
 
     action: str
     resource: str = "*"
     context: Mapping[str, ContextValue] = field(default_factory=dict)
+    resource_policy: str | None = None
+    """Text of the policy attached to the resource (a bucket's, a secret's, a key's); a role's trust
+    policy is found by the authoriser itself."""
 
 
 @dataclass(frozen=True)

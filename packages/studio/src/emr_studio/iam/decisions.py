@@ -10,7 +10,18 @@ from sqlalchemy.orm import Session
 
 from emr_studio.aws.context import Caller, Check, ContextValue, RequestInfo
 from emr_studio.iam import entities
-from emr_studio.iam.policy import Decision, Layer, PolicyKind, PolicySet, Principal, Request, compile_layer, evaluate
+from emr_studio.iam.policy import (
+    Decision,
+    Layer,
+    MalformedPolicy,
+    PolicyKind,
+    PolicySet,
+    PolicySource,
+    Principal,
+    Request,
+    compile_layer,
+    evaluate,
+)
 from emr_studio.iam.subjects import SUBJECTS, session_layer
 
 _PRINCIPAL_TYPES = {
@@ -19,6 +30,7 @@ _PRINCIPAL_TYPES = {
     "role-session": "AssumedRole",
     "federated-user": "FederatedUser",
 }
+_WITHOUT_IDENTITY = ("root", "service", "anonymous")
 _TRUST_ACTIONS = ("sts:assumerole", "sts:tagsession", "sts:setsourceidentity")
 _NOTHING = compile_layer((), PolicyKind.IDENTITY)
 
@@ -56,6 +68,8 @@ def principal_of(caller: Caller) -> Principal:
 def global_context(caller: Caller, circumstances: Circumstances) -> dict[str, ContextValue]:
     """The global condition keys of a request (spec: IAM evaluation, section 9)."""
     context = request_context(circumstances)
+    if caller.kind == "anonymous":
+        return context | {"aws:PrincipalType": "Anonymous", "aws:userid": "anonymous"}
     context["aws:PrincipalArn"] = caller.principal_arn
     context["aws:PrincipalAccount"] = caller.account_id
     context["aws:PrincipalType"] = _PRINCIPAL_TYPES.get(caller.kind, "Service")
@@ -123,12 +137,25 @@ def _owner(resource: str, caller: Caller) -> str:
 
 
 def _policies(session: Session, caller: Caller, check: Check) -> PolicySet:
-    trust = trust_layer(session, check.resource) if check.action.lower().startswith(_TRUST_ACTIONS) else None
+    resource = _resource_layer(session, check)
     passed = session_layer(caller.session_policies)
-    if caller.kind in ("root", "service"):
-        return PolicySet(_NOTHING, resource=trust)
+    if caller.kind in _WITHOUT_IDENTITY:
+        return PolicySet(_NOTHING, resource=resource)
     entity_id = caller.user_id.partition(":")[0]
     subject = SUBJECTS.get(session, caller.account_id, entity_id)
     if subject is None:
-        return PolicySet(_NOTHING, session=passed, resource=trust)
-    return PolicySet(subject.identity, subject.boundary, passed, trust)
+        return PolicySet(_NOTHING, session=passed, resource=resource)
+    return PolicySet(subject.identity, subject.boundary, passed, resource)
+
+
+def _resource_layer(session: Session, check: Check) -> Layer | None:
+    """The policy on the resource: a role's trust policy, or what the check brought along."""
+    if check.action.lower().startswith(_TRUST_ACTIONS):
+        return trust_layer(session, check.resource)
+    if check.resource_policy is None:
+        return None
+    try:
+        return compile_layer((PolicySource(f"{check.resource}#policy", check.resource_policy),), PolicyKind.RESOURCE)
+    except MalformedPolicy:
+        # It was checked when it was saved; what cannot be read allows nothing.
+        return _NOTHING
