@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import httpx
@@ -72,7 +72,7 @@ def test_the_sample_world_is_made_once(world: World) -> None:
 BUCKET = "arn:aws:s3:::team"
 
 
-def _bucket_check(*statements: dict[str, object]) -> Check:
+def _bucket_check(*statements: Mapping[str, object]) -> Check:
     policy = json.dumps({"Version": "2012-10-17", "Statement": list(statements)})
     return Check("s3:GetObject", f"{BUCKET}/a", {"aws:ResourceAccount": ACCOUNT}, policy)
 
@@ -80,7 +80,12 @@ def _bucket_check(*statements: dict[str, object]) -> Check:
 def test_the_policy_on_a_resource_takes_part(world: World) -> None:
     with world.database.read() as session:
         admin = services.caller_for_user(session, ACCOUNT, world.sample.admin.user_name)
-    grant = {"Effect": "Allow", "Principal": "*", "Action": "s3:GetObject", "Resource": f"{BUCKET}/*"}
+    grant: dict[str, object] = {
+        "Effect": "Allow",
+        "Principal": "*",
+        "Action": "s3:GetObject",
+        "Resource": f"{BUCKET}/*",
+    }
     refusal = grant | {"Effect": "Deny", "Principal": {"AWS": admin.arn}}
     assert world.allowed(ANONYMOUS, _bucket_check(grant))
     assert not world.allowed(ANONYMOUS, Check("s3:GetObject", f"{BUCKET}/a", {"aws:ResourceAccount": ACCOUNT}))
