@@ -4,7 +4,7 @@
 #
 #   deploy/install.sh            what `emr-studio up` needs
 #   deploy/install.sh dev        and the tests' and linters' tools
-#   deploy/install.sh browser    and Chromium and PostgreSQL for the tests
+#   deploy/install.sh browser    and Chromium, PostgreSQL and other people's S3 clients for the tests
 #   deploy/install.sh bench      and the peers that the benchmarks run beside
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -110,6 +110,10 @@ fi
 if [ "$WANT" = browser ]; then
   command -v chromium >/dev/null || apt_install "Chromium (for the browser tests)" chromium fonts-dejavu-core
   ls /usr/lib/postgresql/*/bin/postgres >/dev/null 2>&1 || apt_install "PostgreSQL (for the tests)" postgresql
+  # Debian's is version 2, of which PyPI has none; version 1 is in .venv.
+  [ -x /usr/bin/aws ] || apt_install "the AWS CLI, version 2 (for the tests)" awscli
+  environment .envs/s3clients s3clients
+  environment .envs/s3oldest s3oldest
 fi
 if [ "$WANT" = bench ]; then
   environment .venv dev studio workspace cluster
