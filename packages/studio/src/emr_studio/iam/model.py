@@ -9,7 +9,7 @@ from __future__ import annotations
 import datetime as dt
 from typing import Any
 
-from sqlalchemy import ForeignKey, Index, LargeBinary, String, UniqueConstraint
+from sqlalchemy import JSON, ForeignKey, Index, LargeBinary, String, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
 from emr_studio.db import Base
@@ -183,6 +183,85 @@ class RoleGrant(Base):
     session_name: Mapped[str] = mapped_column(String(64))
     owner: Mapped[str] = mapped_column(String(128), index=True)
     session_policy: Mapped[str | None]
+
+
+class EntityUse(Base):
+    """When a user or role last called a service; apart, so that a use is no change of an identity."""
+
+    __tablename__ = "iam_entity_use"
+
+    entity_id: Mapped[str] = mapped_column(String(32), primary_key=True)
+    service: Mapped[str] = mapped_column(String(64), primary_key=True)
+    used_at: Mapped[dt.datetime]
+    region: Mapped[str] = mapped_column(String(32))
+
+
+class PasswordRecord(Base):
+    """A password that somebody had: what reuse is checked against. The newest is the one in use."""
+
+    __tablename__ = "iam_password_record"
+
+    owner_id: Mapped[str] = mapped_column(String(32), primary_key=True)
+    number: Mapped[int] = mapped_column(primary_key=True)
+    password_hash: Mapped[str]
+    set_at: Mapped[dt.datetime]
+
+
+class AccountSettings(Base):
+    """What an account has decided; no row: AWS's defaults.
+
+    `password_policy` has the members of IAM's shape `PasswordPolicy`.
+    """
+
+    __tablename__ = "iam_account_settings"
+
+    account_id: Mapped[str] = mapped_column(String(12), ForeignKey("iam_account.account_id"), primary_key=True)
+    password_policy: Mapped[dict[str, Any] | None] = mapped_column(JSON(none_as_null=True))
+    global_token_version: Mapped[int] = mapped_column(default=1)
+
+
+class UserCredential(Base):
+    """A user's credential that IAM only keeps the books of.
+
+    `kind` is `ssh` (SSH public key), `certificate` (signing certificate) or `service` (service-specific
+    credential); `facts` holds what is particular to it. None of them signs in anywhere here.
+    """
+
+    __tablename__ = "iam_user_credential"
+
+    id: Mapped[str] = mapped_column(String(32), primary_key=True)
+    account_id: Mapped[str] = mapped_column(String(12), ForeignKey("iam_account.account_id"))
+    user_id: Mapped[str] = mapped_column(String(32), ForeignKey("iam_user.id"), index=True)
+    kind: Mapped[str] = mapped_column(String(16))
+    status: Mapped[str] = mapped_column(String(16), default="Active")
+    created_at: Mapped[dt.datetime]
+    facts: Mapped[dict[str, Any]]
+
+
+class ServerCertificate(Entity, Base):
+    """A certificate with its chain. The private key is checked at the upload and not kept: nothing here uses it."""
+
+    __tablename__ = "iam_server_certificate"
+    __table_args__ = (UniqueConstraint("account_id", "name_key"),)
+
+    body: Mapped[str]
+    chain: Mapped[str | None]
+    expires_at: Mapped[dt.datetime]
+
+
+class Task(Base):
+    """Work that IAM was asked for and that is asked after later: reports, deletions of service-linked roles.
+
+    `kind` is `credentials` (`facts`: content), `access` (`facts`: arn, granularity, services) or `role-deletion`.
+    """
+
+    __tablename__ = "iam_task"
+
+    id: Mapped[str] = mapped_column(String(1000), primary_key=True)
+    account_id: Mapped[str] = mapped_column(String(12), ForeignKey("iam_account.account_id"), index=True)
+    kind: Mapped[str] = mapped_column(String(16))
+    created_at: Mapped[dt.datetime]
+    facts: Mapped[dict[str, Any]]
 
 
 def entity_values(account: Account, kind: str, name: str, path: str) -> dict[str, Any]:
