@@ -32,7 +32,7 @@ from emr_studio.settings import Settings
 if TYPE_CHECKING:
     from emr_studio.signin.setup import Front
 
-DOMAINS = ("iam", "studios", "workspaces", "clusters")
+DOMAINS = ("iam", "studios", "workspaces", "clusters", "clusters.steps")
 """Rooms with an `operations` module, or a package that loads its own by `load()`."""
 TABLES = (
     "controllers",
@@ -43,6 +43,7 @@ TABLES = (
     "studios.model",
     "workspaces.model",
     "clusters.model",
+    "clusters.steps.model",
 )
 HEALTH = "/_health"
 _HOUSE_SECONDS = 60.0
@@ -116,7 +117,7 @@ def build_api(settings: Settings) -> ControlPlane:
     load_operations()
     database, clock = Database(settings.sqlalchemy_url), SystemClock()
     sealer = Sealer.load(settings.keys_dir)
-    credentials, authorizer = IamCredentialStore(sealer), IamAuthorizer()
+    credentials, authorizer = IamCredentialStore(sealer), IamAuthorizer(sealer)
     front = compose(settings, database, clock, authorizer)
     ports: Mapping[type[Any], Any] = {
         Settings: settings,

@@ -108,7 +108,11 @@ class ValidationError(ClientError):
 
 
 class AccessDenied(ClientError):
-    """Denied by policy; the serialiser writes the protocol's code and status."""
+    """Denied by policy; the serialiser writes the protocol's code and status.
 
-    def __init__(self, message: str) -> None:
+    `details` is the encoded authorization message, which STS decodes for those who may see why.
+    """
+
+    def __init__(self, message: str, details: str | None = None) -> None:
         super().__init__("AccessDeniedException", message)
+        self.details = details

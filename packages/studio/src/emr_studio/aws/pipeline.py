@@ -41,6 +41,8 @@ from emr_studio.db import Database
 
 MAX_BODY = 5 * 2**20
 """Largest request body in bytes; AWS's own limits per operation are far below."""
+MESSAGE_HEADER = "x-emr-studio-authorization-message"
+"""Of a denial: the encoded message for `sts:DecodeAuthorizationMessage`."""
 ALWAYS_SERVED = ("emr", "iam", "sts")
 _TRIES = 3
 _GLOBAL_REGION = "us-east-1"
@@ -270,11 +272,13 @@ class AwsApplication:
         operation = _operation(call)
         if operation.checks is no_check:
             return
-        checks = tuple(operation.checks(context, call.input or {}))
-        if not checks:
-            raise AccessDenied(f"User: {context.caller.arn} is not authorized: {operation.name} declares no permission")
-        for check in checks:
+        asked = False
+        # One by one: who may not is told so before anything else is found wrong with the request.
+        for check in operation.checks(context, call.input or {}):
             self._authorizer.authorize(context, check)
+            asked = True
+        if not asked:
+            raise AccessDenied(f"User: {context.caller.arn} is not authorized: {operation.name} declares no permission")
 
     def _serialise(self, call: Call) -> WireResponse:
         assert call.protocol is not None
@@ -284,7 +288,10 @@ class AwsApplication:
     def _refuse(self, call: Call, error: AwsError) -> WireResponse:
         call.error = error
         protocol = call.protocol or self._router.fallback(call.request)
-        return protocol.error(error, call.request_id)
+        response = protocol.error(error, call.request_id)
+        if isinstance(error, AccessDenied) and error.details:
+            response.headers.append((MESSAGE_HEADER, error.details))
+        return response
 
     def _record(self, call: Call) -> None:
         try:

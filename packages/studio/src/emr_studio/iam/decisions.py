@@ -22,7 +22,7 @@ from emr_studio.iam.policy import (
     compile_layer,
     evaluate,
 )
-from emr_studio.iam.subjects import SUBJECTS, session_layer
+from emr_studio.iam.subjects import SUBJECTS, session_layer, subject_of
 
 _PRINCIPAL_TYPES = {
     "root": "Account",
@@ -30,7 +30,6 @@ _PRINCIPAL_TYPES = {
     "role-session": "AssumedRole",
     "federated-user": "FederatedUser",
 }
-_WITHOUT_IDENTITY = ("root", "service", "anonymous")
 _TRUST_ACTIONS = ("sts:assumerole", "sts:tagsession", "sts:setsourceidentity")
 _NOTHING = compile_layer((), PolicyKind.IDENTITY)
 
@@ -51,12 +50,22 @@ def decide(
 
     The trust policy of the role in question takes part for `sts:AssumeRole` and what goes with it.
     """
-    principal = principal_of(caller)
+    return evaluate(question(caller, check, circumstances), policies_of(session, caller, check), trace=trace)
+
+
+def question(caller: Caller, check: Check, circumstances: Circumstances) -> Request:
+    """The check as the policy language sees it."""
+    context = full_context(caller, check, circumstances)
+    owner = str(context["aws:ResourceAccount"])
+    return Request(principal_of(caller), check.action, check.resource, owner, context)
+
+
+def full_context(caller: Caller, check: Check, circumstances: Circumstances) -> dict[str, ContextValue]:
+    """All condition keys of a check: the global ones and its own."""
     context = global_context(caller, circumstances)
     context.update(check.context)
-    owner = context.setdefault("aws:ResourceAccount", _owner(check.resource, caller))
-    request = Request(principal, check.action, check.resource, str(owner), context)
-    return evaluate(request, _policies(session, caller, check), trace=trace)
+    context.setdefault("aws:ResourceAccount", _owner(check.resource, caller))
+    return context
 
 
 def principal_of(caller: Caller) -> Principal:
@@ -136,26 +145,34 @@ def _owner(resource: str, caller: Caller) -> str:
     return parts[4] if len(parts) == 6 and parts[4].isdecimal() else caller.account_id
 
 
-def _policies(session: Session, caller: Caller, check: Check) -> PolicySet:
+def policies_of(session: Session, caller: Caller, check: Check) -> PolicySet:
+    """All policies that speak in a decision."""
     resource = _resource_layer(session, check)
     passed = session_layer(caller.session_policies)
-    if caller.kind in _WITHOUT_IDENTITY:
-        return PolicySet(_NOTHING, resource=resource)
-    entity_id = caller.user_id.partition(":")[0]
-    subject = SUBJECTS.get(session, caller.account_id, entity_id)
-    if subject is None:
-        return PolicySet(_NOTHING, session=passed, resource=resource)
-    return PolicySet(subject.identity, subject.boundary, passed, resource)
+    subject = subject_of(session, caller)
+    if subject is not None:
+        return PolicySet(subject.identity, subject.boundary, passed, resource)
+    return PolicySet(_NOTHING, session=passed, resource=resource)
+
+
+def resource_policy(session: Session, check: Check) -> PolicySource | None:
+    """The policy on the resource with its name: a role's trust policy, or what the check brought along."""
+    if check.action.lower().startswith(_TRUST_ACTIONS):
+        role = entities.find_role_by_arn(session, check.resource)
+        return PolicySource(role.arn, role.trust_policy) if role else None
+    if check.resource_policy is None:
+        return None
+    return PolicySource(f"{check.resource}#policy", check.resource_policy)
 
 
 def _resource_layer(session: Session, check: Check) -> Layer | None:
-    """The policy on the resource: a role's trust policy, or what the check brought along."""
     if check.action.lower().startswith(_TRUST_ACTIONS):
         return trust_layer(session, check.resource)
-    if check.resource_policy is None:
+    source = resource_policy(session, check)
+    if source is None:
         return None
     try:
-        return compile_layer((PolicySource(f"{check.resource}#policy", check.resource_policy),), PolicyKind.RESOURCE)
+        return compile_layer((source,), PolicyKind.RESOURCE)
     except MalformedPolicy:
         # It was checked when it was saved; what cannot be read allows nothing.
         return _NOTHING

@@ -22,18 +22,18 @@ _DENYING = {
 
 
 def message(caller: Caller, check: Check, decision: Decision) -> str:
-    """The whole sentence. STS and answers across accounts give no reason."""
+    """The whole sentence. Answers across accounts give no reason, nor does STS where a role may not even exist."""
     start = f"User: {caller.arn} is not authorized to perform: {check.action} on resource: {check.resource}"
-    if decision.cross_account or check.action == "sts:AssumeRole":
-        return start
-    return f"{start} {_reason(check, decision)}"
+    may_not_exist = check.action == "sts:AssumeRole" and decision.outcome != EXPLICITLY_DENIED
+    return start if decision.cross_account or may_not_exist else f"{start} {reason(check, decision)}"
 
 
-def _reason(check: Check, decision: Decision) -> str:
+def reason(check: Check, decision: Decision) -> str:
+    """The kind of policy that denied, or whose Allow is missing; a managed policy by its ARN."""
     if decision.outcome != EXPLICITLY_DENIED:
         return f"because no {_MISSING[decision.layer]} allows the {check.action} action"
-    reason = f"with an explicit deny in {_DENYING[decision.layer]}"
+    said = f"with an explicit deny in {_DENYING[decision.layer]}"
     policy = decision.by[0].policy if decision.by else ""
     # Only managed policies have an ARN of their own; inline ones are `entity ARN#name`.
     is_managed = ":policy/" in policy and "#" not in policy
-    return f"{reason}: {policy}" if is_managed else reason
+    return f"{said}: {policy}" if is_managed else said

@@ -15,9 +15,10 @@ from sqlalchemy.orm import Session
 from emr_studio.aws.auth import Credential, ExpiredToken, InvalidToken, UnknownKey
 from emr_studio.aws.context import Caller, Check, Context
 from emr_studio.aws.errors import AccessDenied
-from emr_studio.iam import denial, generation, uses
+from emr_studio.iam import authorization_message, denial, generation, uses
 from emr_studio.iam.callers import root_caller, secret_purpose, user_caller
 from emr_studio.iam.decisions import Circumstances, decide
+from emr_studio.iam.explaining import explain
 from emr_studio.iam.model import AccessKey, Account, User
 from emr_studio.iam.policy import EXPLICITLY_DENIED, Decision
 from emr_studio.iam.sealing import BadSeal, Sealer
@@ -87,7 +88,13 @@ class IamCredentialStore:
 
 
 class IamAuthorizer:
-    """Decides by IAM's policies (`aws.context.Authorizer`)."""
+    """Decides by IAM's policies (`aws.context.Authorizer`).
+
+    With a sealer a denial carries its explanation, sealed.
+    """
+
+    def __init__(self, sealer: Sealer | None = None) -> None:
+        self._sealer = sealer
 
     def authorize(self, context: Context, check: Check) -> None:
         """Return if allowed.
@@ -101,14 +108,25 @@ class IamAuthorizer:
             uses.note(caller.access_key_id, uses.Use(context.now(), service, context.region))
         decision = self.decide(context, check)
         if not decision.allowed:
-            raise AccessDenied(denial.message(caller, check, decision))
+            raise AccessDenied(denial.message(caller, check, decision), self._details(context, check, decision))
 
     def decide(self, context: Context, check: Check, *, trace: bool = False) -> Decision:
         """The decision itself, for those who explain it."""
-        circumstances = Circumstances(context.now(), context.region, context.request)
         if _is_limited(context.caller, check):
             return Decision(EXPLICITLY_DENIED, "session")
-        return decide(context.session, context.caller, check, circumstances, trace=trace)
+        return decide(context.session, context.caller, check, _circumstances(context), trace=trace)
+
+    def _details(self, context: Context, check: Check, decision: Decision) -> str | None:
+        if self._sealer is None:
+            return None
+        if decision.by:  # an explicit deny: now all statements that denied, not the first alone
+            decision = self.decide(context, check, trace=True)
+        explanation = explain(context.session, context.caller, check, decision, _circumstances(context))
+        return authorization_message.encode(self._sealer, context.account_id, explanation)
+
+
+def _circumstances(context: Context) -> Circumstances:
+    return Circumstances(context.now(), context.region, context.request)
 
 
 def _is_limited(caller: Caller, check: Check) -> bool:

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from threading import Lock
 
 from sqlalchemy.orm import Session
 
+from emr_studio.aws.context import Caller
 from emr_studio.iam import entities, generation
 from emr_studio.iam.model import Role, User
 from emr_studio.iam.policy import Layer, MalformedPolicy, PolicyKind, PolicySource, compile_layer
 
 _REMEMBERED = 10_000
+_WITHOUT_POLICIES = ("root", "service", "anonymous")
 _NOTHING = compile_layer((), PolicyKind.IDENTITY)
 
 
@@ -28,6 +30,9 @@ class Subject:
     identity: Layer
     boundary: Layer | None
     trust: Layer | None = None
+    boundary_arn: str | None = None
+    texts: Mapping[str, str] = field(default_factory=dict)
+    """Texts of all these policies by the name that a decision calls them, for who explains it."""
 
 
 class Subjects:
@@ -56,12 +61,20 @@ def _load(session: Session, account_id: str, entity_id: str) -> Subject | None:
     entity = session.get(User, entity_id) if entity_id.startswith("AIDA") else session.get(Role, entity_id)
     if entity is None or entity.account_id != account_id:
         return None
-    boundary = _boundary(session, entity)
-    identity = compile_layer(tuple(identity_sources(session, entity)), PolicyKind.IDENTITY)
-    trust = None
-    if isinstance(entity, Role):
-        trust = compile_layer((PolicySource(entity.arn, entity.trust_policy),), PolicyKind.TRUST)
-    return Subject(entity.id, entity.name, entity.arn, dict(entity.tags), identity, boundary, trust)
+    boundary = _boundary_source(session, entity)
+    own = tuple(identity_sources(session, entity))
+    trust = PolicySource(entity.arn, entity.trust_policy) if isinstance(entity, Role) else None
+    return Subject(
+        id=entity.id,
+        name=entity.name,
+        arn=entity.arn,
+        tags=dict(entity.tags),
+        identity=compile_layer(own, PolicyKind.IDENTITY),
+        boundary=_boundary(entity, boundary),
+        trust=compile_layer((trust,), PolicyKind.TRUST) if trust else None,
+        boundary_arn=entity.boundary_arn,
+        texts={source.name: source.text for source in (*own, boundary, trust) if source},
+    )
 
 
 def identity_sources(session: Session, entity: User | Role) -> Iterable[PolicySource]:
@@ -78,19 +91,35 @@ def identity_sources(session: Session, entity: User | Role) -> Iterable[PolicySo
             yield PolicySource(f"{owner_arn}#{inline.name}", inline.document)
 
 
-def _boundary(session: Session, entity: User | Role) -> Layer | None:
+def _boundary_source(session: Session, entity: User | Role) -> PolicySource | None:
     if entity.boundary_arn is None:
         return None
     text = entities.policy_text(session, entity.account_id, entity.boundary_arn)
+    return None if text is None else PolicySource(entity.boundary_arn, text)
+
+
+def _boundary(entity: User | Role, source: PolicySource | None) -> Layer | None:
+    if entity.boundary_arn is None:
+        return None
     # A boundary that is gone allows nothing: it must not widen what it was to limit.
-    if text is None:
-        return _NOTHING
-    return compile_layer((PolicySource(entity.boundary_arn, text),), PolicyKind.BOUNDARY)
+    return compile_layer((source,), PolicyKind.BOUNDARY) if source else _NOTHING
+
+
+def subject_of(session: Session, caller: Caller) -> Subject | None:
+    """The user or role behind a caller, with its policies as they are now; None for root, services, nobody."""
+    if caller.kind in _WITHOUT_POLICIES:
+        return None
+    return SUBJECTS.get(session, caller.account_id, caller.user_id.partition(":")[0])
+
+
+def session_policy_name(index: int) -> str:
+    """How decisions call the session policies of a session."""
+    return f"session-policy[{index}]"
 
 
 def session_layer(policies: Iterable[str]) -> Layer | None:
     """The union of a session's policies; None if none was passed."""
-    sources = tuple(PolicySource(f"session-policy[{index}]", text) for index, text in enumerate(policies))
+    sources = tuple(PolicySource(session_policy_name(index), text) for index, text in enumerate(policies))
     if not sources:
         return None
     try:
