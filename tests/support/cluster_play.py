@@ -11,6 +11,7 @@ from emr_studio.aws.errors import AwsError
 from emr_studio.clusters import operations
 from emr_studio.clusters.controller import ClusterReconciler
 from emr_studio.clusters.model import Cluster, Instance, instances_of
+from emr_studio.clusters.steps import operations as step_operations
 from emr_studio.iam import writing
 from emr_studio.iam.bootstrap_policies import trust_policy
 from emr_studio.iam.entities import get_account, resolve_role
@@ -20,8 +21,8 @@ from emr_studio.runtime.contract import WorkloadState
 from emr_studio.runtime.inprocess import InProcessRuntime
 from tests.support.emr_world import World
 
-REGISTERED = operations
-"""Importing it registered the clusters' operations."""
+REGISTERED = (operations, step_operations)
+"""Importing them registered the clusters' operations."""
 EC2 = "ec2.amazonaws.com"
 SERVICE_ROLE = "EMR_DefaultRole_V2"
 PROFILE = "EMR_EC2_DefaultRole"

@@ -30,6 +30,11 @@ def cluster_id() -> str:
     return "j-" + _random(_UPPER, 13)
 
 
+def step_id() -> str:
+    """`s-` and 13 of [A-Z0-9]."""
+    return "s-" + _random(_UPPER, 13)
+
+
 def instance_group_id() -> str:
     """`ig-` and 13 of [A-Z0-9]."""
     return "ig-" + _random(_UPPER, 13)

@@ -2,8 +2,9 @@
 
     STARTING        check the machine, take addresses and the role's grant, start what needs no other
     BOOTSTRAPPING   start the rest, wait until every node takes part and the gateway answers
-    RUNNING         no steps wait: on to WAITING, or to the end if the cluster is not kept alive
-    WAITING         start again what ended unasked; too often, and the cluster ends
+    RUNNING         run steps (`steps/`); then on to WAITING, or to the end if the cluster is not kept alive
+    WAITING         back to RUNNING for a new step
+                    in both: start again what ended unasked; too often, and the cluster ends
     TERMINATING     stop everything, give back addresses and grant, remove the folder (logs stay)
 
 Every turn begins from the rows and from what the runtime observes, so it may be cut anywhere: a
@@ -18,7 +19,7 @@ import shutil
 import time
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import or_, select
 from sqlalchemy.orm import Session
 
 from emr_studio.aws.errors import AwsError
@@ -38,6 +39,8 @@ from emr_studio.clusters.model import (
 )
 from emr_studio.clusters.nodes import MASTER, WORKER, Layout, Program, folder_of, release_of, specification
 from emr_studio.clusters.probe import NodeProbe, Probe
+from emr_studio.clusters.steps.model import has_unfinished_steps
+from emr_studio.clusters.steps.progress import Outcome, StepProgress
 from emr_studio.db import Database
 from emr_studio.iam.services import grant_role, revoke_grants
 from emr_studio.network.model import allocate_address, loopback_address, release_addresses
@@ -55,6 +58,8 @@ _RESTART_WINDOW = dt.timedelta(minutes=10)
 _LOOK_SECONDS = 2.0
 _WAIT_SECONDS = 1.0
 _SOON = 0.1
+_STEP_SECONDS = 1.0
+"""A step's end wakes the controller; this is for a wake that was lost."""
 _AGENT_AWAY_SECONDS = 0.5
 _GRACE_SECONDS = 5.0
 _LOG_LINES = 20
@@ -96,6 +101,7 @@ class ClusterReconciler:
         self._settings = settings
         self._probe = probe or NodeProbe()
         self._next_look = 0.0
+        self._steps = StepProgress(database, clock, runtime, settings)
 
     # What the loop asks.
 
@@ -105,9 +111,8 @@ class ClusterReconciler:
             moving = select(Cluster.id).where(Cluster.state.not_in((*ENDED, State.WAITING)))
             found = list(session.scalars(moving))
             # A request changed the target and the wake was lost.
-            found += session.scalars(
-                select(Cluster.id).where(Cluster.state == State.WAITING, Cluster.target != Target.RUNNING)
-            )
+            resting = select(Cluster.id).where(Cluster.state == State.WAITING)
+            found += session.scalars(resting.where(or_(Cluster.target != Target.RUNNING, has_unfinished_steps())))
         if time.monotonic() >= self._next_look:
             self._next_look = time.monotonic() + _LOOK_SECONDS
             found += self.changed()
@@ -156,9 +161,13 @@ class ClusterReconciler:
             return self._start(layout)
         if cluster.state == State.BOOTSTRAPPING:
             return self._bootstrap(layout)
+        again = self._watch(layout)
         if cluster.state == State.RUNNING:
-            return self._settle(cluster)
-        return self._watch(layout)
+            return self._run_steps(layout)
+        if self._steps.are_waiting(cluster):
+            self._enter(cluster, State.RUNNING, message="Running step")
+            return 0
+        return again
 
     # Rows.
 
@@ -277,6 +286,12 @@ class ClusterReconciler:
             found.append((program, seen))
         return found
 
+    def _run_steps(self, layout: Layout) -> float | None:
+        outcome, why = self._steps.turn(layout)
+        if outcome is Outcome.FATAL:
+            raise Failure(Reason.STEP_FAILURE, why)
+        return _STEP_SECONDS if outcome is Outcome.BUSY else self._settle(layout.cluster)
+
     def _settle(self, cluster: Cluster) -> float | None:
         if cluster.keep_alive:
             self._enter(cluster, State.WAITING, message="Cluster ready to run steps.")
@@ -369,6 +384,7 @@ class ClusterReconciler:
         for seen in going:
             if seen.state in _GOING:
                 self._runtime.stop(seen.workload_id, _GRACE_SECONDS)
+        going += self._steps.end_all(layout.cluster)
         if going:
             self._runtime.wait(going[0].workload_id, WorkloadState.STOPPING, _WAIT_SECONDS)
             return 0

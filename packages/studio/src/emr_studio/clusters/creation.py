@@ -60,7 +60,6 @@ _SHOWN_OF_INSTANCES = (
 # Members that would change what the cluster does, in ways that this installation does not know.
 _REFUSED = (
     "AmiVersion",
-    "Steps",
     "BootstrapActions",
     "SupportedProducts",
     "NewSupportedProducts",

@@ -1,6 +1,6 @@
 """The tables of clusters, their states, and what other rooms may ask of them.
 
-    STARTING ──> BOOTSTRAPPING ──> RUNNING ──> WAITING        target RUNNING
+    STARTING ──> BOOTSTRAPPING ──> RUNNING <─> WAITING        target RUNNING
         └──────────────┴──────────────┴───────────┴──> TERMINATING ──> TERMINATED             asked for
                                                             └────────> TERMINATED_WITH_ERRORS  failed
 
@@ -13,7 +13,7 @@ import datetime as dt
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import ForeignKey, Index, select
+from sqlalchemy import ForeignKey, Index, false, select
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from emr_studio.aws.errors import InvalidRequest
@@ -57,6 +57,7 @@ class Reason(StrEnum):
     INSTANCE_FAILURE = "INSTANCE_FAILURE"
     BOOTSTRAP_FAILURE = "BOOTSTRAP_FAILURE"
     USER_REQUEST = "USER_REQUEST"
+    STEP_FAILURE = "STEP_FAILURE"
     ALL_STEPS_COMPLETED = "ALL_STEPS_COMPLETED"
 
 
@@ -100,6 +101,8 @@ class Cluster(Base):
     termination_protected: Mapped[bool] = mapped_column(default=False)
     visible_to_all_users: Mapped[bool] = mapped_column(default=True)
     configurations: Mapped[list[Any]] = mapped_column(default=list)
+    bootstrap_actions: Mapped[list[Any]] = mapped_column(default=list, server_default="[]")
+    """`{"Name", "ScriptPath", "Args"}`, in the order in which every node runs them before Spark starts."""
     details: Mapped[dict[str, Any]] = mapped_column(default=dict)
     """Members of the request that are kept and shown as they are, by their name in DescribeCluster."""
     tags: Mapped[dict[str, str]] = mapped_column(default=dict)
@@ -167,6 +170,8 @@ class Instance(Base):
     creation_time: Mapped[dt.datetime]
     ready_time: Mapped[dt.datetime | None] = mapped_column(default=None)
     end_time: Mapped[dt.datetime | None] = mapped_column(default=None)
+    bootstrapped: Mapped[bool] = mapped_column(default=False, server_default=false())
+    """Its bootstrap actions have run."""
     restarts: Mapped[int] = mapped_column(default=0)
     """Unasked ends of its processes since `restarts_since`."""
     restarts_since: Mapped[dt.datetime | None] = mapped_column(default=None)

@@ -10,7 +10,7 @@ cluster's programs share one folder, as its nodes would share a file system, and
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -46,6 +46,17 @@ class Program:
     def address(self) -> str:
         """`host:port` where it answers."""
         return f"{self.instance.bind_ip}:{_PORTS[self.kind]}"
+
+
+@dataclass(frozen=True)
+class Task:
+    """A program that does one thing on a node and ends; `kind` is the module that does it."""
+
+    kind: str
+    instance: Instance
+    workload_id: str
+    place: str
+    """Its folder below the cluster's: `steps/s-…`."""
 
 
 @dataclass(frozen=True)
@@ -92,23 +103,66 @@ def logs_of(settings: Settings, cluster_id: str) -> Path:
 
 
 def specification(settings: Settings, layout: Layout, program: Program) -> ProcessSpec:
-    """What the runtime is asked to start."""
-    cluster, release = layout.cluster, release_of(layout.cluster)
-    folder = folder_of(settings, cluster.id)
+    """What the runtime is asked to start for a program that a node runs all the time."""
     place = f"{program.instance.id}/{program.kind}"
-    python = settings.env_python(release.environment)
-    return ProcessSpec(
-        workload_id=program.workload_id,
-        owner=workload_owner(cluster.id),
-        argv=(str(python), "-m", "emr_studio_cluster.node", program.kind, str(folder / place)),
-        folder=str(folder),
-        log_path=str(logs_of(settings, cluster.id) / f"{program.instance.id}-{program.kind}.log"),
-        environment=_environment(settings, cluster),
-        files={f"{place}/node.json": json.dumps(_config(settings, layout, program))},
-        uid=cluster.uid,
+    folder = folder_of(settings, layout.cluster.id)
+    return _process(
+        settings,
+        layout,
+        program.workload_id,
+        argv=("emr_studio_cluster.node", program.kind, str(folder / place)),
+        log_name=f"{program.instance.id}-{program.kind}.log",
+        files={f"{place}/node.json": json.dumps(_config(settings, layout, program.instance, program.kind))},
         ready_address=program.address,
+    )
+
+
+def task_specification(settings: Settings, layout: Layout, task: Task, told: Mapping[str, Any]) -> ProcessSpec:
+    """What the runtime is asked to start for a program that does one thing and ends (a step, a bootstrap action).
+
+    `told` is written beside `node.json` as `task.json`.
+    """
+    folder = folder_of(settings, layout.cluster.id)
+    files = {"node.json": _config(settings, layout, task.instance, task.kind), "task.json": told}
+    return _process(
+        settings,
+        layout,
+        task.workload_id,
+        argv=(f"emr_studio_cluster.{task.kind}", str(folder / task.place)),
+        log_name=f"{task.place.replace('/', '-')}.log",
+        files={f"{task.place}/{name}": json.dumps(content) for name, content in files.items()},
+    )
+
+
+def _process(
+    settings: Settings,
+    layout: Layout,
+    workload_id: str,
+    *,
+    argv: tuple[str, ...],
+    log_name: str,
+    files: Mapping[str, str],
+    ready_address: str = "",
+) -> ProcessSpec:
+    cluster, release = layout.cluster, release_of(layout.cluster)
+    return ProcessSpec(
+        workload_id=workload_id,
+        owner=workload_owner(cluster.id),
+        argv=(str(settings.env_python(release.environment)), "-m", *argv),
+        folder=str(folder_of(settings, cluster.id)),
+        log_path=str(logs_of(settings, cluster.id) / log_name),
+        environment=_environment(settings, cluster),
+        files=files,
+        uid=cluster.uid,
+        ready_address=ready_address,
         readable=_readable(settings, release),
     )
+
+
+def log_uri(cluster: Cluster, *parts: str) -> str:
+    """Where logs go in S3, in EMR's layout `<LogUri>/<cluster>/…`; empty without a LogUri."""
+    base = str(cluster.details.get("LogUri") or "")
+    return "/".join((base.rstrip("/"), cluster.id, *parts)) if base else ""
 
 
 def release_of(cluster: Cluster) -> Release:
@@ -123,17 +177,17 @@ def release_of(cluster: Cluster) -> Release:
     return release
 
 
-def _config(settings: Settings, layout: Layout, program: Program) -> dict[str, Any]:
+def _config(settings: Settings, layout: Layout, instance: Instance, kind: str) -> dict[str, Any]:
     cluster, release = layout.cluster, release_of(layout.cluster)
     return {
         "cluster_id": cluster.id,
         "name": cluster.name,
-        "address": program.instance.bind_ip,
+        "address": instance.bind_ip,
         "primary_address": layout.primary.bind_ip,
         "local_mode": not layout.workers,
         "secret": cluster.secret,
         "connect_token": cluster.connect_token,
-        "gateway_token": cluster.gateway_token if program.kind == GATEWAY else "",
+        "gateway_token": cluster.gateway_token if kind == GATEWAY else "",
         "cores": 1,
         "worker_memory": _EXECUTOR_MB,
         "driver_memory": _DRIVER_MB,

@@ -29,6 +29,7 @@ from emr_studio.clusters.model import (
 )
 from emr_studio.clusters.releases import Release, find_release, releases
 from emr_studio.clusters.roles import resolve_roles
+from emr_studio.clusters.steps.reading import add_steps
 from emr_studio.controllers import Waker
 from emr_studio.tagging import (
     TagTarget,
@@ -91,6 +92,7 @@ def run_job_flow(context: Context, request: Request) -> Response:
     """Create a cluster; it starts at once."""
     roles = resolve_roles(context.session, context.account_id, request)
     cluster = create_cluster(context, request, roles)
+    add_steps(context, cluster, request.get("Steps") or ())
     _wake(context, cluster)
     return {"JobFlowId": cluster.id, "ClusterArn": cluster_arn(cluster)}
 
@@ -179,12 +181,6 @@ def list_instance_fleets(_context: Context, _request: Request) -> Response:
 def list_bootstrap_actions(_context: Context, _request: Request) -> Response:
     """No cluster has any: RunJobFlow refuses them."""
     return {"BootstrapActions": []}
-
-
-@operation("emr", "ListSteps", checks=_on_cluster("elasticmapreduce:ListSteps"))
-def list_steps(_context: Context, _request: Request) -> Response:
-    """No cluster has any: RunJobFlow refuses them."""
-    return {"Steps": []}
 
 
 @operation("emr", "GetAutoTerminationPolicy", checks=_on_cluster("elasticmapreduce:GetAutoTerminationPolicy"))
