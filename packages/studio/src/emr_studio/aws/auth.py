@@ -102,7 +102,11 @@ def authenticate_signature(
     credential = credentials.find(session, signature.access_key_id, signature.session_token, now)
     if credential.expires is not None and credential.expires <= now:
         raise ExpiredToken()
-    sigv4.verify(request, signature, credential.secret_access_key, now, s3=s3)
+    try:
+        sigv4.verify(request, signature, credential.secret_access_key, now, s3=s3)
+    except AuthError as error:
+        error.claimed = credential.caller.account_id
+        raise
     return credential.caller
 
 

@@ -73,6 +73,8 @@ class AuthError(ClientError):
     def __init__(self, failure: AuthFailure, message: str = "") -> None:
         super().__init__(failure.name, message, 403)
         self.failure = failure
+        self.claimed = ""
+        """The account of the key that did not sign this rightly, for the trail; never shown."""
 
 
 class InvalidRequest(ClientError):

@@ -111,6 +111,11 @@ class ServiceProtocol(ABC):
 
     def error(self, error: AwsError, request_id: str) -> WireResponse:
         """Return the answer for any error of ours, with this protocol's code and status."""
+        code, message, status = self.described(error)
+        return self.write_error(code, message, status, request_id)
+
+    def described(self, error: AwsError) -> tuple[str, str, int]:
+        """Code, message and status of an error as this protocol says it; the trail says it alike."""
         if isinstance(error, AuthError):
             error = for_protocol(error, self.name)
         code, status = error.code, error.status
@@ -126,7 +131,7 @@ class ServiceProtocol(ABC):
             shape = self._error_shapes.get(code)
             if shape is not None:
                 status = shape.metadata.get("error", {}).get("httpStatusCode", status)
-        return self.write_error(code, error.message, status, request_id)
+        return code, error.message, status
 
 
 # Scalars that several protocols read and write alike.
