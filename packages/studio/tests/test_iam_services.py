@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 from collections.abc import Iterator, Mapping
@@ -309,12 +310,17 @@ def test_a_boundary_that_is_gone_allows_nothing(world: World) -> None:
 
 def test_key_uses_are_written_when_flushed(world: World) -> None:
     key = world.sample.admin.access_key_id
-    uses.note(key, uses.Use(world.clock.now(), "emr", "us-east-1"))
+    with world.database.read() as session:
+        admin = dataclasses.replace(services.caller_for_user(session, ACCOUNT, "admin"), access_key_id=key)
+    used = uses.Use(world.clock.now(), "emr", "us-east-1")
+    uses.note(admin, used)
+    uses.note(dataclasses.replace(admin, access_key_id="ASIA234567"), used)
     with world.database.write() as session:
         uses.flush(session)
     with world.database.read() as session:
-        found = uses.last_use(session, key)
-    assert found == uses.Use(world.clock.now(), "emr", "us-east-1")
+        assert uses.last_use(session, key) == used
+        assert uses.last_use(session, "ASIA234567") is None
+        assert uses.services_used(session, admin.user_id) == {"emr": used}
 
 
 def test_users_are_found_by_arn(world: World) -> None:

@@ -19,10 +19,11 @@ from emr_studio.iam.model import (
     Policy,
     PolicyVersion,
     Role,
+    ServerCertificate,
     User,
 )
 
-EntityType = TypeVar("EntityType", User, Group, Role, InstanceProfile, Policy)
+EntityType = TypeVar("EntityType", User, Group, Role, InstanceProfile, Policy, ServerCertificate)
 
 
 def get_account(session: Session, account_id: str) -> Account:
@@ -44,7 +45,10 @@ def find_by_name(session: Session, table: type[EntityType], account_id: str, nam
 
 
 def name_is_taken(
-    session: Session, table: type[User | Group | Role | InstanceProfile | Policy], account_id: str, name: str
+    session: Session,
+    table: type[User | Group | Role | InstanceProfile | Policy | ServerCertificate],
+    account_id: str,
+    name: str,
 ) -> bool:
     """True if an entity has this name, ignoring case."""
     query = select(table.id).where(table.account_id == account_id, table.name_key == name.lower())

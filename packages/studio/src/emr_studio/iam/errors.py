@@ -40,6 +40,23 @@ class InvalidInput(ClientError):
         super().__init__("InvalidInput", message)
 
 
+class PolicyNotAttachable(ClientError):
+    """400: a policy that only service-linked roles have."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__("PolicyNotAttachable", message)
+
+
+class UnmodifiableEntity(ClientError):
+    """400: a service-linked role, which only its service changes."""
+
+    def __init__(self, role_name: str) -> None:
+        super().__init__(
+            "UnmodifiableEntity",
+            f"Cannot perform the operation on the protected role '{role_name}' - this role is only modifiable by AWS",
+        )
+
+
 class MalformedPolicyDocument(ClientError):
     """400; the message says what is wrong."""
 

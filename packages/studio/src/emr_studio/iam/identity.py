@@ -105,7 +105,7 @@ class IamAuthorizer:
         caller = context.caller
         if caller.access_key_id is not None:
             service = check.action.partition(":")[0]
-            uses.note(caller.access_key_id, uses.Use(context.now(), service, context.region))
+            uses.note(caller, uses.Use(context.now(), service, context.region))
         decision = self.decide(context, check)
         if not decision.allowed:
             raise AccessDenied(denial.message(caller, check, decision), self._details(context, check, decision))

@@ -1,7 +1,8 @@
 """Trust policies as they are kept.
 
-On saving, ARNs of users and roles become their unique ids, so that an entity made anew under an old
-name is not trusted by mistake; on showing, ids of entities that exist become ARNs again.
+On saving, account ids become the ARN of the account's root, and ARNs of users and roles become their
+unique ids, so that an entity made anew under an old name is not trusted by mistake; on showing, ids of
+entities that exist become ARNs again.
 """
 
 from __future__ import annotations
@@ -18,7 +19,8 @@ from emr_studio.iam.errors import MalformedPolicyDocument
 from emr_studio.iam.model import Account, Role, User
 
 _ENTITY_ARN = re.compile(r"arn:[a-z\-]+:iam::(\d{12}):(user|role)/[\x21-\x7e]+")
-_ROOT_OR_SESSION = re.compile(r"\*|\d{12}|arn:[^:]+:(iam::\d{12}:root|sts::\d{12}:(assumed-role|federated-user)/.+)")
+_ACCOUNT_ID = re.compile(r"\d{12}")
+_ROOT_OR_SESSION = re.compile(r"\*|arn:[^:]+:(iam::\d{12}:root|sts::\d{12}:(assumed-role|federated-user)/.+)")
 _UNIQUE_ID = re.compile(r"A(?:IDA|ROA)[A-Z2-7]{17}")
 _SERVICE = re.compile(r"[a-z0-9.\-]+\.amazonaws\.com(\.cn)?|[a-z0-9.\-]+\.(internal|aws)")
 
@@ -61,6 +63,9 @@ def _map_names(kind: str, names: Any, change: Callable[[str, str], str]) -> Any:
 def _id_of(session: Session, kind: str, name: str) -> str:
     if kind == "Service" and not _SERVICE.fullmatch(name):
         raise MalformedPolicyDocument(f'Invalid principal in policy: "SERVICE":"{name}"')
+    if kind == "AWS" and _ACCOUNT_ID.fullmatch(name):
+        account = session.get(Account, name)
+        return f"arn:{account.partition if account else 'aws'}:iam::{name}:root"
     if kind != "AWS" or _ROOT_OR_SESSION.fullmatch(name) or _UNIQUE_ID.fullmatch(name):
         return name
     invalid = MalformedPolicyDocument(f'Invalid principal in policy: "AWS":"{name}"')

@@ -1,4 +1,4 @@
-"""When access keys were last used: remembered in memory, written now and then.
+"""When access keys, users and roles were last used: remembered in memory, written now and then.
 
 A write per request would cost more than the request; AWS's own figure lags by hours too. The API
 process calls `flush` every minute or so and at its end.
@@ -10,13 +10,17 @@ import datetime as dt
 from threading import Lock
 from typing import NamedTuple
 
+from sqlalchemy import delete, select
 from sqlalchemy.orm import Session
 
-from emr_studio.iam.model import AccessKeyUse
+from emr_studio.aws.context import Caller
+from emr_studio.iam.model import AccessKeyUse, EntityUse
+
+_LONG_TERM = "AKIA"
 
 
 class Use(NamedTuple):
-    """The last use of a key."""
+    """The last use of a key, or of a service by an entity."""
 
     used_at: dt.datetime
     service: str
@@ -24,12 +28,16 @@ class Use(NamedTuple):
 
 
 _pending: dict[str, Use] = {}
+_entities: dict[tuple[str, str], Use] = {}
 _lock = Lock()
 
 
-def note(access_key_id: str, use: Use) -> None:
-    """Remember a use."""
-    _pending[access_key_id] = use
+def note(caller: Caller, use: Use) -> None:
+    """Remember a use. Temporary keys leave no trace of their own: they are not asked after."""
+    key = caller.access_key_id
+    if key is not None and key.startswith(_LONG_TERM):
+        _pending[key] = use
+    _entities[caller.user_id.partition(":")[0], use.service] = use
 
 
 def last_use(session: Session, access_key_id: str) -> Use | None:
@@ -40,10 +48,33 @@ def last_use(session: Session, access_key_id: str) -> Use | None:
     return max(found, default=None)
 
 
+def services_used(session: Session, entity_id: str) -> dict[str, Use]:
+    """The last use of each service by a user or role."""
+    rows = session.scalars(select(EntityUse).where(EntityUse.entity_id == entity_id))
+    found = {row.service: Use(row.used_at, row.service, row.region) for row in rows}
+    for (owner, service), use in list(_entities.items()):
+        if owner == entity_id:
+            found[service] = max(use, found.get(service, use))
+    return found
+
+
+def last_use_of(session: Session, entity_id: str) -> Use | None:
+    """The last request of a user or role, whatever the service."""
+    return max(services_used(session, entity_id).values(), default=None)
+
+
+def forget(session: Session, entity_id: str) -> None:
+    """The entity is deleted."""
+    session.execute(delete(EntityUse).where(EntityUse.entity_id == entity_id))
+
+
 def flush(session: Session) -> None:
     """Write what is remembered, in a session that commits."""
     with _lock:
-        uses = dict(_pending)
+        uses, of_entities = dict(_pending), dict(_entities)
         _pending.clear()
+        _entities.clear()
     for key, use in uses.items():
         session.merge(AccessKeyUse(access_key_id=key, used_at=use.used_at, service=use.service, region=use.region))
+    for (entity_id, service), use in of_entities.items():
+        session.merge(EntityUse(entity_id=entity_id, service=service, used_at=use.used_at, region=use.region))

@@ -18,7 +18,7 @@ def _register(holder: Holder) -> None:
 
     @operation("iam", attachment, checks=common.entity_checks(attachment, holder.kind, holder.named))
     def attach(context: Context, request: Request) -> Response:
-        entity = holder.get(context, request)
+        entity = holder.changeable(context, request)
         arn = common.attachable(context, str(request["PolicyArn"]))
         others = [one for one in entities.attachments(context.session, entity.id) if one.policy_arn != arn]
         if len(others) >= _MOST:
@@ -30,7 +30,7 @@ def _register(holder: Holder) -> None:
 
     @operation("iam", detachment, checks=common.entity_checks(detachment, holder.kind, holder.named))
     def detach(context: Context, request: Request) -> Response:
-        entity = holder.get(context, request)
+        entity = holder.changeable(context, request)
         arn = common.valid_arn(str(request["PolicyArn"]))
         row = context.session.get(Attachment, (entity.id, arn))
         if row is None:

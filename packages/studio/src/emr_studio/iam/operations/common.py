@@ -9,28 +9,31 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, TypeVar
 from urllib.parse import quote
 
-from sqlalchemy import select
+from sqlalchemy import func, select
 
 from emr_studio.aws.context import Check, Context, ContextValue
 from emr_studio.aws.errors import ClientError
 from emr_studio.aws.registry import ChecksFunction, Request
-from emr_studio.iam import entities
+from emr_studio.iam import entities, managed
 from emr_studio.iam.errors import (
     EntityAlreadyExists,
     InvalidInput,
     LimitExceeded,
     MalformedPolicyDocument,
     NoSuchEntity,
+    PolicyNotAttachable,
+    UnmodifiableEntity,
 )
-from emr_studio.iam.model import Account, Group, InstanceProfile, Policy, Role, User
+from emr_studio.iam.model import Account, Group, InstanceProfile, Policy, Role, ServerCertificate, User
 from emr_studio.iam.policy import Document, MalformedPolicy, PolicyKind, validate
 from emr_studio.iam.sealing import BadSeal, Sealer
 
 Item = TypeVar("Item")
-AnyEntity = User | Group | Role | InstanceProfile | Policy
+AnyEntity = User | Group | Role | InstanceProfile | Policy | ServerCertificate
 Tags = dict[str, str]
 
 MOST_TAGS = 50
+SERVICE_ROLE_PATH = "/aws-service-role/"
 _ARN = re.compile(r"arn(?::[\x21-\x39\x3b-\x7e]*){4}:[\x21-\x7e]+")
 _PAGE = 100
 
@@ -64,7 +67,7 @@ def entity_checks(
             resource = entity_arn(context, kind, found, str(request.get("Path") or "/"))
         else:
             resource = found.arn
-            supplied = resource_tag_context(found.tags)
+            supplied = resource_tag_context(found.tags) | _boundary_context(found)
         if tags:
             supplied |= request_tag_context(request)
         if "PermissionsBoundary" in request:
@@ -74,6 +77,30 @@ def entity_checks(
         return (Check(f"iam:{action}", resource, supplied),)
 
     return checks
+
+
+def rename_checks(
+    action: str, kind: str, word: str, find: Callable[[Context, Request], AnyEntity | str]
+) -> ChecksFunction:
+    """Checks of a rename: the caller needs the permission on what is and on what is to be, as in AWS."""
+    first = entity_checks(action, kind, find)
+
+    def checks(context: Context, request: Request) -> Iterable[Check]:
+        yield from first(context, request)
+        found = find(context, request)
+        if isinstance(found, str) or not ({f"New{word}Name", "NewPath"} & request.keys()):
+            return
+        name = str(request.get(f"New{word}Name") or found.name)
+        path = str(request.get("NewPath") or found.path)
+        yield Check(f"iam:{action}", entity_arn(context, kind, name, path), resource_tag_context(found.tags))
+
+    return checks
+
+
+def _boundary_context(entity: AnyEntity) -> dict[str, ContextValue]:
+    """Who may only manage entities with a certain boundary is recognised by this key."""
+    boundary = entity.boundary_arn if isinstance(entity, User | Role) else None
+    return {"iam:PermissionsBoundary": boundary} if boundary else {}
 
 
 def entity_arn(context: Context, kind: str, name: str, path: str = "/") -> str:
@@ -236,6 +263,8 @@ def attachable(context: Context, arn: str) -> str:
     valid_arn(arn)
     if entities.policy_text(context.session, context.account_id, arn) is None:
         raise NoSuchEntity(f"Policy {arn} does not exist or is not attachable.")
+    if SERVICE_ROLE_PATH in arn and managed.find(arn):
+        raise PolicyNotAttachable("Cannot attach a Service Role Policy to a Customer Role.")
     return arn
 
 
@@ -278,6 +307,17 @@ def boundary_shape(arn: str | None) -> dict[str, Any]:
     return {"PermissionsBoundary": shape}
 
 
+def check_quota(context: Context, table: type[AnyEntity], things: str, most: int) -> None:
+    """Room for one more in the account.
+
+    Raises:
+        LimitExceeded: "Cannot exceed quota for <things>PerAccount".
+    """
+    count = context.session.scalar(select(func.count()).where(table.account_id == context.account_id)) or 0
+    if count >= most:
+        raise LimitExceeded(f"Cannot exceed quota for {things}PerAccount: {most}")
+
+
 def refuse_taken(context: Context, table: type[AnyEntity], word: str, name: str) -> None:
     """Raises EntityAlreadyExists if the name is taken, ignoring case."""
     if entities.name_is_taken(context.session, table, context.account_id, name):
@@ -296,6 +336,12 @@ def rename(context: Context, entity: AnyEntity, kind: str, request: Request, wor
         refuse_taken(context, type(entity), word, name)
     entity.name, entity.name_key, entity.path = name, name.lower(), path
     entity.arn = entity_arn(context, kind, name, path)
+
+
+def refuse_service_linked(role: AnyEntity) -> None:
+    """Raises UnmodifiableEntity for a role that belongs to an AWS service."""
+    if isinstance(role, Role) and role.path.startswith(SERVICE_ROLE_PATH):
+        raise UnmodifiableEntity(role.name)
 
 
 def validation_error(message: str) -> ClientError:

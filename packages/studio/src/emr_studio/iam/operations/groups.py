@@ -14,6 +14,7 @@ from emr_studio.iam.errors import DeleteConflict, LimitExceeded, NoSuchEntity
 from emr_studio.iam.model import Group, GroupMember, User, entity_values
 from emr_studio.iam.operations import common, users
 
+QUOTA = 300
 _MOST_GROUPS_OF_A_USER = 10
 
 
@@ -37,6 +38,7 @@ def shape(group: Group) -> dict[str, Any]:
 def create_group(context: Context, request: Request) -> Response:
     name = str(request["GroupName"])
     common.refuse_taken(context, Group, "Group", name)
+    common.check_quota(context, Group, "Groups", QUOTA)
     values = entity_values(common.account_of(context), "group", name, str(request.get("Path") or "/"))
     group = Group(id=ids.iam_id("AGPA"), tags={}, created_at=context.now(), **values)
     context.session.add(group)
@@ -56,7 +58,7 @@ def list_groups(context: Context, request: Request) -> Response:
     return common.page_of_entities(context, request, "ListGroups", table=Group, shape=shape, member="Groups")
 
 
-@operation("iam", "UpdateGroup", checks=common.entity_checks("UpdateGroup", "group", named_group))
+@operation("iam", "UpdateGroup", checks=common.rename_checks("UpdateGroup", "group", "Group", named_group))
 def update_group(context: Context, request: Request) -> Response:
     common.rename(context, the_group(context, request), "group", request, "Group")
     return None

@@ -20,10 +20,12 @@ class Holder:
     inline_quota: int
     named: Callable[[Context, Request], User | Group | Role | str]
     get: Callable[[Context, Request], User | Group | Role]
+    changeable: Callable[[Context, Request], User | Group | Role]
+    """As `get`, but refuses service-linked roles."""
 
 
 HOLDERS = (
-    Holder("User", "user", 2048, users.named_user, users.the_user),
-    Holder("Group", "group", 5120, groups.named_group, groups.the_group),
-    Holder("Role", "role", 10240, roles.named_role, roles.the_role),
+    Holder("User", "user", 2048, users.named_user, users.the_user, users.the_user),
+    Holder("Group", "group", 5120, groups.named_group, groups.the_group, groups.the_group),
+    Holder("Role", "role", 10240, roles.named_role, roles.the_role, roles.changeable_role),
 )

@@ -32,7 +32,7 @@ def _register(holder: Holder) -> None:
 
     @operation("iam", f"Put{word}Policy", checks=common.entity_checks(f"Put{word}Policy", holder.kind, holder.named))
     def put_policy(context: Context, request: Request) -> Response:
-        entity = holder.get(context, request)
+        entity = holder.changeable(context, request)
         name, document = str(request["PolicyName"]), str(request["PolicyDocument"])
         common.checked_policy(document, PolicyKind.IDENTITY)
         _check_quota(context, holder, entity, name, document)
@@ -58,7 +58,7 @@ def _register(holder: Holder) -> None:
 
     @operation("iam", deletion, checks=common.entity_checks(deletion, holder.kind, holder.named))
     def delete_policy(context: Context, request: Request) -> Response:
-        entity = holder.get(context, request)
+        entity = holder.changeable(context, request)
         context.session.delete(_the_inline(context, holder, entity, str(request["PolicyName"])))
         return None
 

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 from sqlalchemy import select
 
-from emr_studio.aws.context import Context
+from emr_studio.aws.context import Check, Context
 from emr_studio.aws.registry import Request, Response, operation
 from emr_studio.iam import entities, writing
 from emr_studio.iam.errors import DeleteConflict, EntityAlreadyExists, LimitExceeded, NoSuchEntity
 from emr_studio.iam.model import InstanceProfile, Role
 from emr_studio.iam.operations import common, roles
 
+QUOTA = 1000
 _KIND = "instance-profile"
 
 
@@ -46,6 +48,7 @@ def create_instance_profile(context: Context, request: Request) -> Response:
     name = str(request["InstanceProfileName"])
     if entities.name_is_taken(context.session, InstanceProfile, context.account_id, name):
         raise EntityAlreadyExists(f"Instance Profile {name} already exists.")
+    common.check_quota(context, InstanceProfile, "InstanceProfiles", QUOTA)
     profile = writing.new_instance_profile(
         context.session,
         common.account_of(context),
@@ -83,12 +86,22 @@ def delete_instance_profile(context: Context, request: Request) -> Response:
     return None
 
 
-@operation(
-    "iam", "AddRoleToInstanceProfile", checks=common.entity_checks("AddRoleToInstanceProfile", _KIND, named_profile)
-)
+_adding = common.entity_checks("AddRoleToInstanceProfile", _KIND, named_profile)
+
+
+def _add_checks(context: Context, request: Request) -> Iterable[Check]:
+    """Whoever puts a role into a profile hands it to EC2: that takes `iam:PassRole` too."""
+    yield from _adding(context, request)
+    role = roles.named_role(context, request)
+    arn = common.entity_arn(context, "role", role) if isinstance(role, str) else role.arn
+    tags = {} if isinstance(role, str) else common.resource_tag_context(role.tags)
+    yield Check("iam:PassRole", arn, tags | {"iam:PassedToService": "ec2.amazonaws.com"})
+
+
+@operation("iam", "AddRoleToInstanceProfile", checks=_add_checks)
 def add_role_to_instance_profile(context: Context, request: Request) -> Response:
     profile = the_profile(context, request)
-    role = roles.the_role(context, request)
+    role = roles.changeable_role(context, request)
     if profile.role_id is not None:
         raise LimitExceeded("Cannot exceed quota for InstanceSessionsPerInstanceProfile: 1")
     profile.role_id = role.id

@@ -17,6 +17,7 @@ from emr_studio.iam.model import Attachment, Group, Policy, PolicyVersion, Role,
 from emr_studio.iam.operations import common
 from emr_studio.iam.policy import PolicyKind, size_without_white_space
 
+QUOTA = 1500
 MOST_CHARACTERS = 6144
 AWS_POLICY_DATE = dt.datetime(2026, 1, 1, tzinfo=dt.UTC)
 """AWS's policies have dates; ours stand for them since this one."""
@@ -118,6 +119,7 @@ def create_policy(context: Context, request: Request) -> Response:
     check_size(document)
     if entities.name_is_taken(context.session, Policy, context.account_id, name):
         raise EntityAlreadyExists(f"A policy called {name} already exists. Duplicate names are not allowed.")
+    common.check_quota(context, Policy, "Policies", QUOTA)
     policy = writing.new_policy(
         context.session,
         common.account_of(context),

@@ -8,12 +8,13 @@ from sqlalchemy import select
 
 from emr_studio.aws.context import Context
 from emr_studio.aws.registry import Request, Response, operation
-from emr_studio.iam import entities, trust, writing
+from emr_studio.iam import entities, trust, uses, writing
 from emr_studio.iam.errors import DeleteConflict, LimitExceeded, NoSuchEntity
 from emr_studio.iam.model import InstanceProfile, Role
 from emr_studio.iam.operations import common
 from emr_studio.iam.policy import PolicyKind, size_without_white_space
 
+QUOTA = 1000
 _LONGEST_TRUST = 2048
 
 
@@ -37,10 +38,23 @@ def shape(context: Context, role: Role, *, full: bool = False) -> dict[str, Any]
         made["Description"] = role.description
     if full:
         made |= common.boundary_shape(role.boundary_arn)
-        made["RoleLastUsed"] = {}
+        made["RoleLastUsed"] = last_used(context, role)
         if role.tags:
             made["Tags"] = common.tag_list(role.tags)
     return made
+
+
+def last_used(context: Context, role: Role) -> dict[str, Any]:
+    """When a session of the role last made a request, and where."""
+    use = uses.last_use_of(context.session, role.id)
+    return {"LastUsedDate": use.used_at, "Region": use.region} if use else {}
+
+
+def changeable_role(context: Context, request: Request) -> Role:
+    """Raises NoSuchEntity; UnmodifiableEntity for a service-linked role."""
+    role = the_role(context, request)
+    common.refuse_service_linked(role)
+    return role
 
 
 def _trust_policy(context: Context, text: str) -> str:
@@ -53,7 +67,10 @@ def _trust_policy(context: Context, text: str) -> str:
 @operation("iam", "CreateRole", checks=common.entity_checks("CreateRole", "role", named_role, tags=True))
 def create_role(context: Context, request: Request) -> Response:
     name = str(request["RoleName"])
+    if str(request.get("Path") or "/").startswith(common.SERVICE_ROLE_PATH):
+        raise common.validation_error(f"The path {request['Path']} is reserved for service-linked roles.")
     common.refuse_taken(context, Role, "Role", name)
+    common.check_quota(context, Role, "Roles", QUOTA)
     trust_policy = _trust_policy(context, str(request["AssumeRolePolicyDocument"]))
     role = writing.new_role(
         context.session,
@@ -88,6 +105,7 @@ def update_role(context: Context, request: Request) -> Response:
     if "Description" in request:
         role.description = str(request["Description"])
     if "MaxSessionDuration" in request:
+        common.refuse_service_linked(role)
         role.max_session_duration = int(request["MaxSessionDuration"])
     return {}
 
@@ -101,7 +119,7 @@ def update_role_description(context: Context, request: Request) -> Response:
 
 @operation("iam", "UpdateAssumeRolePolicy", checks=common.entity_checks("UpdateAssumeRolePolicy", "role", named_role))
 def update_assume_role_policy(context: Context, request: Request) -> Response:
-    role = the_role(context, request)
+    role = changeable_role(context, request)
     role.trust_policy = _trust_policy(context, str(request["PolicyDocument"]))
     return None
 
@@ -109,13 +127,14 @@ def update_assume_role_policy(context: Context, request: Request) -> Response:
 @operation("iam", "DeleteRole", checks=common.entity_checks("DeleteRole", "role", named_role))
 def delete_role(context: Context, request: Request) -> Response:
     session = context.session
-    role = the_role(context, request)
+    role = changeable_role(context, request)
     if session.scalars(select(InstanceProfile.id).where(InstanceProfile.role_id == role.id)).first():
         raise DeleteConflict("Cannot delete entity, must remove roles from instance profile first.")
     if entities.attachments(session, role.id):
         raise DeleteConflict("Cannot delete entity, must detach all policies first.")
     if entities.inline_policies(session, role.id):
         raise DeleteConflict("Cannot delete entity, must delete policies first.")
+    uses.forget(session, role.id)
     session.delete(role)
     return None
 
@@ -124,7 +143,7 @@ def delete_role(context: Context, request: Request) -> Response:
     "iam", "PutRolePermissionsBoundary", checks=common.entity_checks("PutRolePermissionsBoundary", "role", named_role)
 )
 def put_role_permissions_boundary(context: Context, request: Request) -> Response:
-    the_role(context, request).boundary_arn = common.boundary_of(context, request)
+    changeable_role(context, request).boundary_arn = common.boundary_of(context, request)
     return None
 
 
@@ -134,7 +153,7 @@ def put_role_permissions_boundary(context: Context, request: Request) -> Respons
     checks=common.entity_checks("DeleteRolePermissionsBoundary", "role", named_role),
 )
 def delete_role_permissions_boundary(context: Context, request: Request) -> Response:
-    role = the_role(context, request)
+    role = changeable_role(context, request)
     if role.boundary_arn is None:
         raise NoSuchEntity(f"The role {role.name} has no permissions boundary.")
     role.boundary_arn = None

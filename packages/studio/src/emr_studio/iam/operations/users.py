@@ -9,10 +9,13 @@ from sqlalchemy import select
 from emr_studio.aws.context import Context
 from emr_studio.aws.errors import ClientError
 from emr_studio.aws.registry import Request, Response, operation
-from emr_studio.iam import entities, writing
+from emr_studio.iam import entities, uses, writing
 from emr_studio.iam.errors import DeleteConflict
-from emr_studio.iam.model import AccessKey, GroupMember, LoginProfile, User
+from emr_studio.iam.model import AccessKey, GroupMember, LoginProfile, User, UserCredential
 from emr_studio.iam.operations import common
+
+QUOTA = 5000
+_WORDS = {"ssh": "SSH public keys", "certificate": "signing certificates", "service": "service specific credentials"}
 
 
 def named_user(context: Context, request: Request) -> User | str:
@@ -54,6 +57,7 @@ def shape(user: User, *, full: bool = False) -> dict[str, Any]:
 def create_user(context: Context, request: Request) -> Response:
     name = str(request["UserName"])
     common.refuse_taken(context, User, "User", name)
+    common.check_quota(context, User, "Users", QUOTA)
     user = writing.new_user(
         context.session,
         common.account_of(context),
@@ -80,7 +84,7 @@ def list_users(context: Context, request: Request) -> Response:
     return common.page_of_entities(context, request, "ListUsers", table=User, shape=shape, member="Users")
 
 
-@operation("iam", "UpdateUser", checks=common.entity_checks("UpdateUser", "user", named_user))
+@operation("iam", "UpdateUser", checks=common.rename_checks("UpdateUser", "user", "User", named_user))
 def update_user(context: Context, request: Request) -> Response:
     common.rename(context, the_user(context, request), "user", request, "User")
     return None
@@ -100,6 +104,9 @@ def delete_user(context: Context, request: Request) -> Response:
     for words, found in in_the_way.items():
         if found is not None:
             raise DeleteConflict(f"Cannot delete entity, {words}.")
+    if other := session.scalars(select(UserCredential).filter_by(user_id=user.id)).first():
+        raise DeleteConflict(f"Cannot delete entity, must delete {_WORDS[other.kind]} first.")
+    uses.forget(session, user.id)
     session.delete(user)
     return None
 
@@ -123,19 +130,3 @@ def delete_user_permissions_boundary(context: Context, request: Request) -> Resp
         raise ClientError("NoSuchEntity", f"The user {user.name} has no permissions boundary.", 404)
     user.boundary_arn = None
     return None
-
-
-def _none(member: str, name: str) -> None:
-    """Register a list that is always empty: things of a user that are not kept here yet."""
-
-    def listing(context: Context, request: Request) -> Response:
-        the_user(context, request)
-        return {member: [], "IsTruncated": False}
-
-    operation("iam", name, checks=common.entity_checks(name, "user", named_user))(listing)
-
-
-_none("MFADevices", "ListMFADevices")
-_none("SSHPublicKeys", "ListSSHPublicKeys")
-_none("Certificates", "ListSigningCertificates")
-_none("ServiceSpecificCredentials", "ListServiceSpecificCredentials")
