@@ -4,7 +4,7 @@
 2. same account, a resource policy that names the caller -> Allowed (the role or user behind the
    caller named: if boundary and session policies allow)
 3. same account otherwise: identity, and boundary and session policies where there are any
-4. a role's trust policy must allow; naming the account, identity must too
+4. a role's trust policy and a KMS key's policy must allow; naming the account, identity must too
 5. another account: the resource policy and identity, boundary and session policies
 6. root: everything in its own account; elsewhere what the resource policy says
 7. services, SAML, OIDC, anonymous: the resource policy alone
@@ -27,6 +27,7 @@ IMPLICITLY_DENIED: Final = "ImplicitlyDenied"
 
 Refs = tuple[StatementRef, ...]
 _NEVER_DENIED = "sts:getcalleridentity"
+_KEY_ACTIONS = "kms:"
 _TRUST_ACTIONS = ("sts:assumerole", "sts:tagsession", "sts:setsourceidentity", "sts:setcontext")
 
 
@@ -82,7 +83,17 @@ def evaluate(request: Request, policies: PolicySet, *, trace: bool = False) -> D
 class _Evaluation:
     """One evaluation under way."""
 
-    __slots__ = ("_action", "_context", "_policies", "_principal", "_request", "_resource", "_trace", "_trust")
+    __slots__ = (
+        "_action",
+        "_context",
+        "_must_name",
+        "_policies",
+        "_principal",
+        "_request",
+        "_resource",
+        "_trace",
+        "_trust",
+    )
 
     def __init__(self, request: Request, policies: PolicySet, action: str, trace: bool) -> None:
         self._request = request
@@ -93,6 +104,9 @@ class _Evaluation:
         self._context: RequestContext = request.context
         self._trace = trace
         self._trust = action.startswith(_TRUST_ACTIONS)
+        # Without a word of the key's policy not even its own account may use the key ("Key policies in KMS").
+        keyed = action.startswith(_KEY_ACTIONS) and policies.resource is not None
+        self._must_name = self._trust or keyed
 
     def decide(self) -> Decision:
         kind = self._principal.kind
@@ -104,7 +118,7 @@ class _Evaluation:
             return self._by_resource(naming, grants, cross_account=False)
         cross_account = self._principal.account != self._request.resource_account
         if kind == ROOT:
-            if not cross_account and not self._trust:
+            if not cross_account and not self._must_name:
                 return Decision(ALLOWED, "identity")
             return self._by_resource(naming, grants, cross_account=cross_account)
         if cross_account:
@@ -198,12 +212,12 @@ class _Evaluation:
             return Decision(ALLOWED, self._resource_layer, grants)
         if naming is Naming.BEHIND:
             return self._limited(grants, self._resource_layer, passed_session=True)
-        if self._trust and naming is Naming.NOT:
-            return Decision(IMPLICITLY_DENIED, "trust")
+        if self._must_name and naming is Naming.NOT:
+            return Decision(IMPLICITLY_DENIED, self._resource_layer)
         identity = self._allows(self._policies.identity)
         if not identity:
             return Decision(IMPLICITLY_DENIED, "identity")
-        deciding = identity + grants if self._trust else identity
+        deciding = identity + grants if self._must_name else identity
         return self._limited(deciding, "identity", passed_session=False)
 
     def _cross_account(self, naming: Naming, grants: Refs) -> Decision:
