@@ -33,6 +33,12 @@ def find_bucket(session: Session, name: str) -> Bucket | None:
     return session.get(Bucket, name)
 
 
+def owner_of(session: Session, name: str) -> str:
+    """The account of the bucket; empty if there is no such bucket."""
+    bucket = find_bucket(session, name) if name else None
+    return bucket.account_id if bucket else ""
+
+
 def list_buckets(session: Session, account_id: str) -> list[Bucket]:
     """All buckets of an account, by name."""
     return list(session.scalars(select(Bucket).where(Bucket.account_id == account_id).order_by(Bucket.name)))

@@ -25,9 +25,9 @@ from xml.sax.saxutils import escape
 from sqlalchemy.orm import Session
 from starlette.types import ASGIApp
 
-from emr_studio.aws.auth import CredentialStore, authenticate_signature, for_protocol
+from emr_studio.aws.auth import CredentialStore, authenticate_signature
 from emr_studio.aws.context import Authorizer, Caller, Check, Context, RequestInfo
-from emr_studio.aws.errors import AccessDenied, AuthError, AuthFailure, AwsError, ClientError
+from emr_studio.aws.errors import AuthError, AuthFailure, AwsError, ClientError
 from emr_studio.aws.sigv4 import Signature, find_signature
 from emr_studio.aws.wire import WireRequest
 from emr_studio.clock import Clock
@@ -37,6 +37,7 @@ from emr_studio.settings import Settings
 from emr_studio.storage import buckets
 from emr_studio.storage.s3_actions import needed
 from emr_studio.storage.s3_deletion import S3Deletion
+from emr_studio.storage.s3_recording import NoS3Recorder, S3Call, S3Recorder
 from emr_studio.storage.s3_request import S3Request, read_copy_source, understand, write_copy_source
 from emr_studio.storage.store import store_address
 
@@ -71,14 +72,22 @@ class S3Authorization:
     """The resolver to register for the kind `s3`."""
 
     def __init__(
-        self, settings: Settings, database: Database, clock: Clock, credentials: CredentialStore, authorizer: Authorizer
+        self,
+        settings: Settings,
+        database: Database,
+        clock: Clock,
+        credentials: CredentialStore,
+        authorizer: Authorizer,
+        *,
+        recorder: S3Recorder | None = None,
     ) -> None:
         self._settings = settings
         self._database = database
         self._credentials = credentials
         self._authorizer = authorizer
         self._clock = clock
-        self._deletion = S3Deletion(settings, database, clock, credentials, authorizer)
+        self._recorder = recorder or NoS3Recorder()
+        self._deletion = S3Deletion(settings, database, clock, credentials, authorizer, recorder=self._recorder)
 
     def serving(self, app: ASGIApp) -> ASGIApp:
         """Wrap the control plane: it then also serves what only a request's body tells (DeleteObjects)."""
@@ -86,31 +95,32 @@ class S3Authorization:
 
     def __call__(self, asked: EdgeRequest) -> EdgeAnswer:
         """Answer; every refusal is S3's own XML error."""
-        request_id = secrets.token_hex(8).upper()
+        call = S3Call(asked, secrets.token_hex(8).upper(), self._clock.now())
         try:
-            return self._answer(asked, request_id)
-        except AuthError as error:
-            return _error(for_protocol(error, "rest-xml"), asked, request_id)
-        except AccessDenied as error:
-            return _error(ClientError("AccessDenied", error.message, 403), asked, request_id)
+            answer = self._answer(call)
         except AwsError as error:
-            return _error(error, asked, request_id)
+            answer = _error(call.refuse(error), asked, call.request_id)
         except FileNotFoundError:
-            return _error(ClientError("ServiceUnavailable", "The store was never started.", 503), asked, request_id)
+            away = ClientError("ServiceUnavailable", "The store was never started.", 503)
+            answer = _error(call.refuse(away), asked, call.request_id)
+        if not answer.identity:  # DeleteObjects is recorded where its keys are known
+            self._recorder.record_s3(call)
+        return answer
 
-    def _answer(self, asked: EdgeRequest, request_id: str) -> EdgeAnswer:
-        wire = _wire(asked)
-        signature = find_signature(wire)
+    def _answer(self, call: S3Call) -> EdgeAnswer:
+        asked, wire = call.asked, _wire(call.asked)
+        call.signature = signature = find_signature(wire)
         if signature is None:
             raise AuthError(AuthFailure.MISSING)
         changes_buckets = asked.method in {"PUT", "DELETE"} and _is_bucket_path(asked.path)
         with self._database.write() if changes_buckets else self._database.read() as session:
-            caller = self._caller(session, wire, signature)
-            request = understand(asked.method, asked.path, asked.query)
+            call.caller = caller = self._caller(session, wire, signature)
+            call.request = request = understand(asked.method, asked.path, asked.query)
+            call.owner = buckets.owner_of(session, request.bucket)
             agent, secure = wire.headers.get("user-agent", ""), self._settings.scheme == "https"
             info = RequestInfo(asked.source_ip, agent, secure, asked.host)
             region = self._settings.region
-            context = Context(caller, region, session, self._clock, request_id, info, self._authorizer)
+            context = Context(caller, region, session, self._clock, call.request_id, info, self._authorizer)
             return self._decide(_Question(request, wire.headers, context, signature))
 
     def _caller(self, session: Session, wire: WireRequest, signature: Signature) -> Caller:

@@ -26,13 +26,14 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from emr_studio.aws.auth import CredentialStore
 from emr_studio.aws.context import Authorizer, Check, Context, RequestInfo
-from emr_studio.aws.errors import AccessDenied, AwsError, ClientError, Unavailable
+from emr_studio.aws.errors import AwsError, ClientError, Unavailable
 from emr_studio.aws.sigv4 import Signature
 from emr_studio.clock import Clock
 from emr_studio.db import Database
-from emr_studio.edge.decisions import IDENTITY
+from emr_studio.edge.decisions import IDENTITY, EdgeRequest
 from emr_studio.settings import Settings
 from emr_studio.storage import buckets
+from emr_studio.storage.s3_recording import S3Call, S3Recorder
 from emr_studio.storage.s3_request import normal_key, understand
 from emr_studio.storage.store import store_client
 
@@ -59,13 +60,21 @@ class S3Deletion:
     """Serves DeleteObjects inside the control plane."""
 
     def __init__(
-        self, settings: Settings, database: Database, clock: Clock, credentials: CredentialStore, authorizer: Authorizer
+        self,
+        settings: Settings,
+        database: Database,
+        clock: Clock,
+        credentials: CredentialStore,
+        authorizer: Authorizer,
+        *,
+        recorder: S3Recorder,
     ) -> None:
         self._settings = settings
         self._database = database
         self._clock = clock
         self._credentials = credentials
         self._authorizer = authorizer
+        self._recorder = recorder
 
     def ticket(self, signature: Signature, context: Context) -> str:
         """What the edge hands on to us: the (verified) key, and the request's circumstances."""
@@ -94,33 +103,36 @@ class S3Deletion:
     def _respond(self, request: Request, body: bytes | None, ticket: str) -> Response:
         said = json.loads(base64.urlsafe_b64decode(ticket.removeprefix(_TICKET)))
         headers = {"x-amz-request-id": said["request"], "Cache-Control": "no-store"}
+        call = S3Call(_asked(request, said), said["request"], self._clock.now())
         try:
             if body is None:
                 raise ClientError("MalformedXML", "The request body is too large.", 400)
-            answer, status = self._delete(request, body, said), 200
+            answer, status = self._delete(call, request, body, said), 200
         except AwsError as error:
-            answer = f"<Error><Code>{escape(error.code)}</Code><Message>{escape(error.message)}</Message></Error>"
-            status = error.status
+            told = call.refuse(error)
+            answer = f"<Error><Code>{escape(told.code)}</Code><Message>{escape(told.message)}</Message></Error>"
+            status = told.status
+        self._recorder.record_s3(call)
         text = f'<?xml version="1.0" encoding="UTF-8"?>\n{answer}'
         return Response(text, status, headers, media_type="application/xml")
 
-    def _delete(self, request: Request, body: bytes, said: Mapping[str, str]) -> str:
-        _check_hash(request.headers.get("x-amz-content-sha256", ""), body)
-        path, query = request.scope["raw_path"].decode("latin-1"), request.scope["query_string"].decode("latin-1")
-        bucket = understand("POST", path, query).bucket
-        wanted, quiet = _parse(body)
-        allowed, refused = [], []
+    def _delete(self, call: S3Call, request: Request, body: bytes, said: Mapping[str, str]) -> str:
+        call.request = asked = understand("POST", call.asked.path, call.asked.query)
         with self._database.read() as session:
             context = self._context(session, request, said)
+            call.caller, call.owner = context.caller, buckets.owner_of(session, asked.bucket)
+            _check_hash(request.headers.get("x-amz-content-sha256", ""), body)
+            wanted, quiet = _parse(body)
+            call.keys = [item.key for item in wanted]
+            allowed, refused = [], []
             for item in wanted:
                 try:
-                    allowed.append(_Wanted(self._check(context, bucket, item), item.version))
+                    allowed.append(_Wanted(self._check(context, asked.bucket, item), item.version))
                 except AwsError as error:
-                    code = "AccessDenied" if isinstance(error, AccessDenied) else error.code
-                    refused.append(
-                        f"<Error>{item.xml()}<Code>{code}</Code><Message>{escape(error.message)}</Message></Error>"
-                    )
-        done = self._ask_store(bucket, allowed, quiet) if allowed else ""
+                    told = call.refuse(error)
+                    code, message = told.code, escape(told.message)
+                    refused.append(f"<Error>{item.xml()}<Code>{code}</Code><Message>{message}</Message></Error>")
+        done = self._ask_store(asked.bucket, allowed, quiet) if allowed else ""
         return f'<DeleteResult xmlns="{_NAMESPACE}">{done}{"".join(refused)}</DeleteResult>'
 
     def _context(self, session: Session, request: Request, said: Mapping[str, str]) -> Context:
@@ -164,6 +176,13 @@ def _plain(element: ElementTree.Element) -> str:
     name = element.tag.rpartition("}")[2]
     inner = "".join(_plain(child) for child in element) or escape(element.text or "")
     return f"<{name}>{inner}</{name}>"
+
+
+def _asked(request: Request, said: Mapping[str, str]) -> EdgeRequest:
+    """The request as the edge's question had it, for the trail."""
+    path, query = request.scope["raw_path"].decode("latin-1"), request.scope["query_string"].decode("latin-1")
+    uri = f"{path}?{query}" if query else path
+    return EdgeRequest("POST", uri, request.headers.get("host", ""), request.headers, said["ip"])
 
 
 def _ticket_of(scope: Scope) -> str | None:
