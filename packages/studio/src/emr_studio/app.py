@@ -44,6 +44,7 @@ TABLES = (
     "workspaces.model",
     "clusters.model",
     "clusters.steps.model",
+    "trail.model",
 )
 HEALTH = "/_health"
 _HOUSE_SECONDS = 60.0
