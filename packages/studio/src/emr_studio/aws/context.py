@@ -14,6 +14,7 @@ from typing import Any, Protocol, TypeVar
 from sqlalchemy.orm import Session
 
 from emr_studio.clock import Clock
+from emr_studio.db import Database
 
 T = TypeVar("T")
 ContextValue = str | list[str]
@@ -44,6 +45,13 @@ class Caller:
     console: bool = False
     transitive_tags: tuple[str, ...] = ()
     """Keys of the session's tags that pass down a chain of roles."""
+    mfa_at: dt.datetime | None = None
+    """When a one-time code was shown, if it was: `aws:MultiFactorAuthPresent` and `…Age`."""
+    session_keys: Mapping[str, ContextValue] = field(default_factory=dict)
+    """Condition keys that the session was made with (`aws:FederatedProvider`, `saml:…`, `ISSUER:sub`)."""
+    federating_user: str | None = None
+    """Unique id of the user (the account's id for root) whose `GetFederationToken` made the session."""
+    federating_user_arn: str | None = None
 
 
 @dataclass(frozen=True)
@@ -73,6 +81,19 @@ class RequestInfo:
     host: str = ""
 
 
+@dataclass(frozen=True)
+class Preparation:
+    """What an operation's `prepare` has: it runs first, in no transaction, so it may wait for a network.
+
+    Transactions that it needs are its own, and stay whatever becomes of the operation.
+    """
+
+    caller: Caller
+    database: Database
+    clock: Clock
+    ports: Mapping[type[Any], Any]
+
+
 class Authorizer(Protocol):
     """Decides; implemented by `emr_studio.iam`."""
 
@@ -97,6 +118,8 @@ class Context:
     request: RequestInfo
     authorizer: Authorizer
     ports: Mapping[type[Any], Any] = field(default_factory=dict)
+    prepared: Any = None
+    """What the operation's `prepare` brought."""
     _after_commit: list[Callable[[], None]] = field(default_factory=list)
 
     @property

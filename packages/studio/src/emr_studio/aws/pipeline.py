@@ -30,7 +30,7 @@ from emr_studio.aws.auth import (
     authenticate_signature,
     has_session_cookie,
 )
-from emr_studio.aws.context import Authorizer, Caller, Context, RequestInfo
+from emr_studio.aws.context import Authorizer, Caller, Context, Preparation, RequestInfo
 from emr_studio.aws.errors import AccessDenied, AuthError, AuthFailure, AwsError, ClientError, ServerError, Unavailable
 from emr_studio.aws.protocols.base import Output, ServiceProtocol
 from emr_studio.aws.registry import Operation, Registry, no_check
@@ -68,6 +68,7 @@ class Call:
     signature: sigv4.Signature | None = None
     caller: Caller | None = None
     input: Mapping[str, Any] | None = None
+    prepared: Any = None
     output: Output = None
     error: AwsError | None = None
 
@@ -154,7 +155,9 @@ class AwsApplication:
         except AwsError:
             return False
         operation = self._registry.find(protocol.service, model.name) if protocol and model else None
-        return operation is not None and operation.read_only and not has_session_cookie(request.headers)
+        if operation is None or not operation.read_only or operation.prepare is not None:
+            return False
+        return not has_session_cookie(request.headers)
 
     def answer(self, request: WireRequest) -> WireResponse:
         """Take a request through all its steps."""
@@ -164,8 +167,10 @@ class AwsApplication:
             with self._database.read() as session:
                 self._authenticate(call, session)
                 self._parse_and_validate(call)
-                if _operation(call).read_only:
+                if _operation(call).read_only and _operation(call).prepare is None:
                     self._authorize_and_run(call, session)
+            if _operation(call).prepare is not None:
+                self._prepare(call)
             if not _operation(call).read_only:
                 self._write(call)
             response = self._serialise(call)
@@ -225,6 +230,16 @@ class AwsApplication:
         assert call.model is not None
         call.input = call.protocol.read(call.model, call.request)
 
+    def _prepare(self, call: Call) -> None:
+        operation = _operation(call)
+        assert call.caller is not None
+        assert operation.prepare is not None
+        preparation = Preparation(call.caller, self._database, self._clock, self._ports)
+        call.prepared = operation.prepare(preparation, call.input or {})
+        if operation.read_only:
+            with self._database.read() as session:
+                self._authorize_and_run(call, session)
+
     def _write(self, call: Call) -> None:
         """Run a writing operation in its own transaction, again if another process came first."""
         for attempt in range(1, _TRIES + 1):
@@ -266,6 +281,7 @@ class AwsApplication:
             ),
             authorizer=self._authorizer,
             ports=self._ports,
+            prepared=call.prepared,
         )
 
     def _authorize(self, call: Call, context: Context) -> None:

@@ -15,12 +15,13 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from emr_studio.aws.context import Check, Context
+from emr_studio.aws.context import Check, Context, Preparation
 
 Request = Mapping[str, Any]
 Response = Mapping[str, Any] | None
 OperationFunction = Callable[[Context, Request], Response]
 ChecksFunction = Callable[[Context, Request], Iterable[Check]]
+PrepareFunction = Callable[[Preparation, Request], Any]
 
 _READ_PREFIXES = ("Describe", "List", "Get", "Head", "Lookup", "Simulate")
 
@@ -34,6 +35,8 @@ class Operation:
     function: OperationFunction
     checks: ChecksFunction
     read_only: bool
+    prepare: PrepareFunction | None = None
+    """Runs before the operation's transaction; what it returns is `Context.prepared`."""
 
 
 class Registry:
@@ -73,17 +76,22 @@ def action(name: str, resource: str = "*") -> ChecksFunction:
 
 
 def operation(
-    service: str, name: str, *, checks: ChecksFunction, read_only: bool | None = None
+    service: str,
+    name: str,
+    *,
+    checks: ChecksFunction,
+    read_only: bool | None = None,
+    prepare: PrepareFunction | None = None,
 ) -> Callable[[OperationFunction], OperationFunction]:
     """Register a function as the operation `name` of `service`.
 
     `read_only` defaults to what the name says; a reading operation gets a session that is never
-    committed.
+    committed. `prepare` is for what waits (a network) or must stay though the operation is refused.
     """
 
     def register(function: OperationFunction) -> OperationFunction:
         reads = name.startswith(_READ_PREFIXES) if read_only is None else read_only
-        registry.add(Operation(service, name, function, checks, reads))
+        registry.add(Operation(service, name, function, checks, reads, prepare))
         return function
 
     return register

@@ -71,7 +71,9 @@ def full_context(caller: Caller, check: Check, circumstances: Circumstances) -> 
 def principal_of(caller: Caller) -> Principal:
     """The caller as the policy language sees it."""
     role_arn = caller.principal_arn if caller.kind == "role-session" else None
-    return Principal(caller.kind, caller.arn, caller.account_id, role_arn, user_id=caller.user_id)
+    return Principal(
+        caller.kind, caller.arn, caller.account_id, role_arn, caller.federating_user_arn, user_id=caller.user_id
+    )
 
 
 def global_context(caller: Caller, circumstances: Circumstances) -> dict[str, ContextValue]:
@@ -88,9 +90,14 @@ def global_context(caller: Caller, circumstances: Circumstances) -> dict[str, Co
         context["aws:username"] = caller.user_name
     if caller.token_issued_at is not None:
         context["aws:TokenIssueTime"] = iso(caller.token_issued_at)
+    if caller.mfa_at is not None:
+        context["aws:MultiFactorAuthPresent"] = "true"
+        context["aws:MultiFactorAuthAge"] = str(int((circumstances.now - caller.mfa_at).total_seconds()))
+    elif caller.token_issued_at is not None or caller.console:
         context["aws:MultiFactorAuthPresent"] = "false"
     if caller.source_identity is not None:
         context["aws:SourceIdentity"] = caller.source_identity
+    context.update(caller.session_keys)
     for key, value in caller.tags.items():
         context[f"aws:PrincipalTag/{key}"] = value
     return context
@@ -133,9 +140,25 @@ def decide_for_service(
     session: Session, service: str, role_arn: str, context: Mapping[str, ContextValue], circumstances: Circumstances
 ) -> Decision:
     """Whether the role's trust policy lets `service` assume it."""
+    keys = {"aws:PrincipalIsAWSService": "true", **context}
+    return decide_by_trust(
+        session, service_principal(service), "sts:AssumeRole", role_arn, keys, circumstances=circumstances
+    )
+
+
+def decide_by_trust(
+    session: Session,
+    principal: Principal,
+    action: str,
+    role_arn: str,
+    context: Mapping[str, ContextValue],
+    *,
+    circumstances: Circumstances,
+) -> Decision:
+    """Whether the role's trust policy allows somebody who is of no account: a service, a federated person."""
     account = role_arn.split(":", 5)[4]
-    full = {**request_context(circumstances), "aws:PrincipalIsAWSService": "true", **context}
-    request = Request(service_principal(service), "sts:AssumeRole", role_arn, account, full)
+    full = {**request_context(circumstances), **context}
+    request = Request(principal, action, role_arn, account, full)
     return evaluate(request, PolicySet(_NOTHING, resource=trust_layer(session, role_arn)))
 
 

@@ -23,10 +23,10 @@ from emr_studio.iam.model import AccessKey, Account, User
 from emr_studio.iam.policy import EXPLICITLY_DENIED, Decision
 from emr_studio.iam.sealing import BadSeal, Sealer
 from emr_studio.iam.sessions import caller_of, read_token
-from emr_studio.iam.subjects import SUBJECTS
+from emr_studio.iam.subjects import find_subject, session_policy_texts
 
 _REMEMBERED = 10_000
-_USER_SESSION_STS = ("sts:assumerole", "sts:getcalleridentity")
+_USER_SESSION_STS = ("sts:assumerole", "sts:tagsession", "sts:setsourceidentity", "sts:getcalleridentity")
 
 
 class _Known(NamedTuple):
@@ -68,11 +68,12 @@ class IamCredentialStore:
             raise InvalidToken
         if now.timestamp() >= claims.expires:
             raise ExpiredToken
-        subject = SUBJECTS.get(session, claims.account, claims.entity_id)
+        subject = find_subject(session, claims.account, claims.entity_id)
         if subject is None:
             raise InvalidToken
+        policies = session_policy_texts(session, claims.account, claims.policies)
         expires = dt.datetime.fromtimestamp(claims.expires, dt.UTC)
-        return Credential(claims.key, claims.secret, caller_of(claims, subject.tags), expires)
+        return Credential(claims.key, claims.secret, caller_of(claims, subject.tags, policies), expires)
 
     def _long_term(self, session: Session, access_key_id: str) -> Credential:
         key = session.get(AccessKey, access_key_id)
@@ -130,11 +131,18 @@ def _circumstances(context: Context) -> Circumstances:
 
 
 def _is_limited(caller: Caller, check: Check) -> bool:
-    """A user's temporary credentials call no IAM and of STS two operations (no MFA here)."""
-    if caller.kind != "user" or caller.token_issued_at is None:
+    """What temporary credentials of users and root are good for, whatever their policies say.
+
+    Those of `GetSessionToken` call of STS two operations, and no IAM unless they came with an MFA code;
+    those of `GetFederationToken` no IAM at all, and of STS `GetCallerIdentity`.
+    """
+    if caller.token_issued_at is None or caller.kind not in ("user", "root", "federated-user"):
         return False
-    action = check.action.lower()
-    return action.startswith("iam:") or (action.startswith("sts:") and action not in _USER_SESSION_STS)
+    service, _, _ = (action := check.action.lower()).partition(":")
+    federated = caller.kind == "federated-user"
+    if service == "iam":
+        return federated or caller.mfa_at is None
+    return service == "sts" and (federated or action not in _USER_SESSION_STS)
 
 
 def _caller_of_key(session: Session, key: AccessKey) -> Caller:

@@ -264,6 +264,70 @@ class Task(Base):
     facts: Mapped[dict[str, Any]]
 
 
+class MfaDevice(Base):
+    """A virtual MFA device; of a user once it is enabled. No `Governed` table: each use changes it.
+
+    `drift` is how many half minutes the device's clock is off, `last_step` the newest code that was used.
+    """
+
+    __tablename__ = "iam_mfa_device"
+
+    serial: Mapped[str] = mapped_column(String(1024), primary_key=True)
+    account_id: Mapped[str] = mapped_column(String(12), ForeignKey("iam_account.account_id"), index=True)
+    sealed_seed: Mapped[bytes] = mapped_column(LargeBinary)
+    tags: Mapped[dict[str, str]] = mapped_column(default=dict)
+    created_at: Mapped[dt.datetime]
+    user_id: Mapped[str | None] = mapped_column(String(32), ForeignKey("iam_user.id"), index=True)
+    enabled_at: Mapped[dt.datetime | None]
+    drift: Mapped[int] = mapped_column(default=0)
+    last_step: Mapped[int] = mapped_column(default=0)
+    last_used: Mapped[dt.datetime | None]
+    failures: Mapped[int] = mapped_column(default=0)
+    failed_at: Mapped[dt.datetime | None]
+
+
+class SamlProvider(Base):
+    """A SAML identity provider. `private_keys` are `{id, added, sealed}`, to decrypt assertions with."""
+
+    __tablename__ = "iam_saml_provider"
+
+    arn: Mapped[str] = mapped_column(String(2048), primary_key=True)
+    account_id: Mapped[str] = mapped_column(String(12), ForeignKey("iam_account.account_id"), index=True)
+    uuid: Mapped[str] = mapped_column(String(64))
+    document: Mapped[str]
+    """The provider's metadata, as it was given."""
+    valid_until: Mapped[dt.datetime]
+    created_at: Mapped[dt.datetime]
+    tags: Mapped[dict[str, str]] = mapped_column(default=dict)
+    encryption_mode: Mapped[str | None] = mapped_column(String(16))
+    private_keys: Mapped[list[Any]] = mapped_column(default=list)
+
+
+class OidcProvider(Base):
+    """An OpenID Connect identity provider. `url` is the issuer without its scheme, as AWS shows it."""
+
+    __tablename__ = "iam_oidc_provider"
+
+    arn: Mapped[str] = mapped_column(String(2048), primary_key=True)
+    account_id: Mapped[str] = mapped_column(String(12), ForeignKey("iam_account.account_id"), index=True)
+    url: Mapped[str] = mapped_column(String(255))
+    issuer: Mapped[str] = mapped_column(String(255))
+    """The issuer as it was registered, scheme and all."""
+    client_ids: Mapped[list[str]] = mapped_column(default=list)
+    thumbprints: Mapped[list[str]] = mapped_column(default=list)
+    created_at: Mapped[dt.datetime]
+    tags: Mapped[dict[str, str]] = mapped_column(default=dict)
+
+
+class UsedAssertion(Base):
+    """A SAML assertion that was redeemed: it is refused from then on, and forgotten once it has expired."""
+
+    __tablename__ = "iam_used_assertion"
+
+    digest: Mapped[str] = mapped_column(String(64), primary_key=True)
+    expires_at: Mapped[dt.datetime] = mapped_column(index=True)
+
+
 def entity_values(account: Account, kind: str, name: str, path: str) -> dict[str, Any]:
     """Columns that follow from a name: `kind` is the word in the ARN (`user`, `role`)."""
     arn = f"arn:{account.partition}:iam::{account.account_id}:{kind}{path}{name}"

@@ -12,19 +12,26 @@ import datetime as dt
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
+from typing import Any
 
 import msgspec
 
 from emr_studio import ids
-from emr_studio.aws.context import Caller
-from emr_studio.iam.model import Role, User
+from emr_studio.aws.context import Caller, ContextValue
+from emr_studio.iam.model import Role
 from emr_studio.iam.sealing import BadSeal, Sealer
 
 _PURPOSE = "iam:session-token"
 
 
 class Claims(msgspec.Struct, frozen=True):
-    """What a session token says. `entity_id` is the role's or user's unique id, `tags` the session's own."""
+    """What a session token says.
+
+    `kind` is `role-session`, `federated-user`, or `user` and `root` for their own temporary credentials;
+    `entity_…` and `name` are of the role, or of the user (root: the account) behind it all; `session` is
+    the session's or federated user's name; `tags` are the session's own; `policies` are texts, or ARNs of
+    managed policies, which act as they are at each request.
+    """
 
     key: str
     secret: str
@@ -40,6 +47,8 @@ class Claims(msgspec.Struct, frozen=True):
     tags: dict[str, str] = {}
     transitive: tuple[str, ...] = ()
     source_identity: str | None = None
+    mfa: int | None = None
+    keys: dict[str, str | list[str]] = {}
 
 
 @dataclass(frozen=True)
@@ -55,12 +64,13 @@ class TemporaryCredentials:
 
 @dataclass(frozen=True)
 class SessionOptions:
-    """What may be asked of a session of a role."""
+    """What may be asked of a session. `keys` are condition keys that it keeps (`saml:sub`)."""
 
     policies: Sequence[str] = ()
     tags: Mapping[str, str] = field(default_factory=dict)
     transitive: Sequence[str] = ()
     source_identity: str | None = None
+    keys: Mapping[str, ContextValue] = field(default_factory=dict)
 
 
 _PLAIN = SessionOptions()
@@ -77,39 +87,69 @@ def issue_role_session(
 ) -> TemporaryCredentials:
     """Make credentials of a session of `role`. Who may have them is the caller's business."""
     claims = Claims(
-        key=ids.access_key_id("ASIA"),
-        secret=ids.secret_access_key(),
-        account=role.account_id,
+        **_new_key(role.account_id, now, seconds),
+        **_wishes(options),
         kind="role-session",
         entity_id=role.id,
         entity_arn=role.arn,
         name=role.name,
         session=session_name,
-        issued=int(now.timestamp()),
-        expires=int(now.timestamp()) + seconds,
-        policies=tuple(options.policies),
-        tags=dict(options.tags),
-        transitive=tuple(options.transitive),
-        source_identity=options.source_identity,
     )
     return _issue(sealer, claims, role.tags)
 
 
-def issue_user_session(sealer: Sealer, user: User, *, now: dt.datetime, seconds: int) -> TemporaryCredentials:
-    """Make temporary credentials of an IAM user (`GetSessionToken`)."""
+def issue_own_session(
+    sealer: Sealer, caller: Caller, *, now: dt.datetime, seconds: int, with_mfa: bool
+) -> TemporaryCredentials:
+    """Make temporary credentials of an IAM user or root (`GetSessionToken`)."""
+    key = _new_key(caller.account_id, now, seconds)
     claims = Claims(
-        key=ids.access_key_id("ASIA"),
-        secret=ids.secret_access_key(),
-        account=user.account_id,
-        kind="user",
-        entity_id=user.id,
-        entity_arn=user.arn,
-        name=user.name,
+        **key,
+        kind=caller.kind,
+        entity_id=caller.user_id,
+        entity_arn=caller.arn,
+        name=caller.user_name or "",
         session=None,
-        issued=int(now.timestamp()),
-        expires=int(now.timestamp()) + seconds,
+        mfa=key["issued"] if with_mfa else None,
     )
-    return _issue(sealer, claims, user.tags)
+    return _issue(sealer, claims, caller.tags)
+
+
+def issue_federated_session(
+    sealer: Sealer, caller: Caller, name: str, *, now: dt.datetime, seconds: int, options: SessionOptions
+) -> TemporaryCredentials:
+    """Make credentials of somebody in the name of an IAM user or root (`GetFederationToken`)."""
+    claims = Claims(
+        **_new_key(caller.account_id, now, seconds),
+        **_wishes(options),
+        kind="federated-user",
+        entity_id=caller.user_id,
+        entity_arn=caller.arn,
+        name=caller.user_name or "",
+        session=name,
+    )
+    return _issue(sealer, claims, caller.tags)
+
+
+def _new_key(account_id: str, now: dt.datetime, seconds: int) -> dict[str, Any]:
+    issued = int(now.timestamp())
+    return {
+        "key": ids.access_key_id("ASIA", account_id),
+        "secret": ids.secret_access_key(),
+        "account": account_id,
+        "issued": issued,
+        "expires": issued + seconds,
+    }
+
+
+def _wishes(options: SessionOptions) -> dict[str, Any]:
+    return {
+        "policies": tuple(options.policies),
+        "tags": dict(options.tags),
+        "transitive": tuple(options.transitive),
+        "source_identity": options.source_identity,
+        "keys": dict(options.keys),
+    }
 
 
 def merge_tags(of_role: Mapping[str, str], of_session: Mapping[str, str]) -> dict[str, str]:
@@ -139,26 +179,51 @@ def read_token(sealer: Sealer, token: str) -> Claims:
         raise BadSeal("not a session token of this installation") from None
 
 
-def caller_of(claims: Claims, entity_tags: Mapping[str, str]) -> Caller:
-    """The caller that the claims speak of; `entity_tags` are the role's or user's as they are now."""
-    in_session = claims.session is not None
-    arn = session_arn(claims.entity_arn, claims.name, claims.session or "") if in_session else claims.entity_arn
-    return Caller(
-        account_id=claims.account,
-        kind=claims.kind,
-        arn=arn,
-        principal_arn=claims.entity_arn,
-        user_id=f"{claims.entity_id}:{claims.session}" if in_session else claims.entity_id,
-        user_name=None if in_session else claims.name,
-        role_name=claims.name if in_session else None,
-        session_name=claims.session,
-        access_key_id=claims.key,
-        tags=merge_tags(entity_tags, claims.tags),
-        token_issued_at=dt.datetime.fromtimestamp(claims.issued, dt.UTC),
-        session_policies=claims.policies,
-        source_identity=claims.source_identity,
-        transitive_tags=claims.transitive,
-    )
+def caller_of(claims: Claims, entity_tags: Mapping[str, str], policies: tuple[str, ...] = ()) -> Caller:
+    """The caller that the claims speak of.
+
+    `entity_tags` are the role's or user's as they are now, `policies` the texts of `claims.policies`.
+    """
+    facts: dict[str, Any] = {
+        "account_id": claims.account,
+        "kind": claims.kind,
+        "access_key_id": claims.key,
+        "tags": merge_tags(entity_tags, claims.tags),
+        "token_issued_at": dt.datetime.fromtimestamp(claims.issued, dt.UTC),
+        "session_policies": policies,
+        "source_identity": claims.source_identity,
+        "transitive_tags": claims.transitive,
+        "mfa_at": None if claims.mfa is None else dt.datetime.fromtimestamp(claims.mfa, dt.UTC),
+        "session_keys": claims.keys,
+    }
+    return Caller(**facts, **_names(claims))
+
+
+def _names(claims: Claims) -> dict[str, Any]:
+    if claims.kind == "role-session":
+        return {
+            "arn": session_arn(claims.entity_arn, claims.name, claims.session or ""),
+            "principal_arn": claims.entity_arn,
+            "user_id": f"{claims.entity_id}:{claims.session}",
+            "role_name": claims.name,
+            "session_name": claims.session,
+        }
+    if claims.kind == "federated-user":
+        arn = _federated_arn(claims.entity_arn, claims.session or "")
+        return {
+            "arn": arn,
+            "principal_arn": arn,
+            "user_id": f"{claims.account}:{claims.session}",
+            "session_name": claims.session,
+            "federating_user": claims.entity_id,
+            "federating_user_arn": claims.entity_arn,
+        }
+    return {
+        "arn": claims.entity_arn,
+        "principal_arn": claims.entity_arn,
+        "user_id": claims.entity_id,
+        "user_name": claims.name or None,
+    }
 
 
 def role_caller(role: Role, session_name: str, session_policies: Sequence[str] = ()) -> Caller:
@@ -180,3 +245,13 @@ def session_arn(role_arn: str, role_name: str, session_name: str) -> str:
     """ARN of a session: `arn:aws:sts::ACCT:assumed-role/ROLE/SESSION`, without the role's path."""
     _, partition, _, _, account, _ = role_arn.split(":", 5)
     return f"arn:{partition}:sts::{account}:assumed-role/{role_name}/{session_name}"
+
+
+def federated_arn(caller: Caller, name: str) -> str:
+    """ARN of somebody in the name of `caller`: `arn:aws:sts::ACCT:federated-user/NAME`."""
+    return _federated_arn(caller.arn, name)
+
+
+def _federated_arn(user_arn: str, name: str) -> str:
+    _, partition, _, _, account, _ = user_arn.split(":", 5)
+    return f"arn:{partition}:sts::{account}:federated-user/{name}"

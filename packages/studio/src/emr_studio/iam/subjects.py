@@ -11,12 +11,16 @@ from sqlalchemy.orm import Session
 
 from emr_studio.aws.context import Caller
 from emr_studio.iam import entities, generation
-from emr_studio.iam.model import Role, User
+from emr_studio.iam.model import Account, Role, User
 from emr_studio.iam.policy import Layer, MalformedPolicy, PolicyKind, PolicySource, compile_layer
 
 _REMEMBERED = 10_000
 _WITHOUT_POLICIES = ("root", "service", "anonymous")
 _NOTHING = compile_layer((), PolicyKind.IDENTITY)
+_ALLOW = '{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"%s","Resource":"*"}]}'
+_EVERYTHING = compile_layer((PolicySource("root", _ALLOW % "*"),), PolicyKind.IDENTITY)
+_ALLOWS_NOTHING = _ALLOW % "sts:GetCallerIdentity"
+"""Stands for a session's managed policy that is gone: that operation is open to all anyway."""
 
 
 @dataclass(frozen=True)
@@ -109,7 +113,28 @@ def subject_of(session: Session, caller: Caller) -> Subject | None:
     """The user or role behind a caller, with its policies as they are now; None for root, services, nobody."""
     if caller.kind in _WITHOUT_POLICIES:
         return None
+    if caller.federating_user is not None:
+        return find_subject(session, caller.account_id, caller.federating_user)
     return SUBJECTS.get(session, caller.account_id, caller.user_id.partition(":")[0])
+
+
+def find_subject(session: Session, account_id: str, entity_id: str) -> Subject | None:
+    """The user, role or (the id is the account's) root user behind temporary credentials; None if it is gone."""
+    if entity_id != account_id:
+        return SUBJECTS.get(session, account_id, entity_id)
+    account = session.get(Account, account_id)
+    if account is None:
+        return None
+    arn = f"arn:{account.partition}:iam::{account_id}:root"
+    return Subject(account_id, "root", arn, {}, _EVERYTHING, None)
+
+
+def session_policy_texts(session: Session, account_id: str, policies: tuple[str, ...]) -> tuple[str, ...]:
+    """Session policies as texts: managed ones, which are kept by their ARN, as they are now."""
+    return tuple(
+        (entities.policy_text(session, account_id, policy) or _ALLOWS_NOTHING) if policy.startswith("arn:") else policy
+        for policy in policies
+    )
 
 
 def session_policy_name(index: int) -> str:

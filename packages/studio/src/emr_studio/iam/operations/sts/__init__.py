@@ -1,0 +1,8 @@
+"""STS; importing this package registers its operations."""
+
+from __future__ import annotations
+
+from importlib import import_module
+
+for _room in ("assume_role", "identity", "tokens"):
+    import_module(f"{__name__}.{_room}")
