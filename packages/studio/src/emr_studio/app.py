@@ -32,13 +32,15 @@ from emr_studio.settings import Settings
 if TYPE_CHECKING:
     from emr_studio.signin.setup import Front
 
-DOMAINS = ("iam", "studios", "workspaces", "clusters", "clusters.steps")
+DOMAINS = ("iam", "keys", "secrets", "studios", "workspaces", "clusters", "clusters.steps")
 """Rooms with an `operations` module, or a package that loads its own by `load()`."""
 TABLES = (
     "controllers",
     "iam.model",
     "network.model",
     "storage.model",
+    "keys.model",
+    "secrets.model",
     "signin.model",
     "studios.model",
     "workspaces.model",
@@ -111,6 +113,8 @@ def build_api(settings: Settings) -> ControlPlane:
     from emr_studio.iam.container_credentials import container_credentials
     from emr_studio.iam.identity import IamAuthorizer, IamCredentialStore
     from emr_studio.iam.sealing import Sealer
+    from emr_studio.keys.master import Masters
+    from emr_studio.keys.ring import KeyRing
     from emr_studio.signin.setup import compose
     from emr_studio.storage.s3_authorization import S3Authorization
 
@@ -118,11 +122,13 @@ def build_api(settings: Settings) -> ControlPlane:
     load_operations()
     database, clock = Database(settings.sqlalchemy_url), SystemClock()
     sealer = Sealer.load(settings.keys_dir)
+    ring = KeyRing(Masters.of(settings, sealer))
     credentials, authorizer = IamCredentialStore(sealer), IamAuthorizer(sealer)
     front = compose(settings, database, clock, authorizer)
     ports: Mapping[type[Any], Any] = {
         Settings: settings,
         Sealer: sealer,
+        KeyRing: ring,
         Waker: SocketWaker(settings),
         Presigner: front.presigned,
         MarkerSealer: MarkerSealer.load(settings.keys_dir),

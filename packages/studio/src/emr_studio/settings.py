@@ -56,6 +56,14 @@ class Settings(BaseSettings):
     """Python level name: DEBUG, INFO, WARNING, ERROR."""
     session_idle_seconds: int = 900
     """A console session ends so long after its last use, 15 minutes as in EMR Studio."""
+    credentials_seconds: int = 900
+    """How long the credentials live that Workspaces, kernels and nodes fetch; SDKs renew them in time. 15 to 43200."""
+    external_kms_key_id: str = ""
+    """A key of another KMS that wraps the keys of this one; empty: the master key in the data folder's `keys`."""
+    external_kms_endpoint_url: str = ""
+    """Where that KMS is; empty: AWS. Its credentials are found as by any AWS SDK."""
+    external_kms_region: str = ""
+    """That KMS's region; empty: the region of this installation."""
     repository_root: Path | None = None
     """Where `.envs` lies; empty: the checkout that this package runs from."""
 

@@ -1,0 +1,1 @@
+"""KMS: keys that never leave, and what is done with them."""

@@ -1,0 +1,1 @@
+"""Secrets Manager: named secrets with versions, sealed with keys of KMS."""
