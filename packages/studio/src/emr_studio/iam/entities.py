@@ -44,6 +44,11 @@ def find_by_name(session: Session, table: type[EntityType], account_id: str, nam
     return row if row is not None and row.name == name else None
 
 
+def find_by_arn(session: Session, table: type[EntityType], arn: str) -> EntityType | None:
+    """An entity of any account by its exact ARN."""
+    return session.scalars(select(table).where(table.arn == arn)).first()
+
+
 def name_is_taken(
     session: Session,
     table: type[User | Group | Role | InstanceProfile | Policy | ServerCertificate],

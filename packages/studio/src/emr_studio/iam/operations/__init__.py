@@ -5,8 +5,8 @@ from __future__ import annotations
 from importlib import import_module
 
 _ROOMS = (
-    *("access_keys", "account", "attachments", "groups", "inline", "instance_profiles", "login_profiles"),
-    *("policies", "policy_versions", "roles", "sts", "tags", "users"),
+    *("access_keys", "account", "attachments", "groups", "inline", "instance_profiles", "login_profiles", "mfa"),
+    *("policies", "policy_versions", "roles", "simulator", "sts", "tags", "users"),
 )
 
 for _room in _ROOMS:
