@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import json
 import os
 import shutil
 import sys
@@ -38,12 +39,14 @@ logger.connect.level = info
 logger.native.name = org.apache.hadoop.util.NativeCodeLoader
 logger.native.level = error
 """
+LOGGING_TO_STDERR = _LOGGING.replace("SYSTEM_OUT", "SYSTEM_ERR")
+"""What a step prints is its own; what Spark says of it goes beside it."""
 # What Spark's own launcher adds for Java 17 (org.apache.spark.launcher.JavaModuleOptions).
 _OPENED = (
     "java.lang java.lang.invoke java.lang.reflect java.io java.net java.nio java.util java.util.concurrent "
     "java.util.concurrent.atomic jdk.internal.ref sun.nio.ch sun.nio.cs sun.security.action sun.util.calendar"
 )
-_MODULE_OPTIONS = (
+MODULE_OPTIONS = (
     "-XX:+IgnoreUnrecognizedVMOptions",
     *(f"--add-opens=java.base/{package}=ALL-UNNAMED" for package in _OPENED.split()),
     "--add-opens=java.security.jgss/sun.security.krb5=ALL-UNNAMED",
@@ -53,6 +56,12 @@ _MODULE_OPTIONS = (
     "-Dio.netty.handler.ssl.defaultEndpointVerificationAlgorithm=NONE",
     "--enable-native-access=ALL-UNNAMED",
 )
+_SEAT = "notebook"
+_SEATED = {
+    f"spark.executor.resource.{_SEAT}.amount": "1",
+    # A hundredth, so that it never bounds how many tasks an executor runs.
+    f"spark.task.resource.{_SEAT}.amount": "0.01",
+}
 # A serial collector needs no threads of its own and starts fastest in a heap of a gigabyte.
 _SMALL_HEAP = ("-XX:+UseSerialGC", "-Xshare:auto")
 # A program that never computes much is up sooner without the optimising compiler.
@@ -117,16 +126,29 @@ def worker_command(config: NodeConfig, folder: Path) -> list[str]:
         "spark.ui.killEnabled": "false",
         "spark.worker.cleanup.enabled": "true",
         "spark.worker.cleanup.appDataTtl": "86400",
+        **_seats(folder),
     }
     arguments = ["--host", config.address, "--port", str(WORKER_PORT), "--webui-port", str(WORKER_WEB_PORT)]
-    arguments += ["--cores", str(config.cores), "--memory", f"{config.worker_memory}m"]
+    arguments += ["--cores", str(2 * config.cores), "--memory", f"{2 * config.worker_memory}m"]
     arguments += ["--work-dir", str(folder / "work"), config.master]
     return _daemon(config, folder, "org.apache.spark.deploy.worker.Worker", options, arguments)
 
 
+def _seats(folder: Path) -> dict[str, str]:
+    """One executor of the Connect server on each worker, whenever either comes; the other half is for steps.
+
+    Spark's standalone master gives an application all it can have. A worker therefore has one `notebook`,
+    a custom resource that each of the Connect server's executors needs.
+    """
+    path = folder / "resources.json"
+    name = {"componentName": "spark.worker", "resourceName": _SEAT}
+    path.write_text(json.dumps([{"id": name, "addresses": ["0"]}]))
+    return {"spark.worker.resourcesFile": str(path), f"spark.worker.resource.{_SEAT}.amount": "1"}
+
+
 def connect_command(config: NodeConfig, folder: Path) -> list[str]:
     """The Spark Connect server: the driver of the one application that all notebooks share."""
-    properties = _write_properties(folder, connect_properties(config, folder))
+    properties = write_properties(folder / _PROPERTIES_FILE, connect_properties(config, folder))
     flags = _SMALL_HEAP if config.local_mode else (*_SMALL_HEAP, *_QUICK_START)
     return [
         *_java(config, folder, "connect", config.driver_memory, flags),
@@ -157,7 +179,7 @@ def connect_properties(config: NodeConfig, folder: Path) -> dict[str, str]:
         "spark.ui.showConsoleProgress": "false",
         **s3_properties(config, folder),
         **config.spark_defaults,
-        **_security(config),
+        **security_properties(config),
         "spark.master": config.master,
         "spark.app.name": config.name,
         "spark.submit.deployMode": "client",
@@ -170,6 +192,7 @@ def connect_properties(config: NodeConfig, folder: Path) -> dict[str, str]:
         "spark.connect.grpc.binding.address": config.address,
         "spark.connect.grpc.binding.port": str(CONNECT_PORT),
         "spark.connect.authenticate.token": config.connect_token,
+        **({} if config.local_mode else _SEATED),
     }
 
 
@@ -198,13 +221,13 @@ def s3_properties(config: NodeConfig, folder: Path) -> dict[str, str]:
     }
 
 
-def _security(config: NodeConfig) -> dict[str, str]:
+def security_properties(config: NodeConfig) -> dict[str, str]:
     # Whoever can reach the ports cannot join the cluster or give it work without the secret.
     return {"spark.authenticate": "true", "spark.authenticate.secret": config.secret}
 
 
 def _daemon(config: NodeConfig, folder: Path, main: str, options: dict[str, str], arguments: list[str]) -> list[str]:
-    properties = _write_properties(folder, {**options, **_security(config)})
+    properties = write_properties(folder / _PROPERTIES_FILE, {**options, **security_properties(config)})
     kind = main.rpartition(".")[2].lower()
     command = _java(config, folder, kind, config.daemon_memory, (*_SMALL_HEAP, *_QUICK_START))
     return [*command, main, "--properties-file", str(properties), *arguments]
@@ -221,7 +244,7 @@ def _java(config: NodeConfig, folder: Path, kind: str, heap: int, flags: tuple[s
         f"-Xmx{heap}m",
         *flags,
         *_class_data(config, kind),
-        *_MODULE_OPTIONS,
+        *MODULE_OPTIONS,
         f"-Dlog4j2.configurationFile={logging.as_uri()}",
         f"-Djava.io.tmpdir={folder / 'local'}",
         "-cp",
@@ -239,8 +262,8 @@ def _class_data(config: NodeConfig, kind: str) -> list[str]:
     return [f"-XX:SharedArchiveFile={archive}"] if archive.exists() else []
 
 
-def _write_properties(folder: Path, properties: dict[str, str]) -> Path:
-    path = folder / _PROPERTIES_FILE
+def write_properties(path: Path, properties: dict[str, str]) -> Path:
+    """Write a file of Spark properties that only its owner can read: it holds secrets."""
     lines = [f"{_escape(key, key=True)} {_escape(value)}\n" for key, value in properties.items()]
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     with os.fdopen(descriptor, "w", encoding="utf-8") as file:

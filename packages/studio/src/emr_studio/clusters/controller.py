@@ -1,7 +1,7 @@
 """The clusters' controller: moves `state` to `target`, one saved step at a time.
 
     STARTING        check the machine, take addresses and the role's grant, start what needs no other
-    BOOTSTRAPPING   start the rest, wait until every node takes part and the gateway answers
+    BOOTSTRAPPING   run bootstrap actions, start the rest, wait until every node takes part and the gateway answers
     RUNNING         run steps (`steps/`); then on to WAITING, or to the end if the cluster is not kept alive
     WAITING         back to RUNNING for a new step
                     in both: start again what ended unasked; too often, and the cluster ends
@@ -24,6 +24,7 @@ from sqlalchemy.orm import Session
 
 from emr_studio.aws.errors import AwsError
 from emr_studio.clock import Clock
+from emr_studio.clusters.bootstrapping import ActionFailed, Bootstrapping
 from emr_studio.clusters.model import (
     ENDED,
     KIND,
@@ -51,7 +52,8 @@ log = logging.getLogger(__name__)
 
 START_SECONDS = 120.0
 BOOTSTRAP_SECONDS = 300.0
-"""A state that is not left in that time ends the cluster."""
+ACTIONS_SECONDS = 3600.0
+"""A state that is not left in that time ends the cluster; so do bootstrap actions that last an hour, as on EMR."""
 MAX_RESTARTS = 5
 """Unasked ends of one node's programs, within `_RESTART_WINDOW`, that are made good."""
 _RESTART_WINDOW = dt.timedelta(minutes=10)
@@ -63,6 +65,8 @@ _STEP_SECONDS = 1.0
 _AGENT_AWAY_SECONDS = 0.5
 _GRACE_SECONDS = 5.0
 _LOG_LINES = 20
+_ACTIONS = "Running bootstrap actions"
+_STARTING = "Starting Spark on all instances"
 _NAMES = {
     "master": "the Spark master",
     "worker": "the Spark worker",
@@ -101,6 +105,7 @@ class ClusterReconciler:
         self._settings = settings
         self._probe = probe or NodeProbe()
         self._next_look = 0.0
+        self._actions = Bootstrapping(database, runtime, settings)
         self._steps = StepProgress(database, clock, runtime, settings)
 
     # What the loop asks.
@@ -203,14 +208,21 @@ class ClusterReconciler:
         if not all(instance.bind_ip for instance in layout.instances):
             self._provision(layout)
             return 0
+        if layout.cluster.bootstrap_actions:
+            self._enter(layout.cluster, State.BOOTSTRAPPING, message=_ACTIONS)
+        elif self._first_ones_run(layout, START_SECONDS):
+            self._enter(layout.cluster, State.BOOTSTRAPPING, message=_STARTING)
+        return 0
+
+    def _first_ones_run(self, layout: Layout, limit: float) -> bool:
+        """Start what needs no other; True once the others can come."""
         seen = self._ensure(layout, layout.first_programs())
         master = next((o for p, o in seen if p.kind == MASTER), None)
         if master is None or master.state is WorkloadState.RUNNING:
-            self._enter(layout.cluster, State.BOOTSTRAPPING, message="Starting Spark on all instances")
-        else:
-            self._check_time(layout.cluster, START_SECONDS)
-            self._runtime.wait(master.workload_id, WorkloadState.STARTING, _WAIT_SECONDS)
-        return 0
+            return True
+        self._check_time(layout.cluster, limit)
+        self._runtime.wait(master.workload_id, WorkloadState.STARTING, _WAIT_SECONDS)
+        return False
 
     def _provision(self, layout: Layout) -> None:
         """Addresses and the grant of the role, in one transaction."""
@@ -255,6 +267,8 @@ class ClusterReconciler:
             )
 
     def _bootstrap(self, layout: Layout) -> float:
+        if not self._actions_are_done(layout) or not self._first_ones_run(layout, BOOTSTRAP_SECONDS):
+            return 0
         seen = self._ensure(layout, layout.programs())
         coming = next((o for _, o in seen if o.state is not WorkloadState.RUNNING), None)
         if coming is not None:
@@ -266,6 +280,26 @@ class ClusterReconciler:
             return _SOON
         self._enter(layout.cluster, State.RUNNING, ready_time=self._clock.now(), message="Running step")
         return 0
+
+    def _actions_are_done(self, layout: Layout) -> bool:
+        try:
+            seen = self._actions.turn(layout)
+        except ActionFailed as failed:
+            raise Failure(Reason.BOOTSTRAP_FAILURE, failed.message, failed.lines) from failed
+        if seen is None:
+            if layout.cluster.state_message != _ACTIONS:
+                return True
+            # Spark's own time begins now.
+            self._enter(layout.cluster, State.BOOTSTRAPPING, message=_STARTING)
+            return False
+        if (self._clock.now() - layout.cluster.phase_since).total_seconds() > ACTIONS_SECONDS:
+            raise Failure(
+                Reason.BOOTSTRAP_FAILURE,
+                f"The bootstrap actions were not done after {ACTIONS_SECONDS / 60:.0f} minutes.",
+                tuple(self._runtime.logs(seen.workload_id, _LOG_LINES)),
+            )
+        self._runtime.wait(seen.workload_id, seen.state, _WAIT_SECONDS)
+        return False
 
     def _takes_part(self, layout: Layout) -> bool:
         wanted = {instance.bind_ip for instance in layout.workers}
@@ -384,6 +418,9 @@ class ClusterReconciler:
         for seen in going:
             if seen.state in _GOING:
                 self._runtime.stop(seen.workload_id, _GRACE_SECONDS)
+        for seen in self._actions.going(layout):
+            self._runtime.stop(seen.workload_id, _GRACE_SECONDS)
+            going.append(seen)
         going += self._steps.end_all(layout.cluster)
         if going:
             self._runtime.wait(going[0].workload_id, WorkloadState.STOPPING, _WAIT_SECONDS)

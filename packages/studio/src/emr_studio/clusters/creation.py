@@ -14,6 +14,7 @@ from typing import Any
 from emr_studio import ids
 from emr_studio.aws.context import Context
 from emr_studio.aws.errors import AwsError, ValidationError
+from emr_studio.clusters.bootstrapping import read_actions
 from emr_studio.clusters.model import (
     Cluster,
     Instance,
@@ -60,7 +61,6 @@ _SHOWN_OF_INSTANCES = (
 # Members that would change what the cluster does, in ways that this installation does not know.
 _REFUSED = (
     "AmiVersion",
-    "BootstrapActions",
     "SupportedProducts",
     "NewSupportedProducts",
     "SecurityConfiguration",
@@ -110,6 +110,7 @@ def create_cluster(context: Context, request: Mapping[str, Any], roles: ClusterR
         termination_protected=bool(instances.get("TerminationProtected", False)),
         visible_to_all_users=request.get("VisibleToAllUsers", True),
         configurations=configurations,
+        bootstrap_actions=read_actions(request),
         details=_details(request, instances),
         tags=read_tags(request.get("Tags")),
         creator_user_id=context.caller.user_id,

@@ -225,6 +225,8 @@ def _environment(settings: Settings, cluster: Cluster) -> dict[str, str]:
         "AWS_REGION": cluster.region,
         "AWS_CONTAINER_CREDENTIALS_FULL_URI": f"{endpoint}/_credentials",
         "AWS_CONTAINER_AUTHORIZATION_TOKEN": cluster.role_token,
+        # What the cluster's bootstrap actions install (emr_studio_cluster.tools).
+        "PYTHONPATH": str(folder_of(settings, cluster.id) / "python"),
         # No instance metadata service is here; looking for it takes seconds.
         "AWS_EC2_METADATA_DISABLED": "true",
     }

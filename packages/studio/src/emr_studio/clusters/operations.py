@@ -12,6 +12,7 @@ from emr_studio.aws.context import Check, Context
 from emr_studio.aws.errors import AwsError, InvalidRequest, ValidationError
 from emr_studio.aws.pagination import paginate
 from emr_studio.aws.registry import ChecksFunction, Request, Response, action, operation
+from emr_studio.clusters.bootstrapping import action_shapes
 from emr_studio.clusters.creation import create_cluster
 from emr_studio.clusters.describe import cluster_shape, group_shape, instance_shape, summary_shape
 from emr_studio.clusters.model import (
@@ -178,9 +179,9 @@ def list_instance_fleets(_context: Context, _request: Request) -> Response:
 
 
 @operation("emr", "ListBootstrapActions", checks=_on_cluster("elasticmapreduce:ListBootstrapActions"))
-def list_bootstrap_actions(_context: Context, _request: Request) -> Response:
-    """No cluster has any: RunJobFlow refuses them."""
-    return {"BootstrapActions": []}
+def list_bootstrap_actions(context: Context, request: Request) -> Response:
+    """List a cluster's bootstrap actions, in their order; there are at most 16, so one page."""
+    return {"BootstrapActions": action_shapes(_find(context, request))}
 
 
 @operation("emr", "GetAutoTerminationPolicy", checks=_on_cluster("elasticmapreduce:GetAutoTerminationPolicy"))

@@ -8,9 +8,6 @@ exits: an agent that was restarted meanwhile cannot learn an exit code.
 from __future__ import annotations
 
 import datetime as dt
-import json
-import os
-import stat
 from enum import Enum
 from pathlib import Path
 from typing import Any
@@ -20,16 +17,15 @@ from sqlalchemy.orm import Session
 from emr_studio.clock import Clock
 from emr_studio.clusters.model import Cluster
 from emr_studio.clusters.nodes import Layout, Task, folder_of, log_uri, task_specification
+from emr_studio.clusters.results import read_result
 from emr_studio.clusters.steps.model import AT_WORK, ENDS_CLUSTER, OnFailure, Step, StepState, steps_of
 from emr_studio.clusters.steps.reading import step_concurrency
 from emr_studio.db import Database
 from emr_studio.runtime.contract import Observation, ProcessSpec, Runtime, WorkloadState
 from emr_studio.settings import Settings
 
-RESULT_FILE = "result.json"
 _GRACE_SECONDS = 10.0
 _LOG_LINES = 5
-_RESULT_BYTES = 65_536
 _GOING = (WorkloadState.STARTING, WorkloadState.RUNNING)
 _OF_ANOTHER = "Cancelled because another step failed"
 _OF_THE_CLUSTER = "The cluster was terminated"
@@ -181,22 +177,3 @@ def _place(step: Step) -> str:
 def _cancel_waiting(session: Session, failed: Step, now: dt.datetime) -> None:
     for step in steps_of(session, failed.cluster_id, (StepState.PENDING,)):
         step.state, step.end_time, step.message = StepState.CANCELLED, now, _OF_ANOTHER
-
-
-def read_result(folder: Path) -> dict[str, Any] | None:
-    """What a program of a node left as its result.
-
-    The folder is that of users' code: whatever is not a small, plain file is as if it were not there.
-    """
-    try:
-        descriptor = os.open(folder / RESULT_FILE, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
-    except OSError:
-        return None
-    with os.fdopen(descriptor, "rb") as file:
-        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-            return None
-        try:
-            found = json.loads(file.read(_RESULT_BYTES))
-        except ValueError:
-            return None
-    return found if isinstance(found, dict) else None
