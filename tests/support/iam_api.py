@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import datetime as dt
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import boto3
+import pytest
 from botocore.config import Config
+from botocore.exceptions import ClientError
 
 from emr_studio.aws.auth import NoSessions
 from emr_studio.aws.pipeline import AwsApplication
@@ -53,7 +55,10 @@ class IamWorld:
     sealer: Sealer
     clock: Clock
 
-    def client(self, service: str, key: str = "", secret: str = "", token: str | None = None) -> Any:
+    def client(
+        self, service: str, key: str = "", secret: str = "", token: str | None = None, *, checked: bool = True
+    ) -> Any:
+        """A client; with `checked=False` it sends what its model forbids."""
         admin = self.sample.admin
         return boto3.client(
             service,
@@ -62,7 +67,7 @@ class IamWorld:
             aws_access_key_id=key or admin.access_key_id,
             aws_secret_access_key=secret or admin.secret_access_key,
             aws_session_token=token,
-            config=Config(retries={"total_max_attempts": 1}),
+            config=Config(retries={"total_max_attempts": 1}, parameter_validation=checked),
         )
 
     def new_user(self, name: str, policy: dict[str, Any] | None = None) -> tuple[str, str]:
@@ -79,6 +84,14 @@ class IamWorld:
         return self.client(
             service, credentials["AccessKeyId"], credentials["SecretAccessKey"], credentials["SessionToken"]
         )
+
+
+def error_of(call: Callable[..., Any], **arguments: Any) -> tuple[str, int, str]:
+    """(code, status, message) of a call that must fail."""
+    with pytest.raises(ClientError) as caught:
+        call(**arguments)
+    response = caught.value.response
+    return response["Error"]["Code"], response["ResponseMetadata"]["HTTPStatusCode"], response["Error"]["Message"]
 
 
 def policy(*statements: dict[str, Any]) -> dict[str, Any]:
@@ -112,8 +125,8 @@ def served_iam(folder: Path, clock: Clock) -> Iterator[IamWorld]:
         registry,
         credentials=IamCredentialStore(sealer),
         sessions=NoSessions(),
-        authorizer=IamAuthorizer(),
-        ports={Sealer: sealer},
+        authorizer=IamAuthorizer(sealer),
+        ports={Sealer: sealer, Settings: settings},
     )
     with serve(application) as endpoint:
         yield IamWorld(endpoint, sample, (key.id, secret), database, sealer, clock)

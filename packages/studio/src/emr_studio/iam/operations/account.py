@@ -2,21 +2,40 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from sqlalchemy import func, select
 
 from emr_studio.aws.context import Context
 from emr_studio.aws.registry import Request, Response, action, operation
 from emr_studio.iam.errors import EntityAlreadyExists, NoSuchEntity
-from emr_studio.iam.model import Account, Group, InstanceProfile, Policy, Role, User
-from emr_studio.iam.operations import common
+from emr_studio.iam.model import (
+    AccessKey,
+    Account,
+    AccountSettings,
+    Group,
+    InstanceProfile,
+    LoginProfile,
+    MfaDevice,
+    OidcProvider,
+    Policy,
+    PolicyVersion,
+    Role,
+    SamlProvider,
+    ServerCertificate,
+    User,
+)
+from emr_studio.iam.operations import common, groups, instance_profiles, policies, roles, server_certificates, users
 
 _QUOTAS = {
-    "UsersQuota": 5000,
-    "GroupsQuota": 300,
-    "RolesQuota": 1000,
-    "PoliciesQuota": 1500,
-    "InstanceProfilesQuota": 1000,
+    "UsersQuota": users.QUOTA,
+    "GroupsQuota": groups.QUOTA,
+    "RolesQuota": roles.QUOTA,
+    "PoliciesQuota": policies.QUOTA,
+    "InstanceProfilesQuota": instance_profiles.QUOTA,
+    "ServerCertificatesQuota": server_certificates.QUOTA,
     "AccessKeysPerUserQuota": 2,
+    "SigningCertificatesPerUserQuota": 2,
     "GroupsPerUserQuota": 10,
     "AttachedPoliciesPerUserQuota": 10,
     "AttachedPoliciesPerGroupQuota": 10,
@@ -27,6 +46,17 @@ _QUOTAS = {
     "RolePolicySizeQuota": 10240,
     "AssumeRolePolicySizeQuota": 2048,
     "VersionsPerPolicyQuota": 5,
+    "PolicyVersionsInUseQuota": 10000,
+}
+_COUNTED: dict[str, Any] = {
+    "Users": User,
+    "Groups": Group,
+    "Roles": Role,
+    "Policies": Policy,
+    "InstanceProfiles": InstanceProfile,
+    "ServerCertificates": ServerCertificate,
+    "PolicyVersionsInUse": PolicyVersion,
+    "MFADevices": MfaDevice,
 }
 
 
@@ -57,21 +87,22 @@ def list_account_aliases(context: Context, _request: Request) -> Response:
 
 @operation("iam", "GetAccountSummary", checks=action("iam:GetAccountSummary"))
 def get_account_summary(context: Context, _request: Request) -> Response:
-    tables: dict[str, type[common.AnyEntity]]
-    tables = {"Users": User, "Groups": Group, "Roles": Role, "Policies": Policy, "InstanceProfiles": InstanceProfile}
-    counts = {
-        name: context.session.scalar(select(func.count()).where(table.account_id == context.account_id)) or 0
-        for name, table in tables.items()
+    session, account_id = context.session, context.account_id
+    counts = {name: _count(context, table) for name, table in _COUNTED.items()}
+    counts["Providers"] = _count(context, SamlProvider) + _count(context, OidcProvider)
+    counts["MFADevicesInUse"] = _count(context, MfaDevice, MfaDevice.user_id.is_not(None))
+    settings = session.get(AccountSettings, account_id)
+    of_root = {
+        # Root has no MFA device and no signing certificate here.
+        "AccountMFAEnabled": 0,
+        "AccountSigningCertificatesPresent": 0,
+        "AccountAccessKeysPresent": min(_count(context, AccessKey, AccessKey.user_id.is_(None)), 1),
+        "AccountPasswordPresent": 1 if session.get(LoginProfile, account_id) else 0,
+        "GlobalEndpointTokenVersion": settings.global_token_version if settings else 1,
     }
-    return {"SummaryMap": counts | _QUOTAS}
+    return {"SummaryMap": counts | of_root | _QUOTAS}
 
 
-@operation("iam", "GetAccountPasswordPolicy", checks=action("iam:GetAccountPasswordPolicy"))
-def get_account_password_policy(context: Context, _request: Request) -> Response:
-    # The default policy holds; AWS says so by this error.
-    raise NoSuchEntity(f"The Password Policy with domain name {context.account_id} cannot be found.")
-
-
-@operation("iam", "ListVirtualMFADevices", checks=action("iam:ListVirtualMFADevices"))
-def list_virtual_mfa_devices(_context: Context, _request: Request) -> Response:
-    return {"VirtualMFADevices": [], "IsTruncated": False}
+def _count(context: Context, table: Any, *conditions: Any) -> int:
+    query = select(func.count()).select_from(table).where(table.account_id == context.account_id, *conditions)
+    return context.session.scalar(query) or 0

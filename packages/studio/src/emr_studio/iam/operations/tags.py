@@ -4,18 +4,27 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any, Protocol
 
 from emr_studio.aws.context import Context
 from emr_studio.aws.registry import ChecksFunction, Request, Response, operation
-from emr_studio.iam.model import InstanceProfile, Policy, Role, User
+from emr_studio.iam.model import InstanceProfile, Role, User
 from emr_studio.iam.operations import common, instance_profiles, policies, roles, users
 from emr_studio.iam.sessions import merge_tags
 
 
+class HasTags(Protocol):
+    """A row with tags."""
+
+    tags: Any
+
+
 @dataclass(frozen=True)
-class _Tagged:
+class Tagged:
+    """A kind of thing that has tags; `word` as in the operations' names (`TagUser`)."""
+
     word: str
-    get: Callable[[Context, Request], User | Role | Policy | InstanceProfile]
+    get: Callable[[Context, Request], HasTags]
     checks: Callable[[str, bool], ChecksFunction]
 
 
@@ -26,14 +35,16 @@ def _of(
 
 
 _TAGGED = (
-    _Tagged("User", users.the_user, _of("user", users.named_user)),
-    _Tagged("Role", roles.the_role, _of("role", roles.named_role)),
-    _Tagged("InstanceProfile", instance_profiles.the_profile, _of("instance-profile", instance_profiles.named_profile)),
-    _Tagged("Policy", policies.the_policy, lambda action, tags: policies.arn_checks(action, tags=tags)),
+    Tagged("User", users.the_user, _of("user", users.named_user)),
+    Tagged("Role", roles.the_role, _of("role", roles.named_role)),
+    Tagged("InstanceProfile", instance_profiles.the_profile, _of("instance-profile", instance_profiles.named_profile)),
+    Tagged("Policy", policies.the_policy, lambda action, tags: policies.arn_checks(action, tags=tags)),
 )
 
 
-def _register(tagged: _Tagged) -> None:
+def register(tagged: Tagged) -> None:
+    """Register the three operations: tag, untag, list."""
+
     @operation("iam", f"Tag{tagged.word}", checks=tagged.checks(f"Tag{tagged.word}", True))
     def tag(context: Context, request: Request) -> Response:
         entity = tagged.get(context, request)
@@ -56,4 +67,4 @@ def _register(tagged: _Tagged) -> None:
 
 
 for _tagged in _TAGGED:
-    _register(_tagged)
+    register(_tagged)
