@@ -2,7 +2,7 @@
 
 AddTags and RemoveTags find the resource by the prefix of its id. A domain says what it has:
 
-    register("es-", TagTarget(find=find_studio, arn=studio_arn))
+    register("es-", TagTarget("studio", find_studio, studio_arn))
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Any, Protocol
 
 from sqlalchemy.orm import Session
 
-from emr_studio.aws.context import ContextValue
+from emr_studio.aws.context import Check, Context, ContextValue
 from emr_studio.aws.errors import InvalidRequest
 from emr_studio.settings import partition_of
 
@@ -32,12 +32,28 @@ class Taggable(Protocol):
 class TagTarget:
     """What AddTags and RemoveTags need of a kind of resource.
 
-    `find(session, account_id, resource_id)` returns the row or raises the domain's own error;
-    `arn(row)` names it to IAM.
+    `kind` stands in its ARN (`studio`). `find(session, account_id, resource_id)` returns the row or
+    raises the domain's own error; `arn(row)` names it to IAM.
     """
 
+    kind: str
     find: Callable[[Session, str, str], Any]
     arn: Callable[[Any], str]
+
+    def check(
+        self, context: Context, action: str, resource_id: str, more: Mapping[str, ContextValue] | None = None
+    ) -> Check:
+        """The question whether the caller may do `action` on the resource, with its tags and `more` keys.
+
+        One that does not exist is asked about under the ARN that it would have, so that only those
+        who may use it learn that it is missing.
+        """
+        try:
+            row = self.find(context.session, context.account_id, resource_id)
+        except InvalidRequest:
+            arn = emr_arn(context.region, context.account_id, f"{self.kind}/{resource_id}")
+            return Check(action, arn, more or {})
+        return Check(action, self.arn(row), {**resource_tag_context(row.tags), **(more or {})})
 
 
 _targets: dict[str, TagTarget] = {}

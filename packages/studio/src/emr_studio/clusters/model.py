@@ -21,7 +21,7 @@ from emr_studio.clusters.releases import find_release
 from emr_studio.db import Base
 from emr_studio.network.model import GATEWAY_PORT
 from emr_studio.runtime.contract import Gateway
-from emr_studio.tagging import emr_arn
+from emr_studio.tagging import TagTarget, emr_arn
 
 KIND = "cluster"
 _UID_BASE = 300_000
@@ -202,6 +202,9 @@ def find_cluster(session: Session, account_id: str, cluster_id: str) -> Cluster:
 def cluster_arn(cluster: Cluster) -> str:
     """`arn:aws:elasticmapreduce:<region>:<account>:cluster/<id>`."""
     return emr_arn(cluster.region, cluster.account_id, f"cluster/{cluster.id}")
+
+
+CLUSTERS = TagTarget("cluster", find_cluster, cluster_arn)
 
 
 def groups_of(session: Session, cluster_id: str) -> list[InstanceGroup]:

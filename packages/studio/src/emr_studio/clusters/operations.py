@@ -16,6 +16,7 @@ from emr_studio.clusters.bootstrapping import action_shapes
 from emr_studio.clusters.creation import create_cluster
 from emr_studio.clusters.describe import cluster_shape, group_shape, instance_shape, summary_shape
 from emr_studio.clusters.model import (
+    CLUSTERS,
     ENDED,
     KIND,
     Cluster,
@@ -33,25 +34,19 @@ from emr_studio.clusters.roles import resolve_roles
 from emr_studio.clusters.steps.reading import add_steps
 from emr_studio.controllers import Waker
 from emr_studio.tagging import (
-    TagTarget,
     read_tags,
     register,
     request_tag_context,
-    resource_tag_context,
 )
 
 _PAGE = 50
 TERMINATED_BY_USER = "Terminated by user request"
-register("j-", TagTarget(find=find_cluster, arn=cluster_arn))
-
-
-def _check(name: str, cluster: Cluster) -> Check:
-    return Check(name, cluster_arn(cluster), resource_tag_context(cluster.tags))
+register("j-", CLUSTERS)
 
 
 def _on_cluster(name: str) -> ChecksFunction:
     def checks(context: Context, request: Request) -> Iterable[Check]:
-        return (_check(name, _find(context, request)),)
+        return (CLUSTERS.check(context, name, request["ClusterId"]),)
 
     return checks
 
@@ -62,7 +57,7 @@ def _find(context: Context, request: Request) -> Cluster:
 
 def _on_job_flows(name: str) -> ChecksFunction:
     def checks(context: Context, request: Request) -> Iterable[Check]:
-        return [_check(name, cluster) for cluster in _job_flows(context, request)]
+        return [CLUSTERS.check(context, name, cluster_id) for cluster_id in dict.fromkeys(request["JobFlowIds"])]
 
     return checks
 

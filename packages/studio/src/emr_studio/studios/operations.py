@@ -24,14 +24,14 @@ from emr_studio.tagging import (
     register,
     remove_tags,
     request_tag_context,
-    resource_tag_context,
     tag_keys_context,
     tag_list,
     target_of,
 )
 
 _PAGE = 50
-register("es-", TagTarget(find=find_studio, arn=studio_arn))
+_TARGET = TagTarget("studio", find_studio, studio_arn)
+register("es-", _TARGET)
 
 # Members of requests and answers that are columns as they are.
 _COLUMNS = {
@@ -60,8 +60,7 @@ _CHANGEABLE = ("Name", "Description", "SubnetIds", "DefaultS3Location", "Encrypt
 
 def _on_studio(name: str) -> ChecksFunction:
     def checks(context: Context, request: Request) -> Iterable[Check]:
-        studio = find_studio(context.session, context.account_id, request["StudioId"])
-        return (Check(name, studio_arn(studio), resource_tag_context(studio.tags)),)
+        return (_TARGET.check(context, name, request["StudioId"]),)
 
     return checks
 
@@ -178,9 +177,7 @@ def create_studio_presigned_url(context: Context, request: Request) -> Response:
 def _on_tagged(name: str, tag_context: Callable[[Request], Mapping[str, ContextValue]]) -> ChecksFunction:
     def checks(context: Context, request: Request) -> Iterable[Check]:
         target, resource_id = _tagged(request)
-        resource = target.find(context.session, context.account_id, resource_id)
-        conditions = {**resource_tag_context(resource.tags), **tag_context(request)}
-        return (Check(name, target.arn(resource), conditions),)
+        return (target.check(context, name, resource_id, tag_context(request)),)
 
     return checks
 

@@ -18,7 +18,6 @@ from emr_studio.clusters.model import (
     COMING,
     USABLE,
     Cluster,
-    cluster_arn,
     compatible_for_attach,
     find_cluster,
     gateway_of,
@@ -30,7 +29,7 @@ from emr_studio.workspaces.model import RUNNING, Editor
 
 ENGINE_TYPE = "EMR"
 
-__all__ = ["ENGINE_TYPE", "Verdict", "check_attachable", "cluster_arn", "engine_of", "lost", "verdict"]
+__all__ = ["ENGINE_TYPE", "Verdict", "check_attachable", "engine_id", "engine_of", "lost", "verdict"]
 
 
 @dataclass(frozen=True)
@@ -40,6 +39,11 @@ class Verdict:
     gateway: Gateway | None = None
     waiting: str = ""
     refused: str = ""
+
+
+def engine_id(request: Request) -> str:
+    """The id in a request's `ExecutionEngine`, whatever it is; empty if there is none."""
+    return str((request.get("ExecutionEngine") or {}).get("Id") or "")
 
 
 def engine_of(context: Context, request: Request) -> Cluster | None:

@@ -15,6 +15,7 @@ from emr_studio.aws.context import Check, Context
 from emr_studio.aws.errors import InvalidRequest
 from emr_studio.aws.pagination import paginate
 from emr_studio.aws.registry import ChecksFunction, Request, Response, action, operation
+from emr_studio.clusters.model import CLUSTERS, cluster_arn
 from emr_studio.controllers import Waker
 from emr_studio.edge.presign import Presigner
 from emr_studio.settings import Settings
@@ -52,7 +53,8 @@ from emr_studio.workspaces.rules import (
 )
 
 _PAGE = 50
-register("e-", TagTarget(find=find_editor, arn=editor_arn))
+_TARGET = TagTarget("editor", find_editor, editor_arn)
+register("e-", _TARGET)
 
 
 def _find(context: Context, request: Request) -> Editor:
@@ -65,7 +67,7 @@ def _editor_check(name: str, editor: Editor) -> Check:
 
 def _on_editor(name: str) -> ChecksFunction:
     def checks(context: Context, request: Request) -> Iterable[Check]:
-        return (_editor_check(name, _find(context, request)),)
+        return (_TARGET.check(context, name, request["EditorId"]),)
 
     return checks
 
@@ -74,12 +76,14 @@ def _on_editor(name: str) -> ChecksFunction:
 
 
 def _on_create(context: Context, request: Request) -> Iterable[Check]:
-    studio = find_studio(context.session, context.account_id, request["StudioId"])
     tags = read_tags(request.get("Tags"))
+    asked = request_tag_context(tags)
+    if cluster_id := compute.engine_id(request):
+        yield CLUSTERS.check(context, "elasticmapreduce:CreateEditor", cluster_id, asked)
+    else:
+        yield Check("elasticmapreduce:CreateEditor", "*", asked)
+    studio = find_studio(context.session, context.account_id, request["StudioId"])
     cluster = compute.engine_of(context, request)
-    resource = compute.cluster_arn(cluster) if cluster else "*"
-    own = resource_tag_context(cluster.tags) if cluster else {}
-    yield Check("elasticmapreduce:CreateEditor", resource, {**own, **request_tag_context(tags)})
     yield pass_role(context, studio.service_role_arn)
     if cluster:
         # The Workspace has no id yet; its tags will be these.
@@ -201,11 +205,11 @@ def _engine(editor: Editor) -> dict[str, str] | None:
 
 
 def _on_start(context: Context, request: Request) -> Iterable[Check]:
+    yield _TARGET.check(context, "elasticmapreduce:StartEditor", request["EditorId"])
     editor = _find(context, request)
-    yield _editor_check("elasticmapreduce:StartEditor", editor)
     if cluster := compute.engine_of(context, request):
         # Both resources are asked for, so a condition on tags holds for both (emr-studio.md 3.6).
-        yield Check("elasticmapreduce:StartEditor", compute.cluster_arn(cluster), resource_tag_context(cluster.tags))
+        yield Check("elasticmapreduce:StartEditor", cluster_arn(cluster), resource_tag_context(cluster.tags))
         yield _editor_check("elasticmapreduce:AttachEditor", editor)
 
 
@@ -281,8 +285,8 @@ def _wake(context: Context, editor: Editor) -> None:
 
 
 def _on_attach(context: Context, request: Request) -> Iterable[Check]:
+    yield _TARGET.check(context, "elasticmapreduce:AttachEditor", request["EditorId"])
     editor = _find(context, request)
-    yield _editor_check("elasticmapreduce:AttachEditor", editor)
     if cluster := compute.engine_of(context, request):
         # The action's resource is the editor alone, but a condition on tags holds for both.
         yield Check("elasticmapreduce:AttachEditor", editor_arn(editor), resource_tag_context(cluster.tags))

@@ -11,11 +11,10 @@ from emr_studio.aws.context import Check, Context
 from emr_studio.aws.errors import InvalidRequest, ValidationError
 from emr_studio.aws.pagination import paginate
 from emr_studio.aws.registry import ChecksFunction, Request, Response, operation
-from emr_studio.clusters.model import COMING, KIND, USABLE, Cluster, Target, cluster_arn, find_cluster
+from emr_studio.clusters.model import CLUSTERS, COMING, KIND, USABLE, Cluster, Target, find_cluster
 from emr_studio.clusters.steps.model import AT_WORK, Step, StepState, find_step
 from emr_studio.clusters.steps.reading import add_steps
 from emr_studio.controllers import Waker
-from emr_studio.tagging import resource_tag_context
 
 _PAGE = 50
 _MOST_LISTED_IDS = 10
@@ -24,8 +23,9 @@ _FORCED = "TERMINATE_PROCESS"
 
 def _checks(name: str, member: str = "ClusterId") -> ChecksFunction:
     def checks(context: Context, request: Request) -> Iterable[Check]:
-        cluster = find_cluster(context.session, context.account_id, request[member])
-        return (Check(name, cluster_arn(cluster), resource_tag_context(cluster.tags)),)
+        role = request.get("ExecutionRoleArn")
+        own = {"elasticmapreduce:ExecutionRoleArn": str(role)} if role else {}
+        return (CLUSTERS.check(context, name, request[member], own),)
 
     return checks
 

@@ -14,7 +14,7 @@ from sqlalchemy import func, select
 from emr_studio.aws.context import Check, Context, ContextValue
 from emr_studio.aws.errors import ClientError
 from emr_studio.aws.registry import ChecksFunction, Request
-from emr_studio.iam import entities, managed
+from emr_studio.iam import authorization_reference, entities, managed
 from emr_studio.iam.errors import (
     EntityAlreadyExists,
     InvalidInput,
@@ -74,9 +74,16 @@ def entity_checks(
             supplied["iam:PermissionsBoundary"] = str(request["PermissionsBoundary"])
         if action.startswith(("Attach", "Detach")):
             supplied["iam:PolicyARN"] = str(request["PolicyArn"])
-        return (Check(f"iam:{action}", resource, supplied),)
+        return (iam_check(action, resource, supplied),)
 
     return checks
+
+
+def iam_check(action: str, resource: str, supplied: Mapping[str, ContextValue]) -> Check:
+    """A check with those of `supplied` keys that AWS supplies for the action: no condition on more may hold."""
+    known = authorization_reference.find(f"iam:{action}")
+    own = {key: value for key, value in supplied.items() if known is None or known.supports(key)}
+    return Check(f"iam:{action}", resource, own)
 
 
 def rename_checks(
@@ -92,7 +99,7 @@ def rename_checks(
             return
         name = str(request.get(f"New{word}Name") or found.name)
         path = str(request.get("NewPath") or found.path)
-        yield Check(f"iam:{action}", entity_arn(context, kind, name, path), resource_tag_context(found.tags))
+        yield iam_check(action, entity_arn(context, kind, name, path), resource_tag_context(found.tags))
 
     return checks
 

@@ -32,7 +32,7 @@ def arn_checks(action: str, *, tags: bool = False) -> ChecksFunction:
         supplied = common.resource_tag_context(policy.tags) if policy else {}
         if tags:
             supplied |= common.request_tag_context(request)
-        return (Check(f"iam:{action}", arn, supplied),)
+        return (common.iam_check(action, arn, supplied),)
 
     return checks
 
