@@ -31,8 +31,9 @@ from emr_studio.settings import Settings
 
 if TYPE_CHECKING:
     from emr_studio.signin.setup import Front
+    from emr_studio.trail.setup import AuditTrail
 
-DOMAINS = ("iam", "keys", "secrets", "studios", "workspaces", "clusters", "clusters.steps")
+DOMAINS = ("iam", "keys", "secrets", "studios", "workspaces", "clusters", "clusters.steps", "trail")
 """Rooms with an `operations` module, or a package that loads its own by `load()`."""
 TABLES = (
     "controllers",
@@ -74,10 +75,12 @@ class ControlPlane:
     application: ASGIApp
     database: Database
     front: Front
+    trail: AuditTrail
     _stop: threading.Event = field(default_factory=threading.Event)
 
     def start(self) -> None:
-        """Begin to write down, now and then, what requests only remember."""
+        """Begin to write down, now and then, what requests only remember, and to bring the trail's records in."""
+        self.trail.collector.start()
         threading.Thread(target=self._keep_house, name="house", daemon=True).start()
 
     def _keep_house(self) -> None:
@@ -98,6 +101,7 @@ class ControlPlane:
         self._stop.set()
         self.front.sessions.close()
         self._write_down()
+        self.trail.collector.close()
         self.database.dispose()
 
 
@@ -117,6 +121,8 @@ def build_api(settings: Settings) -> ControlPlane:
     from emr_studio.keys.ring import KeyRing
     from emr_studio.signin.setup import compose
     from emr_studio.storage.s3_authorization import S3Authorization
+    from emr_studio.trail.collector import Collector
+    from emr_studio.trail.setup import AuditTrail
 
     load_tables()
     load_operations()
@@ -125,6 +131,7 @@ def build_api(settings: Settings) -> ControlPlane:
     ring = KeyRing(Masters.of(settings, sealer))
     credentials, authorizer = IamCredentialStore(sealer), IamAuthorizer(sealer)
     front = compose(settings, database, clock, authorizer)
+    trail = AuditTrail.open(settings, database)
     ports: Mapping[type[Any], Any] = {
         Settings: settings,
         Sealer: sealer,
@@ -132,10 +139,11 @@ def build_api(settings: Settings) -> ControlPlane:
         Waker: SocketWaker(settings),
         Presigner: front.presigned,
         MarkerSealer: MarkerSealer.load(settings.keys_dir),
+        Collector: trail.collector,
     }
     decisions = Decisions()
     decisions.register("workspace", front.workspace_edge)
-    objects = S3Authorization(settings, database, clock, credentials, authorizer)
+    objects = S3Authorization(settings, database, clock, credentials, authorizer, recorder=trail.recorder)
     decisions.register("s3", objects)
     api = AwsApplication(
         database,
@@ -145,11 +153,12 @@ def build_api(settings: Settings) -> ControlPlane:
         sessions=front.sessions,
         authorizer=authorizer,
         ports=ports,
+        recorder=trail.recorder,
         region=settings.region,
     )
     routes: list[BaseRoute] = [
         Route(HEALTH, _health(database)),
-        Route("/_credentials", container_credentials(database, clock, sealer)),
+        Route("/_credentials", container_credentials(database, clock, sealer, settings.credentials_seconds)),
         *decisions.routes(),
         *front.sign_in.routes(),
         *console_routes(
@@ -157,7 +166,7 @@ def build_api(settings: Settings) -> ControlPlane:
             lambda request: _account_of(database, front.sessions, request),
         ),
     ]
-    return ControlPlane(objects.serving(_Door(api, Starlette(routes=routes))), database, front)
+    return ControlPlane(objects.serving(_Door(api, Starlette(routes=routes))), database, front, trail)
 
 
 class _Door:

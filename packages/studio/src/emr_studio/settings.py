@@ -10,6 +10,7 @@ import os
 from pathlib import Path
 from typing import Literal
 
+from pydantic import Field
 from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
@@ -56,14 +57,20 @@ class Settings(BaseSettings):
     """Python level name: DEBUG, INFO, WARNING, ERROR."""
     session_idle_seconds: int = 900
     """A console session ends so long after its last use, 15 minutes as in EMR Studio."""
-    credentials_seconds: int = 900
-    """How long the credentials live that Workspaces, kernels and nodes fetch; SDKs renew them in time. 15 to 43200."""
+    credentials_seconds: int = Field(default=900, ge=5, le=43_200)
+    """How long the credentials live that Workspaces, kernels and nodes fetch, and never longer than these."""
     external_kms_key_id: str = ""
     """A key of another KMS that wraps the keys of this one; empty: the master key in the data folder's `keys`."""
     external_kms_endpoint_url: str = ""
     """Where that KMS is; empty: AWS. Its credentials are found as by any AWS SDK."""
     external_kms_region: str = ""
     """That KMS's region; empty: the region of this installation."""
+    trail_retention_days: int = 90
+    """Records of the audit trail are kept so long in the database, 90 days as CloudTrail's event history."""
+    trail_delivery_seconds: int = 300
+    """A trail's log files are written to its bucket so often, at least."""
+    trail_digest_seconds: int = 3600
+    """Digest files are made so often."""
     repository_root: Path | None = None
     """Where `.envs` lies; empty: the checkout that this package runs from."""
 
@@ -140,6 +147,11 @@ class Settings(BaseSettings):
     @property
     def logs_dir(self) -> Path:
         return self.data_dir / "logs"
+
+    @property
+    def trail_dir(self) -> Path:
+        """Journals of the audit trail."""
+        return self.data_dir / "trail"
 
     @property
     def store_dir(self) -> Path:
