@@ -143,44 +143,48 @@ def match(pattern: list[Any], value: str) -> bool:
 
 def fill(pattern: str, context: Any, variables: bool) -> list[Any] | None:
     """The pattern with its variables' values; None if one has none."""
-    if not variables:
-        return raw(pattern)
     made: list[Any] = []
-    at = 0
-    for found in re.finditer(r"\$\{([^{}]*)\}", pattern):
-        made += raw(pattern[at : found.start()])
-        at = found.end()
-        body = found[1]
-        if body in ("*", "?", "$"):
-            made += [body]
-            continue
-        default = re.fullmatch(r"\s*([^,]*?)\s*,\s*'([^']*)'\s*", body)
-        value = context.get((default[1] if default else body.strip()).lower())
-        if not isinstance(value, str):
-            value = default[2] if default else None
-        if value is None:
-            return None
-        made += list(value)
-    return made + raw(pattern[at:])
+    rest = pattern
+    while rest:
+        end = rest.find("}")
+        if variables and rest.startswith("${") and end > 0 and "{" not in rest[2:end]:
+            value = variable(rest[2:end], context)
+            if value is None:
+                return None
+            made += list(value)
+            rest = rest[end + 1 :]
+        else:
+            made += raw(rest[0])
+            rest = rest[1:]
+    return made
+
+
+def variable(body: str, context: Any) -> str | None:
+    """The value of `${body}`: of a key that has one value, else its default."""
+    if body in ("*", "?", "$"):
+        return body
+    key, comma, default = body.partition(",")
+    value = context.get(key.strip().lower())
+    if isinstance(value, str):
+        return value
+    default = default.strip()
+    quoted = len(default) >= 2 and default[0] == default[-1] == "'" and "'" not in default[1:-1]
+    return default[1:-1] if comma and quoted else None
 
 
 def resource_matches(pattern: str, resource: str, context: Any, variables: bool) -> bool:
+    """Six parts, each by itself. A pattern that ends early in `*` covers the rest."""
     if set(pattern) == {"*"}:
         return True
     wanted = pattern.split(":", 5)
-    given = resource.split(":", 5)
-    if len(wanted) < 6:
-        if not pattern.endswith("*"):
-            return pattern == resource
-        head, last = wanted[:-1], wanted[-1]
-        rest = ":".join(resource.split(":")[len(head) :])
-        if len(resource.split(":")) <= len(head):
-            return False
-        return all(glob(one, two) for one, two in zip(head, resource.split(":"), strict=False)) and glob(last, rest)
-    if len(given) < 6 or not all(glob(one, two) for one, two in zip(wanted[:5], given[:5], strict=True)):
+    given = resource.split(":", len(wanted) - 1)
+    if len(given) != len(wanted):
         return False
-    filled = fill(wanted[5], context, variables)
-    return filled is not None and match(filled, given[5])
+    if not all(glob(one, two) for one, two in zip(wanted[:-1], given[:-1], strict=True)):
+        return False
+    # Variables are in the sixth part only.
+    last = fill(wanted[-1], context, variables and len(wanted) == 6)
+    return last is not None and match(last, given[-1])
 
 
 # Conditions
@@ -194,7 +198,7 @@ def condition_holds(spelling: str, key: str, values: list[str], context: Any, va
     operator = operator.removesuffix("IfExists")
     present = key in context
     if operator == "Null":
-        return any((value == "true") == (not present) for value in [one.lower() for one in values])
+        return ("false" if present else "true") in [one.lower() for one in values]
     negated = "Not" in operator
     if not present:
         if quantifier == "ForAllValues":
@@ -217,13 +221,10 @@ def condition_holds(spelling: str, key: str, values: list[str], context: Any, va
 
 
 def unreadable(operator: str, value: str) -> bool:
+    """ "Unreadable: no match", said of numbers and dates."""
     if operator.startswith("Numeric"):
         return number(value) is None
-    if operator.startswith("Date"):
-        return moment(value) is None
-    if "IpAddress" in operator:
-        return address(value) is None
-    return False
+    return operator.startswith("Date") and moment(value) is None
 
 
 def value_matches(operator: str, policy: str, value: str, context: Any, variables: bool) -> bool:
@@ -241,15 +242,8 @@ def value_matches(operator: str, policy: str, value: str, context: Any, variable
     if operator == "Bool":
         return policy.lower() in ("true", "false") and policy.lower() == value.lower()
     if operator == "BinaryEquals":
-        try:
-            wanted = base64.b64decode(policy, validate=True)
-        except ValueError:
-            return False
-        try:
-            decoded = base64.b64decode(value, validate=True)
-        except ValueError:
-            decoded = None
-        return wanted in (value.encode(), decoded)
+        wanted = unbase64(policy)
+        return wanted is not None and wanted in (value.encode(), unbase64(value))
     if operator == "IpAddress":
         parsed = address(value)
         try:
@@ -270,6 +264,13 @@ def value_matches(operator: str, policy: str, value: str, context: Any, variable
     }[operator.removeprefix("Numeric").removeprefix("Date")]
 
 
+def unbase64(value: str) -> bytes | None:
+    try:
+        return base64.b64decode(value, validate=True)
+    except ValueError:
+        return None
+
+
 def arn_matches(pattern: list[Any], value: str) -> bool:
     parts: list[list[Any]] = [[]]
     for item in pattern:
@@ -282,22 +283,28 @@ def arn_matches(pattern: list[Any], value: str) -> bool:
 
 
 def number(value: str) -> Fraction | None:
-    return Fraction(value) if re.fullmatch(r"[+-]?\d+(\.\d+)?", value) else None
+    return Fraction(value) if re.fullmatch(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d{1,3})?", value, re.ASCII) else None
 
 
 def moment(value: str) -> Fraction | None:
-    if re.fullmatch(r"\d{4}", value):
-        value += "-01-01"
-    if re.fullmatch(r"\d{4}-\d\d", value):
+    """Seconds since 1970: a year, a month, a day, a time of a day, or those seconds themselves."""
+    if re.fullmatch(r"\d{4}", value, re.ASCII):
         value += "-01"
-    if not re.fullmatch(r"\d{4}-\d\d-\d\d.*", value):
+    if re.fullmatch(r"\d{4}-\d\d", value, re.ASCII):
+        value += "-01"
+    if re.fullmatch(r"\d{4}-\d\d-\d\d", value, re.ASCII):
+        value += "T00:00:00Z"
+    if not re.match(r"\d{4}-\d\d-\d\d[Tt]", value, re.ASCII):
         return number(value)
+    fraction = re.search(r"\.(\d+)", value)
     try:
-        parsed = dt.datetime.fromisoformat(value)
+        parsed = dt.datetime.fromisoformat(re.sub(r"\.\d+", "", value.upper()))
     except ValueError:
         return None
     aware = parsed if parsed.tzinfo else parsed.replace(tzinfo=dt.UTC)
-    return Fraction(aware.timestamp())
+    seconds = aware - dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
+    whole = seconds.days * 86_400 + seconds.seconds
+    return whole + (Fraction(int(fraction[1]), 10 ** len(fraction[1])) if fraction else Fraction(0))
 
 
 def address(value: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
@@ -343,9 +350,18 @@ def one_naming(kind: str, name: str, principal: Any) -> int:
         return 0
     if name == principal["arn"]:
         return 3
-    if who == "role-session" and name == principal["roleArn"]:
+    unique, _, session = principal.get("userId", "").partition(":")
+    if name == unique and re.fullmatch("A(ID|RO)A[A-Z0-9]{16,}", name):
+        return 2 if session else 3
+    if who == "role-session" and name == role_of(principal):
         return 2
-    if who == "federated-user" and name == principal["userArn"]:
+    if who == "federated-user" and name == principal.get("userArn"):
         return 2
     account = principal["account"]
     return 1 if name in (account, f"arn:aws:iam::{account}:root") else 0
+
+
+def role_of(session: Any) -> str:
+    """The role of a session; one without a path where the case does not say."""
+    name = session["arn"].split("/")[1]
+    return str(session.get("roleArn", f"arn:aws:iam::{session['account']}:role/{name}"))

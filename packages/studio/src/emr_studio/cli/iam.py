@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 
 import typer
@@ -17,9 +18,13 @@ def iam() -> None:
 @app.command()
 def evaluate() -> None:
     """Read cases as JSON lines from standard input, write one decision a line."""
-    from emr_studio.iam.policy.cases import decide_line
+    from emr_studio.iam.policy.cases import decide_lines
 
-    for line in sys.stdin.buffer:
-        if line.strip():
-            sys.stdout.buffer.write(decide_line(line) + b"\n")
-            sys.stdout.buffer.flush()
+    out = sys.stdout.buffer
+    try:
+        for answer in decide_lines(sys.stdin.buffer):
+            out.write(answer)
+            out.flush()  # who asks in a dialogue waits for this line
+    except BrokenPipeError:
+        # Nobody reads any more (`| head`): no fault. The interpreter must not try to flush again at its end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

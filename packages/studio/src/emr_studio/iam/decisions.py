@@ -173,9 +173,11 @@ def policies_of(session: Session, caller: Caller, check: Check) -> PolicySet:
     resource = _resource_layer(session, check)
     passed = session_layer(caller.session_policies)
     subject = subject_of(session, caller)
+    # Without a word of the key's policy not even its own account may use the key ("Key policies in KMS").
+    must_allow = resource is not None and check.action.lower().startswith("kms:")
     if subject is not None:
-        return PolicySet(subject.identity, subject.boundary, passed, resource)
-    return PolicySet(_NOTHING, session=passed, resource=resource)
+        return PolicySet(subject.identity, subject.boundary, passed, resource, must_allow)
+    return PolicySet(_NOTHING, None, passed, resource, must_allow)
 
 
 def resource_policy(session: Session, check: Check) -> PolicySource | None:

@@ -6,27 +6,35 @@ In: {"id", "principal": {"type", "arn", "account", "roleArn"?, "userArn"?, "user
 Out: {"id", "decision", "by": [{"policy", "statement"}]}, or {"id", "error"} for a malformed case.
 
 `policy` names the place in the case (`identityPolicies[0]`), `statement` counts from 0. `context` is
-the whole request context; unknown members are ignored. Policies stay raw text until they are
-compiled, so a policy that was seen before costs one look-up.
+the whole request context: nothing of the principal is added to it. Unknown members are ignored; null
+is as absent. Policies stay raw text until they are compiled, so a policy that was seen before costs
+one look-up.
 """
 
 from __future__ import annotations
 
-from typing import Any
+import json
+import re
+from collections.abc import Iterable, Iterator
 
 import msgspec
 
 from emr_studio.iam.policy.compiler import Layer, PolicySource, compile_layer
 from emr_studio.iam.policy.errors import MalformedPolicy
-from emr_studio.iam.policy.evaluate import Decision, PolicySet, Request, evaluate
+from emr_studio.iam.policy.evaluate import PolicySet, Request, evaluate
 from emr_studio.iam.policy.grammar import PolicyKind
-from emr_studio.iam.policy.principals import ACCOUNTLESS, KINDS, Principal
+from emr_studio.iam.policy.principals import ACCOUNTLESS, KINDS, ROOT, Principal
+
+_NULL = msgspec.Raw(b"null")
+_BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+_FIRST_ID = re.compile(rb'\s*\{\s*"id"\s*:\s*("(?:[^"\\]|\\.)*"|-?\d[\d.eE+-]*|true|false|null)\s*[,}]')
+"""The id of a line that is no JSON (cut off, say), where it stands first, as it does in the examples."""
 
 
 class _Principal(msgspec.Struct, rename="camel"):
     type: str
-    arn: str = ""
-    account: str = ""
+    arn: str | None = None
+    account: str | None = None
     role_arn: str | None = None
     user_arn: str | None = None
     user_id: str | None = None
@@ -36,63 +44,90 @@ class _Request(msgspec.Struct, rename="camel"):
     action: str
     resource: str
     resource_account: str | None = None
-    context: dict[str, str | list[str]] = {}
+    context: dict[str, str | list[str]] | None = None
 
 
 class _Case(msgspec.Struct, rename="camel"):
     principal: _Principal
     request: _Request
-    id: Any = None
+    id: msgspec.Raw = _NULL
     identity_policies: list[msgspec.Raw] | None = None
     session_policies: list[msgspec.Raw] | None = None
     permission_boundaries: list[msgspec.Raw] | None = None
-    resource_policy: msgspec.Raw = msgspec.Raw(b"null")
+    resource_policy: msgspec.Raw = _NULL
 
 
 class _OnlyId(msgspec.Struct):
-    id: Any = None
+    id: msgspec.Raw = _NULL
 
 
 _decoder = msgspec.json.Decoder(_Case)
 _id_decoder = msgspec.json.Decoder(_OnlyId)
 
 
+def decide_lines(lines: Iterable[bytes]) -> Iterator[bytes]:
+    """Answer a stream of cases, one line (with its line feed) for each that is not blank."""
+    first = True
+    for line in lines:
+        given = line.removeprefix(_BYTE_ORDER_MARK) if first else line
+        first = False
+        if given.strip():
+            yield decide_line(given) + b"\n"
+
+
 def decide_line(line: bytes) -> bytes:
-    """Answer one case; never raises."""
+    """Answer one case; never raises. The id comes back as it was written."""
     try:
-        case = _decoder.decode(line)
-        answer = _answer(case.id, _decide(case))
+        identifier, request, policies = _read(line)
+        decision = evaluate(request, policies, trace=True)
+        by = [{"policy": ref.policy, "statement": ref.statement} for ref in decision.by]
+        return msgspec.json.encode({"id": identifier, "decision": decision.outcome, "by": by})
     except MalformedPolicy as error:
-        answer = {"id": _id_of(line), "error": f"MalformedPolicyDocument: {error.message}"}
+        place = f"{error.policy}: " if error.policy else ""
+        message = f"{place}MalformedPolicyDocument: {error.message}"
     except (msgspec.DecodeError, ValueError, RecursionError) as error:
-        answer = {"id": _id_of(line), "error": str(error) or "malformed case"}
-    return msgspec.json.encode(answer)
+        message = str(error) or "malformed case"
+    return msgspec.json.encode({"id": _id_of(line), "error": message.encode(errors="replace").decode()})
 
 
-def _answer(identifier: Any, decision: Decision) -> dict[str, Any]:
-    by = [{"policy": ref.policy, "statement": ref.statement} for ref in decision.by]
-    return {"id": identifier, "decision": decision.outcome, "by": by}
-
-
-def _id_of(line: bytes) -> Any:
+def _id_of(line: bytes) -> msgspec.Raw:
     try:
-        return _id_decoder.decode(line).id
+        identifier = _id_decoder.decode(line).id
+        bytes(identifier).decode()
+        return identifier
     except (msgspec.DecodeError, ValueError, RecursionError):
-        return None
+        found = _FIRST_ID.match(line)
+    try:
+        return msgspec.Raw(json.dumps(json.loads(found[1])).encode()) if found else _NULL
+    except ValueError:
+        return _NULL
 
 
-def _decide(case: _Case) -> Decision:
+def read_case(line: bytes) -> tuple[Request, PolicySet]:
+    """A case as `evaluate` takes it.
+
+    Raises:
+        MalformedPolicy: one of its policies is.
+        ValueError: the line is no case (msgspec's errors are of this kind).
+    """
+    _, request, policies = _read(line)
+    return request, policies
+
+
+def _read(line: bytes) -> tuple[msgspec.Raw, Request, PolicySet]:
+    line.decode()  # the decoder passes over what it does not read
+    case = _decoder.decode(line)
     principal = _principal(case.principal)
     asked = case.request
-    account = asked.resource_account if asked.resource_account is not None else _owner(asked.resource, principal)
-    request = Request(principal, asked.action, asked.resource, account, dict(asked.context))
+    account = asked.resource_account or _owner(asked.resource, principal)
+    request = Request(principal, asked.action, asked.resource, account, asked.context or {})
     policies = PolicySet(
         identity=_layer("identityPolicies", case.identity_policies, PolicyKind.IDENTITY) or _NOTHING,
         boundary=_layer("permissionBoundaries", case.permission_boundaries, PolicyKind.BOUNDARY),
         session=_layer("sessionPolicies", case.session_policies, PolicyKind.SESSION),
         resource=_resource_layer(case.resource_policy),
     )
-    return evaluate(request, policies, trace=True)
+    return case.id, request, policies
 
 
 _NOTHING = compile_layer((), PolicyKind.IDENTITY)
@@ -103,7 +138,10 @@ def _principal(given: _Principal) -> Principal:
         raise ValueError(f"principal.type {given.type!r} is not one of {', '.join(sorted(KINDS))}")
     if given.type not in ACCOUNTLESS and not given.account:
         raise ValueError("principal.account is missing")
-    return Principal(given.type, given.arn, given.account, given.role_arn, given.user_arn, given.user_id)
+    arn = given.arn or (f"arn:aws:iam::{given.account}:root" if given.type == ROOT else "")
+    if given.type not in ACCOUNTLESS and not arn:
+        raise ValueError("principal.arn is missing")
+    return Principal(given.type, arn, given.account or "", given.role_arn, given.user_arn, given.user_id)
 
 
 def _owner(resource: str, principal: Principal) -> str:

@@ -7,23 +7,16 @@ from functools import lru_cache
 from typing import NamedTuple
 
 from emr_studio.iam.policy.conditions import Predicate, compile_condition
-from emr_studio.iam.policy.glob import (
-    ANY,
-    TextMatcher,
-    Tokens,
-    any_of,
-    arn_expression,
-    compiled,
-    match_tokens,
-    matcher,
-    tokenize,
-)
+from emr_studio.iam.policy.errors import MalformedPolicy
+from emr_studio.iam.policy.glob import ANY, Parts, TextMatcher, any_of, match_tokens, matcher, tokenize
 from emr_studio.iam.policy.grammar import Document, PolicyKind, Statement, parse
 from emr_studio.iam.policy.principals import Naming, Principal, PrincipalSet
-from emr_studio.iam.policy.variables import RequestContext, Template, read_pattern
+from emr_studio.iam.policy.variables import RequestContext, Template, TemplateMatcher, read_pattern
 
 ResourceTest = Callable[[str, RequestContext], bool]
 _ACTIONS_REMEMBERED = 2048
+_LONGEST_REMEMBERED = 20_480
+"""Characters. Every policy that fits AWS's quotas is remembered; longer ones would fill the memory."""
 _ARN_PARTS = 6
 
 
@@ -134,40 +127,56 @@ class Layer:
         return found
 
 
-@lru_cache(maxsize=8192)
 def compile_layer(sources: tuple[PolicySource, ...], kind: PolicyKind) -> Layer:
-    """Compile policies of one kind.
+    """Compile policies of one kind; those seen lately cost one look-up.
 
     Raises:
-        MalformedPolicy: if one of them is.
+        MalformedPolicy: if one of them is; its `policy` names which.
     """
+    if sum(len(source.text) for source in sources) > _LONGEST_REMEMBERED:
+        return _compile_layer(sources, kind)
+    return _remembered_layer(sources, kind)
+
+
+def _compile_layer(sources: tuple[PolicySource, ...], kind: PolicyKind) -> Layer:
     entries = []
     for name, text in sources:
-        for action, statement in _compile_text(text, kind):
+        compile_ = _compile_text if len(text) > _LONGEST_REMEMBERED else _remembered_text
+        try:
+            compiled = compile_(text, kind)
+        except MalformedPolicy as error:
+            error.policy = name
+            raise
+        for action, statement in compiled:
             ref = StatementRef(name, statement.index, statement.sid)
             entries.append((action, Entry(statement, ref)))
     return Layer(entries)
 
 
-@lru_cache(maxsize=8192)
 def _compile_text(text: str, kind: PolicyKind) -> tuple[_Compiled, ...]:
     return compile_document(parse(text, kind))
+
+
+_remembered_layer = lru_cache(maxsize=4096)(_compile_layer)
+_remembered_text = lru_cache(maxsize=4096)(_compile_text)
 
 
 def compile_document(document: Document) -> tuple[_Compiled, ...]:
     """Compile the statements of one document."""
     variables = document.has_variables
     return tuple(
-        _Compiled(_action_test(statement), CompiledStatement(statement, variables=variables))
+        _Compiled(
+            _action_test(statement.actions, statement.not_actions), CompiledStatement(statement, variables=variables)
+        )
         for statement in document.statements
     )
 
 
-def _action_test(statement: Statement) -> TextMatcher:
-    found = matcher(tokenize(action.lower()) for action in statement.actions)
+def _action_test(actions: tuple[str, ...], negated: bool) -> TextMatcher:
+    found = matcher(tokenize(action.lower()) for action in actions)
     if found is None:
-        return lambda _action: statement.not_actions
-    if not statement.not_actions:
+        return lambda _action: negated
+    if not negated:
         return found
     return lambda action: not found(action)
 
@@ -188,7 +197,7 @@ def _inverse(test: ResourceTest) -> ResourceTest:
 
 
 def _resource_matcher(entries: Iterable[str], *, variables: bool) -> ResourceTest | None:
-    exact, prefixes, expressions, dynamic = [], [], [], []
+    exact, prefixes, patterns, dynamic = [], [], [], []
     for entry in entries:
         tokens = tokenize(entry)
         if tokens == (ANY,):
@@ -200,8 +209,8 @@ def _resource_matcher(entries: Iterable[str], *, variables: bool) -> ResourceTes
         elif len(tokens) == 2 and tokens[1] is ANY:
             prefixes.append(str(tokens[0]))
         else:
-            expressions.append(_arn_pattern(entry))
-    return _join(any_of(exact, prefixes, expressions), dynamic)
+            patterns.append(_arn_parts(entry))
+    return _join(any_of(exact, prefixes, patterns), dynamic)
 
 
 def _join(static: TextMatcher | None, dynamic: Sequence[ResourceTest]) -> ResourceTest:
@@ -217,9 +226,9 @@ def _join(static: TextMatcher | None, dynamic: Sequence[ResourceTest]) -> Resour
     return test
 
 
-def _arn_pattern(entry: str) -> str:
-    """Expression of an ARN pattern: six parts, or fewer with a `*` at the end that covers the rest."""
-    return arn_expression([tokenize(part) for part in entry.split(":", _ARN_PARTS - 1)])
+def _arn_parts(entry: str) -> Parts:
+    """An ARN pattern's six parts, or fewer with a `*` at the end that covers the rest."""
+    return tuple(tokenize(part) for part in entry.split(":", _ARN_PARTS - 1))
 
 
 def _dynamic_resource(entry: str) -> ResourceTest | None:
@@ -230,33 +239,29 @@ def _dynamic_resource(entry: str) -> ResourceTest | None:
     last = read_pattern(parts[-1], variables=True)
     if isinstance(last, Template):
         return _template_test(parts[:-1], last)
-    return _literal_tail_test(parts[:-1], last)
+    # The sixth part holds `${*}` and the like only.
+    matches = any_of((), (), [(*(tokenize(part) for part in parts[:-1]), last)])
+    return _join(matches, ())
 
 
 def _template_test(head: Sequence[str], last: Template) -> ResourceTest:
-    matches_head = _head_test(head)
+    """`head` is the ARN's first five parts, `last` the sixth."""
+    matches = last.matcher()
+    if not any(set(part) & {"*", "?"} for part in head):
+        return _fixed_head_test(":".join((*head, "")), matches)
+    patterns = tuple(tokenize(part) for part in head)
 
     def test(resource: str, context: RequestContext) -> bool:
         parts = resource.split(":", _ARN_PARTS - 1)
-        if len(parts) < _ARN_PARTS or not matches_head(":".join(parts[:-1])):
+        if len(parts) < _ARN_PARTS or not all(map(match_tokens, patterns, parts)):
             return False
-        tokens = last.fill(context)
-        return tokens is not None and match_tokens(tokens, parts[-1])
+        return matches(parts[-1], context)
 
     return test
 
 
-def _literal_tail_test(head: Sequence[str], last: Tokens) -> ResourceTest:
-    """The sixth part holds `${*}` and the like only."""
-    pattern = compiled(arn_expression([*(tokenize(part) for part in head), last]))
-    return lambda resource, _context: pattern.match(resource) is not None
+def _fixed_head_test(head: str, matches: TemplateMatcher) -> ResourceTest:
+    def test(resource: str, context: RequestContext) -> bool:
+        return resource.startswith(head) and matches(resource[len(head) :], context)
 
-
-def _head_test(head: Sequence[str]) -> TextMatcher:
-    text = ":".join(head)
-    if "*" not in text and "?" not in text:
-        return lambda given: given == text
-    *inner, last = (tokenize(part) for part in head)
-    # The fifth part is followed by a colon in a pattern; give it one.
-    pattern = compiled(arn_expression([*inner, last, ()]))
-    return lambda given: pattern.match(f"{given}:")
+    return test

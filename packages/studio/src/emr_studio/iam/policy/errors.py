@@ -12,3 +12,5 @@ class MalformedPolicy(ValueError):
     def __init__(self, message: str = SYNTAX) -> None:
         super().__init__(message)
         self.message = message
+        self.policy: str | None = None
+        """Which of several policies it is, where that is known."""

@@ -4,7 +4,7 @@
 2. same account, a resource policy that names the caller -> Allowed (the role or user behind the
    caller named: if boundary and session policies allow)
 3. same account otherwise: identity, and boundary and session policies where there are any
-4. a role's trust policy and a KMS key's policy must allow; naming the account, identity must too
+4. a role's trust policy must allow; naming the account, identity must too
 5. another account: the resource policy and identity, boundary and session policies
 6. root: everything in its own account; elsewhere what the resource policy says
 7. services, SAML, OIDC, anonymous: the resource policy alone
@@ -15,7 +15,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Final, Literal
 
-from emr_studio.iam.policy.compiler import Candidates, Layer, StatementRef
+from emr_studio.iam.policy.compiler import Entry, Layer, StatementRef
 from emr_studio.iam.policy.principals import ACCOUNTLESS, FEDERATED_USER, ROOT, Naming, Principal
 from emr_studio.iam.policy.variables import RequestContext
 
@@ -27,7 +27,6 @@ IMPLICITLY_DENIED: Final = "ImplicitlyDenied"
 
 Refs = tuple[StatementRef, ...]
 _NEVER_DENIED = "sts:getcalleridentity"
-_KEY_ACTIONS = "kms:"
 _TRUST_ACTIONS = ("sts:assumerole", "sts:tagsession", "sts:setsourceidentity", "sts:setcontext")
 
 
@@ -42,17 +41,23 @@ class Request:
     context: RequestContext
 
     def __post_init__(self) -> None:
-        self.context = {key.lower(): value for key, value in self.context.items()}
+        context = self.context
+        self.context = dict(zip(map(str.lower, context), context.values(), strict=True))
 
 
 @dataclass(slots=True)
 class PolicySet:
-    """The policies that speak. None: there is no such policy."""
+    """The policies that speak. None: there is no such policy.
+
+    `resource_must_allow`: as with a role's trust policy, not even the resource's own account may use
+    it without a word of the resource's policy (a KMS key's, say).
+    """
 
     identity: Layer
     boundary: Layer | None = None
     session: Layer | None = None
     resource: Layer | None = None
+    resource_must_allow: bool = False
 
 
 @dataclass(slots=True)
@@ -83,17 +88,7 @@ def evaluate(request: Request, policies: PolicySet, *, trace: bool = False) -> D
 class _Evaluation:
     """One evaluation under way."""
 
-    __slots__ = (
-        "_action",
-        "_context",
-        "_must_name",
-        "_policies",
-        "_principal",
-        "_request",
-        "_resource",
-        "_trace",
-        "_trust",
-    )
+    __slots__ = ("_action", "_context", "_must_allow", "_policies", "_principal", "_request", "_resource", "_trace")
 
     def __init__(self, request: Request, policies: PolicySet, action: str, trace: bool) -> None:
         self._request = request
@@ -103,67 +98,71 @@ class _Evaluation:
         self._resource: str = request.resource
         self._context: RequestContext = request.context
         self._trace = trace
-        self._trust = action.startswith(_TRUST_ACTIONS)
-        # Without a word of the key's policy not even its own account may use the key ("Key policies in KMS").
-        keyed = action.startswith(_KEY_ACTIONS) and policies.resource is not None
-        self._must_name = self._trust or keyed
+        self._must_allow = policies.resource_must_allow or self._is_trust
 
     def decide(self) -> Decision:
         kind = self._principal.kind
-        own = () if kind == ROOT or kind in ACCOUNTLESS else self._own_layers()
-        if denial := self._denial(own):
+        policies = self._policies
+        nobody = kind == ROOT or kind in ACCOUNTLESS
+        denial = self._denial(own=not nobody)
+        if denial is not None:
             return denial
-        naming, grants = self._resource_grants()
+        naming, grants = (Naming.NOT, ()) if policies.resource is None else self._resource_grants(policies.resource)
         if kind in ACCOUNTLESS:
             return self._by_resource(naming, grants, cross_account=False)
         cross_account = self._principal.account != self._request.resource_account
         if kind == ROOT:
-            if not cross_account and not self._must_name:
+            if not cross_account and not self._must_allow:
                 return Decision(ALLOWED, "identity")
             return self._by_resource(naming, grants, cross_account=cross_account)
         if cross_account:
             return self._cross_account(naming, grants)
         return self._same_account(naming, grants)
 
-    def _own_layers(self) -> tuple[tuple[LayerName, Layer | None], ...]:
-        policies = self._policies
-        return (("identity", policies.identity), ("boundary", policies.boundary), ("session", policies.session))
+    @property
+    def _is_trust(self) -> bool:
+        # A federated user's session is tagged too (GetFederationToken), and has no trust policy.
+        return self._action.startswith(_TRUST_ACTIONS) and ":federated-user/" not in self._resource
 
     @property
     def _resource_layer(self) -> LayerName:
-        return "trust" if self._trust else "resource"
+        return "trust" if self._is_trust else "resource"
 
     # 1: denials
-    def _denial(self, own: tuple[tuple[LayerName, Layer | None], ...]) -> Decision | None:
-        found: list[StatementRef] = []
+    def _denial(self, *, own: bool) -> Decision | None:
+        """The denial by any layer, if one denies; `own`: identity, boundary and session policies count."""
+        policies = self._policies
+        found: Refs = ()
         decided: LayerName | None = None
-        for name, layer in own:
-            if layer is None:
-                continue
-            refs = self._denies(layer)
-            if refs:
+        if own:
+            layers: tuple[tuple[LayerName, Layer | None], ...] = (
+                ("identity", policies.identity),
+                ("boundary", policies.boundary),
+                ("session", policies.session),
+            )
+            for name, layer in layers:
+                if layer is None or not (refs := self._applying(layer.candidates(self._action).denies)):
+                    continue
                 if not self._trace:
                     return Decision(EXPLICITLY_DENIED, name, refs)
                 decided = decided or name
-                found.extend(refs)
-        if self._policies.resource is not None:
-            refs = self._resource_denies(self._policies.resource)
-            if refs:
-                decided = decided or self._resource_layer
-                found.extend(refs)
-        return Decision(EXPLICITLY_DENIED, decided, tuple(found)) if decided else None
+                found += refs
+        if policies.resource is not None and (refs := self._resource_denies(policies.resource)):
+            decided = decided or self._resource_layer
+            found += refs
+        return Decision(EXPLICITLY_DENIED, decided, found) if decided else None
 
-    def _denies(self, layer: Layer) -> Refs:
-        denies = layer.candidates(self._action).denies
-        if not denies:
+    def _applying(self, entries: tuple[Entry, ...]) -> Refs:
+        """Those of `entries` that apply; without a trace the first of them."""
+        if not entries:
             return ()
         resource, context = self._resource, self._context
         found = []
-        for statement, ref in denies:
+        for statement, ref in entries:
             if statement.applies(resource, context):
-                found.append(ref)
                 if not self._trace:
-                    break
+                    return (ref,)
+                found.append(ref)
         return tuple(found)
 
     def _resource_denies(self, layer: Layer) -> Refs:
@@ -176,13 +175,11 @@ class _Evaluation:
         )
 
     # Allows
-    def _resource_grants(self) -> tuple[Naming, Refs]:
+    def _resource_grants(self, layer: Layer) -> tuple[Naming, Refs]:
         """The closest naming by an Allow of the resource policy, and the statements that name so."""
-        if self._policies.resource is None:
-            return Naming.NOT, ()
         best = Naming.NOT
         refs: list[StatementRef] = []
-        for statement, ref in self._policies.resource.candidates(self._action).allows:
+        for statement, ref in layer.candidates(self._action).allows:
             if not statement.applies(self._resource, self._context):
                 continue
             naming = statement.naming(self._principal, has_boundary=False)
@@ -193,15 +190,7 @@ class _Evaluation:
         return best, tuple(refs)
 
     def _allows(self, layer: Layer) -> Refs:
-        found = []
-        resource, context = self._resource, self._context
-        candidates: Candidates = layer.candidates(self._action)
-        for statement, ref in candidates.allows:
-            if statement.applies(resource, context):
-                found.append(ref)
-                if not self._trace:
-                    break
-        return tuple(found)
+        return self._applying(layer.candidates(self._action).allows)
 
     def _by_resource(self, naming: Naming, grants: Refs, *, cross_account: bool) -> Decision:
         outcome: Outcome = ALLOWED if naming else IMPLICITLY_DENIED
@@ -212,12 +201,12 @@ class _Evaluation:
             return Decision(ALLOWED, self._resource_layer, grants)
         if naming is Naming.BEHIND:
             return self._limited(grants, self._resource_layer, passed_session=True)
-        if self._must_name and naming is Naming.NOT:
+        if self._must_allow and naming is Naming.NOT:
             return Decision(IMPLICITLY_DENIED, self._resource_layer)
         identity = self._allows(self._policies.identity)
         if not identity:
             return Decision(IMPLICITLY_DENIED, "identity")
-        deciding = identity + grants if self._must_name else identity
+        deciding = identity + grants if self._must_allow else identity
         return self._limited(deciding, "identity", passed_session=False)
 
     def _cross_account(self, naming: Naming, grants: Refs) -> Decision:

@@ -26,7 +26,8 @@ _STATEMENT_MEMBERS = frozenset(
     ["Sid", "Effect", "Principal", "NotPrincipal", "Action", "NotAction", "Resource", "NotResource", "Condition"]
 )
 _PRINCIPAL_TYPES = frozenset({"AWS", "Service", "Federated", "CanonicalUser"})
-_LONGEST = 131_072 * 4
+_LONGEST = 131_072
+"""Characters: the most that a `PolicyDocument` parameter takes."""
 
 
 class PolicyKind(Enum):

@@ -32,8 +32,10 @@ _TRUST_MESSAGE = (
 )
 
 
-def validate(text: str, kind: PolicyKind, *, newest: bool = False) -> Document:
+def validate(text: str, kind: PolicyKind, *, newest: bool = False, any_sid: bool = False) -> Document:
     """Read a policy that is to be saved; `newest` refuses the language's old version.
+
+    `any_sid`: policies of resources (S3, KMS) take any text as a statement's id, and one twice.
 
     Raises:
         MalformedPolicy: with AWS's message.
@@ -43,7 +45,8 @@ def validate(text: str, kind: PolicyKind, *, newest: bool = False) -> Document:
     document = parse(text, kind)
     if newest and document.version != CURRENT_VERSION:
         raise MalformedPolicy("Policy document must be version 2012-10-17 or greater.")
-    _check_sids(document)
+    if not any_sid:
+        _check_sids(document)
     for statement in document.statements:
         _check_statement(statement, kind)
     return document

@@ -13,7 +13,7 @@ from functools import lru_cache
 _NUMBER = re.compile(r"[+-]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d{1,3})?")
 _DATE = re.compile(
     r"(?P<year>\d{4})(?:-(?P<month>\d\d)(?:-(?P<day>\d\d)"
-    r"(?:[Tt](?P<hour>\d\d):(?P<minute>\d\d)(?::(?P<second>\d\d)(?:\.(?P<fraction>\d+))?)?"
+    r"(?:[Tt](?P<hour>\d\d):(?P<minute>\d\d)(?::(?P<second>\d\d)(?:\.(?P<fraction>\d{1,18}))?)?"
     r"(?P<zone>[Zz]|[+-]\d\d:?\d\d)?)?)?)?"
 )
 _EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
@@ -59,7 +59,7 @@ def _seconds(found: re.Match[str]) -> Decimal | None:
     if offset is None:
         return None
     whole = (moment - _EPOCH) // dt.timedelta(seconds=1) - offset
-    return Decimal(f"{whole}.{part['fraction']}") if part["fraction"] and whole >= 0 else Decimal(whole)
+    return Decimal(whole) + Decimal(f"0.{part['fraction'] or 0}")
 
 
 def _offset(zone: str | None) -> int | None:
