@@ -122,6 +122,13 @@ class Cluster(Base):
     log_lines: Mapped[list[str]] = mapped_column(default=list)
     """The last lines of the log of what failed."""
 
+    managed_scaling: Mapped[dict[str, Any]] = mapped_column(default=dict, server_default="{}")
+    """`ManagedScalingPolicy` of the API; empty for none."""
+    idle_timeout: Mapped[int | None] = mapped_column(default=None)
+    """Seconds after which an idle cluster ends (AutoTerminationPolicy); None for never."""
+    idle_since: Mapped[dt.datetime | None] = mapped_column(default=None)
+    """Since when nobody used it; None while somebody does, or without an idle timeout."""
+
     uid: Mapped[int]
     """The user that the nodes run as, where the host may change users; never used twice."""
     role_token: Mapped[str] = mapped_column(default="")
@@ -146,6 +153,10 @@ class InstanceGroup(Base):
     market: Mapped[str] = mapped_column(default="ON_DEMAND")
     bid_price: Mapped[str | None] = mapped_column(default=None)
     requested_count: Mapped[int]
+    """How many are wanted; the controller adds and removes instances until there are as many."""
+    shrink_policy: Mapped[dict[str, Any]] = mapped_column(default=dict, server_default="{}")
+    suspended: Mapped[str] = mapped_column(default="", server_default="")
+    """Why the group is not grown any more, until it is changed again."""
     configurations: Mapped[list[Any]] = mapped_column(default=list)
     details: Mapped[dict[str, Any]] = mapped_column(default=dict)
 
@@ -170,6 +181,10 @@ class Instance(Base):
     creation_time: Mapped[dt.datetime]
     ready_time: Mapped[dt.datetime | None] = mapped_column(default=None)
     end_time: Mapped[dt.datetime | None] = mapped_column(default=None)
+    leaving_since: Mapped[dt.datetime | None] = mapped_column(default=None)
+    """Its group shrinks: it finishes what it does, then it ends."""
+    end_reason: Mapped[str] = mapped_column(default="", server_default="")
+    """Why it ended before its cluster."""
     bootstrapped: Mapped[bool] = mapped_column(default=False, server_default=false())
     """Its bootstrap actions have run."""
     restarts: Mapped[int] = mapped_column(default=0)
@@ -214,9 +229,14 @@ def groups_of(session: Session, cluster_id: str) -> list[InstanceGroup]:
 
 
 def instances_of(session: Session, cluster_id: str) -> list[Instance]:
-    """The cluster's instances, primary first."""
+    """The cluster's instances, ended ones too, primary first."""
     found = select(Instance).where(Instance.cluster_id == cluster_id).order_by(Instance.position)
     return list(session.scalars(found))
+
+
+def living_instances_of(session: Session, cluster_id: str) -> list[Instance]:
+    """Those of the cluster's instances that have not ended, primary first."""
+    return [instance for instance in instances_of(session, cluster_id) if instance.state != "TERMINATED"]
 
 
 def primary_of(session: Session, cluster_id: str) -> Instance:
