@@ -198,18 +198,40 @@ def test_container_credentials(world: World) -> None:
         answer = client.get("/_credentials", headers={"Authorization": token})
         assert answer.headers["cache-control"] == "no-store"
         body = answer.json()
-        assert set(body) == {"AccessKeyId", "SecretAccessKey", "Token", "Expiration", "RoleArn"}
+        assert set(body) == {"AccessKeyId", "SecretAccessKey", "Token", "Expiration", "RoleArn", "AccountId"}
         assert body["Expiration"] == "2026-01-01T00:15:00Z"
         store = IamCredentialStore(world.sealer)
         with world.database.read() as session:
             found = store.find(session, body["AccessKeyId"], body["Token"], world.clock.now())
         assert found.secret_access_key == body["SecretAccessKey"]
         assert found.caller.arn == f"arn:aws:sts::{ACCOUNT}:assumed-role/EMR_EC2_DefaultRole/i-1"
-        assert world.allowed(found.caller, Check("s3:GetObject", "arn:aws:s3:::b/k"))
-        assert not world.allowed(found.caller, Check("s3:PutObject", "arn:aws:s3:::b/k"))
+        own = f"arn:aws:s3:::emr-studio-{ACCOUNT}-us-east-1/k"
+        assert world.allowed(found.caller, Check("s3:GetObject", own))
+        assert not world.allowed(found.caller, Check("s3:PutObject", own))
+        assert not world.allowed(found.caller, Check("s3:GetObject", "arn:aws:s3:::another-teams/k"))
         with world.database.write() as session:
             services.revoke_grants(session, "j-1")
         assert client.get("/_credentials", headers={"Authorization": token}).status_code == 403
+        with world.database.read() as session, pytest.raises(ExpiredToken):
+            store.find(session, body["AccessKeyId"], body["Token"], world.clock.now())
+
+
+def test_credentials_renew_for_twelve_hours(world: World) -> None:
+    with world.database.write() as session:
+        token = services.grant_role(
+            session, account_id=ACCOUNT, role_arn="EMR_EC2_DefaultRole", session_name="i-1", owner="j-1"
+        )
+    endpoint = container_credentials(world.database, world.clock, world.sealer)
+    store = IamCredentialStore(world.sealer)
+    with serve(Starlette(routes=[Route("/_credentials", endpoint)])) as url:
+        for _ in range(12 * 4):
+            body = httpx.get(f"{url}/_credentials", headers={"Authorization": token}).json()
+            world.clock.advance(899)
+            with world.database.read() as session:
+                assert store.find(session, body["AccessKeyId"], body["Token"], world.clock.now())
+                world.clock.advance(1)
+                with pytest.raises(ExpiredToken):
+                    store.find(session, body["AccessKeyId"], body["Token"], world.clock.now())
 
 
 def test_sessions_end_exactly_and_belong_to_their_key(world: World) -> None:

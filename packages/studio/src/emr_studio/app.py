@@ -114,6 +114,7 @@ def build_api(settings: Settings) -> ControlPlane:
     from emr_studio.controllers import SocketWaker, Waker
     from emr_studio.edge.decisions import Decisions
     from emr_studio.edge.presign import Presigner
+    from emr_studio.iam import trust
     from emr_studio.iam.container_credentials import container_credentials
     from emr_studio.iam.identity import IamAuthorizer, IamCredentialStore
     from emr_studio.iam.sealing import Sealer
@@ -121,6 +122,7 @@ def build_api(settings: Settings) -> ControlPlane:
     from emr_studio.keys.ring import KeyRing
     from emr_studio.signin.setup import compose
     from emr_studio.storage.s3_authorization import S3Authorization
+    from emr_studio.storage.s3_ports import S3Ports
     from emr_studio.trail.collector import Collector
     from emr_studio.trail.setup import AuditTrail
 
@@ -143,7 +145,9 @@ def build_api(settings: Settings) -> ControlPlane:
     }
     decisions = Decisions()
     decisions.register("workspace", front.workspace_edge)
-    objects = S3Authorization(settings, database, clock, credentials, authorizer, recorder=trail.recorder)
+    objects = S3Authorization(
+        S3Ports(settings, database, clock, credentials, authorizer, trust, recorder=trail.recorder)
+    )
     decisions.register("s3", objects)
     api = AwsApplication(
         database,
@@ -256,7 +260,9 @@ def run_controller(settings: Settings) -> None:
     from emr_studio.clusters.controller import ClusterReconciler
     from emr_studio.controllers import ControllerManager, OrphanSweep
     from emr_studio.edge.identity import IdentityIssuer
+    from emr_studio.iam.identity import IamAuthorizer
     from emr_studio.runtime.client import LocalRuntime
+    from emr_studio.trail.controller import StoreWriter, TrailHousekeeping, TrailReconciler
     from emr_studio.workspaces.controller import WorkspaceReconciler
 
     load_tables()
@@ -265,7 +271,10 @@ def run_controller(settings: Settings) -> None:
     workspaces = WorkspaceReconciler(database, clock, runtime, settings, identity_public_key=public_key)
     clusters = ClusterReconciler(database, clock, runtime, settings)
     sweep = OrphanSweep(runtime, [workspaces, clusters])
-    manager = ControllerManager([workspaces, clusters, sweep], database, clock, settings.controller_socket)
+    trails = TrailReconciler(database, clock, settings, IamAuthorizer(), StoreWriter(settings))
+    house = TrailHousekeeping(database, clock, settings)
+    reconcilers = [workspaces, clusters, sweep, trails, house]
+    manager = ControllerManager(reconcilers, database, clock, settings.controller_socket)
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda _number, _frame: manager.request_stop())
     manager.run()

@@ -40,6 +40,7 @@ from emr_studio.clusters.model import (
 )
 from emr_studio.clusters.nodes import MASTER, WORKER, Layout, Program, folder_of, release_of, specification
 from emr_studio.clusters.probe import NodeProbe, Probe
+from emr_studio.clusters.roles import node_session_policy
 from emr_studio.clusters.steps.model import has_unfinished_steps
 from emr_studio.clusters.steps.progress import Outcome, StepProgress
 from emr_studio.db import Database
@@ -245,6 +246,7 @@ class ClusterReconciler:
                     # EC2's name of the session of an instance profile's role is the instance.
                     session_name=layout.primary.ec2_id,
                     owner=owner,
+                    session_policy=node_session_policy(self._settings.partition),
                 )
             except AwsError as error:
                 raise Failure(Reason.VALIDATION_ERROR, error.message) from error

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -15,7 +16,29 @@ from emr_studio.iam.model import Role
 from emr_studio.iam.services import pass_role_check, resolve_role
 
 _EMR = "elasticmapreduce.amazonaws.com"
+# The 25 characters of a Workspace's id.
+_WORKSPACE = "e-" + "?" * 25
 _EC2 = "ec2.amazonaws.com"
+
+
+def node_session_policy(partition: str) -> str:
+    """The session policy of all code on a cluster: what the role may, but no Workspace's files.
+
+    What Studios keep (`<DefaultS3Location>/<Workspace id>/…`, at any depth of any bucket) is for the
+    Studios' service roles, however much the instance profile's role may do.
+    """
+    within = [f"{_WORKSPACE}*", f"*/{_WORKSPACE}*"]
+    statements = [
+        {"Effect": "Allow", "Action": "*", "Resource": "*"},
+        {"Effect": "Deny", "Action": "s3:*", "Resource": f"arn:{partition}:s3:::*/{_WORKSPACE}/*"},
+        {
+            "Effect": "Deny",
+            "Action": ["s3:ListBucket", "s3:ListBucketVersions", "s3:ListBucketMultipartUploads"],
+            "Resource": "*",
+            "Condition": {"StringLike": {"s3:prefix": within}},
+        },
+    ]
+    return json.dumps({"Version": "2012-10-17", "Statement": statements})
 
 
 @dataclass(frozen=True)

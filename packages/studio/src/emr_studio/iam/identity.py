@@ -19,10 +19,10 @@ from emr_studio.iam import authorization_message, denial, generation, uses
 from emr_studio.iam.callers import root_caller, secret_purpose, user_caller
 from emr_studio.iam.decisions import Circumstances, decide
 from emr_studio.iam.explaining import explain
-from emr_studio.iam.model import AccessKey, Account, User
+from emr_studio.iam.model import AccessKey, Account, RoleGrant, User
 from emr_studio.iam.policy import EXPLICITLY_DENIED, Decision
 from emr_studio.iam.sealing import BadSeal, Sealer
-from emr_studio.iam.sessions import caller_of, read_token
+from emr_studio.iam.sessions import Claims, caller_of, read_token
 from emr_studio.iam.subjects import find_subject, session_policy_texts
 
 _REMEMBERED = 10_000
@@ -66,7 +66,7 @@ class IamCredentialStore:
             raise InvalidToken from None
         if claims.key != access_key_id:
             raise InvalidToken
-        if now.timestamp() >= claims.expires:
+        if now.timestamp() >= claims.expires or not _is_granted(session, claims):
             raise ExpiredToken
         subject = find_subject(session, claims.account, claims.entity_id)
         if subject is None:
@@ -86,6 +86,11 @@ class IamCredentialStore:
         while len(self._known) > _REMEMBERED:
             self._known.popitem(last=False)
         return credential
+
+
+def _is_granted(session: Session, claims: Claims) -> bool:
+    """Credentials of a cluster or Workspace end with it, whatever time they had left."""
+    return claims.grant is None or session.get(RoleGrant, claims.grant) is not None
 
 
 class IamAuthorizer:

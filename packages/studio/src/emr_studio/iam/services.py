@@ -134,7 +134,7 @@ def grant_role(
 
 
 def revoke_grants(session: Session, owner: str) -> None:
-    """End all grants of `owner`. Sessions already fetched end within 15 minutes."""
+    """End all grants of `owner`, and with them the sessions already fetched."""
     for grant in session.scalars(select(RoleGrant).where(RoleGrant.owner == owner)):
         session.delete(grant)
     session.flush()

@@ -49,6 +49,8 @@ class Claims(msgspec.Struct, frozen=True):
     source_identity: str | None = None
     mfa: int | None = None
     keys: dict[str, str | list[str]] = {}
+    grant: str | None = None
+    """The grant (`RoleGrant.token_hash`) that it came from: it ends with it."""
 
 
 @dataclass(frozen=True)
@@ -71,6 +73,8 @@ class SessionOptions:
     transitive: Sequence[str] = ()
     source_identity: str | None = None
     keys: Mapping[str, ContextValue] = field(default_factory=dict)
+    grant: str | None = None
+    """See `Claims.grant`."""
 
 
 _PLAIN = SessionOptions()
@@ -149,6 +153,7 @@ def _wishes(options: SessionOptions) -> dict[str, Any]:
         "transitive": tuple(options.transitive),
         "source_identity": options.source_identity,
         "keys": dict(options.keys),
+        "grant": options.grant,
     }
 
 

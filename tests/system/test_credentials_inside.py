@@ -1,0 +1,204 @@
+"""Inside a cluster boto3, pandas and Spark reach S3 without configuration, while their credentials expire and renew.
+
+The credentials here live ten seconds, so that a few dozen seconds see several ends. What would be a
+hiccup in twelve hours at fifteen minutes is one at each of these.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import httpx
+import pytest
+from botocore.exceptions import ClientError
+
+from emr_studio.clusters.model import Cluster, gateway_of
+from emr_studio.db import Database
+from emr_studio.runtime.contract import Gateway
+from tests.support.cluster_rig import Kernel
+from tests.support.studio import Studio, running, until
+
+pytestmark = pytest.mark.timeout(570)
+SECONDS = 10
+OTHER_WORKSPACE = "e-ANOTHERWORKSPACE123456789"
+OTHERS_BUCKET = "another-teams-bucket"
+
+LONG_LIVED = """
+import io, time, boto3, pandas
+s3 = boto3.client("s3")
+keys, answers, end = set(), 0, time.time() + {seconds}
+while time.time() < end:
+    names = [o["Key"] for o in s3.list_objects_v2(Bucket="{bucket}", Prefix="in/")["Contents"]]
+    keys.add(s3._request_signer._credentials.access_key)
+    rows = len(pandas.read_parquet("s3://{bucket}/in/numbers.parquet"))
+    counted = spark.read.parquet("s3://{bucket}/in/").count()
+    assert (rows, counted) == (100, 100), (rows, counted)
+    answers += 1
+print("fine", len(keys) > 3, answers > 3, "in/numbers.parquet" in names)
+"""
+WRITE = """
+import pandas
+pandas.DataFrame({{"n": range(100)}}).to_parquet("s3://{bucket}/in/numbers.parquet")
+print("written")
+"""
+READ_ELSEWHERE = """
+import boto3, pandas
+from botocore.exceptions import ClientError
+def refused(call, **place):
+    try:
+        call(**place)
+    except ClientError as error:
+        return error.response["Error"]["Code"], error.response["Error"]["Message"]
+    return "allowed"
+s3 = boto3.client("s3")
+for place in {places}:
+    print(refused(s3.get_object, **place))
+    try:
+        pandas.read_csv("s3://" + place["Bucket"] + "/" + place["Key"])
+        print("allowed")
+    except PermissionError as error:
+        print("PermissionError", error)
+    try:
+        spark.read.text("s3://" + place["Bucket"] + "/" + place["Key"]).count()
+        print("allowed")
+    except Exception as error:
+        print("AccessDenied" if "AccessDenied" in str(error) else error)
+print(refused(s3.list_objects_v2, Bucket={places}[0]["Bucket"], Prefix={places}[0]["Key"]))
+"""
+
+
+@dataclass
+class Inside:
+    """A studio with a cluster, and a kernel on it."""
+
+    studio: Studio
+    cluster_id: str
+    kernel: Kernel
+    bucket: str
+
+    @property
+    def database(self) -> Database:
+        return Database(self.studio.settings.sqlalchemy_url)
+
+    def run(self, code: str, seconds: float = 120, **values: Any) -> str:
+        return self.kernel.run(code.format(bucket=self.bucket, **values), seconds)
+
+    def token(self) -> str:
+        database = self.database
+        with database.read() as session:
+            token = session.get_one(Cluster, self.cluster_id).role_token
+        database.dispose()
+        return token
+
+
+@pytest.fixture(scope="module")
+def inside(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Inside]:
+    folder = tmp_path_factory.mktemp("inside")
+    (folder / "emr-studio.toml").write_text(f"credentials_seconds = {SECONDS}\n")
+    with running(folder) as studio:
+        cluster_id = _cluster(studio)
+        kernel = Kernel(_gateway(studio, cluster_id), "pysparkkernel")
+        try:
+            yield Inside(studio, cluster_id, kernel, _bucket(studio))
+        finally:
+            kernel.close()
+
+
+def _bucket(studio: Studio) -> str:
+    location: str = studio.json["s3"]["default_location"]
+    return location.removeprefix("s3://").partition("/")[0]
+
+
+def _cluster(studio: Studio) -> str:
+    emr = studio.client("emr")
+    group = {"InstanceRole": "MASTER", "InstanceType": "m5.xlarge", "InstanceCount": 1}
+    cluster_id: str = emr.run_job_flow(
+        Name="inside",
+        ReleaseLabel="emr-8.0.0",
+        Applications=[{"Name": name} for name in ("Spark", "Livy", "JupyterEnterpriseGateway")],
+        ServiceRole="EMR_DefaultRole_V2",
+        JobFlowRole="EMR_EC2_DefaultRole",
+        Instances={"InstanceGroups": [group], "KeepJobFlowAliveWhenNoSteps": True},
+    )["JobFlowId"]
+    until("the cluster waits", lambda: _state(studio, cluster_id) == "WAITING", 200)
+    return cluster_id
+
+
+def _state(studio: Studio, cluster_id: str) -> str:
+    state: str = studio.client("emr").describe_cluster(ClusterId=cluster_id)["Cluster"]["Status"]["State"]
+    return state
+
+
+def _gateway(studio: Studio, cluster_id: str) -> Gateway:
+    database = Database(studio.settings.sqlalchemy_url)
+    with database.read() as session:
+        gateway = gateway_of(session, session.get_one(Cluster, cluster_id))
+    database.dispose()
+    return gateway
+
+
+def test_nothing_stops_when_credentials_expire(inside: Inside) -> None:
+    assert inside.run(WRITE) == "written\n"
+    shown = inside.run(LONG_LIVED, 200, seconds=3.5 * SECONDS)
+    assert shown.splitlines()[-1] == "fine True True True", shown
+
+
+def test_elsewhere_there_is_a_clean_denial(inside: Inside) -> None:
+    s3 = inside.studio.client("s3")
+    prefix = inside.studio.json["s3"]["default_location"].removeprefix(f"s3://{inside.bucket}/").strip("/")
+    s3.create_bucket(Bucket=OTHERS_BUCKET)
+    places = [
+        {"Bucket": inside.bucket, "Key": f"{prefix}/{OTHER_WORKSPACE}/n.ipynb"},
+        {"Bucket": OTHERS_BUCKET, "Key": "data.csv"},
+    ]
+    for place in places:
+        s3.put_object(**place, Body=b"a\n1\n")
+    lines = inside.run(READ_ELSEWHERE, places=places).splitlines()
+    assert "allowed" not in lines
+    assert len([line for line in lines if line.startswith("('AccessDenied', 'User: arn:aws:sts::")]) == 3, lines
+    assert len([line for line in lines if line.startswith("PermissionError")]) == 2, lines
+    assert lines.count("AccessDenied") == 2, lines
+
+
+def test_the_api_may_be_restarted(inside: Inside) -> None:
+    before = inside.studio.pid_of("api")
+    os.kill(before, signal.SIGKILL)
+    shown = inside.run(LONG_LIVED, 200, seconds=1.5 * SECONDS)
+    assert shown.splitlines()[-1].startswith("fine"), shown
+    assert inside.studio.pid_of("api") != before
+
+
+def test_a_token_is_good_for_its_own_role_only(inside: Inside) -> None:
+    url = inside.studio.json["endpoint_url"] + "/_credentials"
+    good = httpx.get(url, headers={"Authorization": inside.token()}).json()
+    assert good["RoleArn"].endswith(":role/EMR_EC2_DefaultRole")
+    for token in ("", "x", inside.token()[:-1], good["Token"]):
+        answer = httpx.get(url, headers={"Authorization": token})
+        assert (answer.status_code, answer.json()["code"]) == (403, "AccessDenied")
+
+
+def test_credentials_end_with_the_cluster(inside: Inside) -> None:
+    url = inside.studio.json["endpoint_url"] + "/_credentials"
+    token = inside.token()
+    kept = httpx.get(url, headers={"Authorization": token}).json()
+    keys = {"access_key_id": kept["AccessKeyId"], "secret_access_key": kept["SecretAccessKey"]}
+    inside.studio.client("emr").terminate_job_flows(JobFlowIds=[inside.cluster_id])
+    until("the cluster has ended", lambda: _state(inside.studio, inside.cluster_id) == "TERMINATED", 60)
+    assert httpx.get(url, headers={"Authorization": token}).status_code == 403
+    sts = inside.studio.client("sts", **keys)
+    sts._request_signer._credentials.token = kept["Token"]
+    assert time.time() < _expiry(kept)
+    with pytest.raises(ClientError) as caught:
+        sts.get_caller_identity()
+    assert caught.value.response["Error"]["Code"] == "ExpiredToken"
+
+
+def _expiry(kept: dict[str, str]) -> float:
+    import datetime as dt
+
+    return dt.datetime.fromisoformat(kept["Expiration"]).timestamp()
