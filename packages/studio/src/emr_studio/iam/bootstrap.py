@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import datetime as dt
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
@@ -19,6 +21,7 @@ from emr_studio.iam.bootstrap_policies import analyst_policy, service_role_polic
 from emr_studio.iam.callers import secret_purpose
 from emr_studio.iam.model import AccessKey, Account, InstanceProfile, LoginProfile, Policy, Role, User
 from emr_studio.iam.sealing import Sealer
+from emr_studio.iam.tiers import TIERS, Place, tier
 from emr_studio.settings import Settings
 
 ADMIN, ANALYST = "admin", "analyst"
@@ -27,6 +30,7 @@ USER_ROLE = "EMRStudio_UserRole"
 EMR_ROLE = "EMR_DefaultRole_V2"
 EC2_ROLE = "EMR_EC2_DefaultRole"
 ANALYST_POLICY = "EMRStudio_AnalystPolicy"
+TIER_POLICIES = {name: f"EMRStudio_{name.title().replace('-', '_')}_User_Policy" for name in TIERS}
 _EMR, _EC2 = "elasticmapreduce.amazonaws.com", "ec2.amazonaws.com"
 _MANAGED_TAG = {"for-use-with-amazon-emr-managed-policies": "true"}
 _ALPHABET = "abcdefghjkmnpqrstuvwxyzABCDEFGHJKMNPQRSTUVWXYZ23456789"
@@ -96,7 +100,7 @@ class _Maker:
             account_id=self._account.account_id,
             root_password=self._root(),
             admin=self._person(ADMIN, self._managed("AdministratorAccess")),
-            analyst=self._person(ANALYST, self._analyst_policy()),
+            analyst=self._person(ANALYST, *self._tiers(), self._analyst_policy()),
             service_role_arn=service_role.arn,
             user_role_arn=user_role.arn,
             emr_role_arn=emr_role.arn,
@@ -128,14 +132,15 @@ class _Maker:
             writing.set_password(self._session, self._account.account_id, password, self._now)
         return password
 
-    def _person(self, name: str, policy_arn: str) -> Person:
+    def _person(self, name: str, *policy_arns: str) -> Person:
         session, account_id = self._session, self._account.account_id
         password = self._password(name)
         user = entities.find_by_name(session, User, account_id, name)
         if user is None:
             user = writing.new_user(session, self._account, name, self._now, tags={})
             writing.set_password(session, user.id, password, self._now)
-            writing.attach(session, account_id, user.id, policy_arn, self._now)
+            for policy_arn in policy_arns:
+                writing.attach(session, account_id, user.id, policy_arn, self._now)
             key, secret = writing.new_access_key(session, self._sealer, account_id, user.id, self._now)
             return Person(name, password, key.id, secret)
         query = select(AccessKey).where(AccessKey.user_id == user.id).order_by(AccessKey.created_at, AccessKey.id)
@@ -173,14 +178,28 @@ class _Maker:
             session.flush()
         return profile
 
+    def _tiers(self) -> list[str]:
+        """The policies of the user tiers, for administrators to give; returns that of the analyst's."""
+        place = Place(
+            self._account.account_id,
+            self._account.partition,
+            service_role=SERVICE_ROLE,
+            cluster_roles=(EMR_ROLE, EC2_ROLE),
+            bucket=bucket_name(self._settings),
+        )
+        made = {name: self._policy(TIER_POLICIES[name], tier(name, place)) for name in TIERS}
+        return [made["advanced"]]
+
     def _analyst_policy(self) -> str:
+        account = self._account
+        document = analyst_policy(account.account_id, account.partition, bucket_name(self._settings))
+        return self._policy(ANALYST_POLICY, document)
+
+    def _policy(self, name: str, document: Mapping[str, Any]) -> str:
+        """A managed policy of the account by its name; the ARN of the one that is there if there is."""
         session, account = self._session, self._account
-        policy = entities.find_by_name(session, Policy, account.account_id, ANALYST_POLICY)
+        policy = entities.find_by_name(session, Policy, account.account_id, name)
         if policy is None:
-            roles = (SERVICE_ROLE, EMR_ROLE, EC2_ROLE)
-            arns = [entities.role_arn(account, name) for name in roles]
-            document = analyst_policy(account.account_id, account.partition, bucket_name(self._settings), arns)
-            policy = writing.new_policy(
-                session, account, ANALYST_POLICY, json.dumps(document, indent=2), self._now, tags={}
-            )
+            text = json.dumps(document, indent=2)
+            policy = writing.new_policy(session, account, name, text, self._now, tags={})
         return policy.arn
