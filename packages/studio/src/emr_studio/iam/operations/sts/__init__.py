@@ -4,5 +4,5 @@ from __future__ import annotations
 
 from importlib import import_module
 
-for _room in ("assume_role", "identity", "tokens"):
+for _room in ("assume_role", "identity", "saml", "tokens"):
     import_module(f"{__name__}.{_room}")
