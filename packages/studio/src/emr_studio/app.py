@@ -132,8 +132,8 @@ def build_api(settings: Settings) -> ControlPlane:
     sealer = Sealer.load(settings.keys_dir)
     ring = KeyRing(Masters.of(settings, sealer))
     credentials, authorizer = IamCredentialStore(sealer), IamAuthorizer(sealer)
-    front = compose(settings, database, clock, authorizer)
     trail = AuditTrail.open(settings, database)
+    front = compose(settings, database, clock, authorizer, recorder=trail.recorder)
     ports: Mapping[type[Any], Any] = {
         Settings: settings,
         Sealer: sealer,
@@ -258,7 +258,7 @@ def run_api(settings: Settings) -> None:
 def run_controller(settings: Settings) -> None:
     """Run all controllers until SIGTERM."""
     from emr_studio.clusters.controller import ClusterReconciler
-    from emr_studio.controllers import ControllerManager, OrphanSweep
+    from emr_studio.controllers import ControllerManager, OrphanSweep, Reconciler
     from emr_studio.edge.identity import IdentityIssuer
     from emr_studio.iam.identity import IamAuthorizer
     from emr_studio.runtime.client import LocalRuntime
@@ -273,7 +273,7 @@ def run_controller(settings: Settings) -> None:
     sweep = OrphanSweep(runtime, [workspaces, clusters])
     trails = TrailReconciler(database, clock, settings, IamAuthorizer(), StoreWriter(settings))
     house = TrailHousekeeping(database, clock, settings)
-    reconcilers = [workspaces, clusters, sweep, trails, house]
+    reconcilers: list[Reconciler] = [workspaces, clusters, sweep, trails, house]
     manager = ControllerManager(reconcilers, database, clock, settings.controller_socket)
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda _number, _frame: manager.request_stop())

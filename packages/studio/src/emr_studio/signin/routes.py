@@ -29,6 +29,7 @@ from emr_studio.db import Database
 from emr_studio.iam.services import verify_password
 from emr_studio.settings import Settings
 from emr_studio.signin.access import Access
+from emr_studio.signin.attempts import Attempts
 from emr_studio.signin.origins import Kind, Origin, parse_host
 from emr_studio.signin.pages import (
     json_response,
@@ -73,6 +74,7 @@ class SignIn:
     sessions: ConsoleSessions
     presigned: Presigned
     throttle: Throttle
+    attempts: Attempts
     at_once: anyio.CapacityLimiter = field(default_factory=lambda: anyio.CapacityLimiter(_AT_ONCE))
 
     def routes(self) -> list[BaseRoute]:
@@ -100,23 +102,29 @@ class SignIn:
             credentials = msgspec.json.decode(await _short_body(request), type=Credentials)
         except (msgspec.DecodeError, _TooLong):
             return refused(400, "The credentials cannot be read: send userName and password.")
-        check = partial(self._check_password, origin, credentials, _source_ip(request))
+        client = _source_ip(request), request.headers.get("user-agent", "")
+        check = partial(self._check_password, origin, credentials, client)
         return await anyio.to_thread.run_sync(check, limiter=self.at_once)
 
-    def _check_password(self, origin: Origin, given: Credentials, source_ip: str) -> Response:
+    def _check_password(self, origin: Origin, given: Credentials, client: tuple[str, str]) -> Response:
+        source_ip = client[0]
         account = given.account_id or self.settings.account_id
         key = (origin.resource_id or "", account[:12], given.user_name.lower()[:_LONGEST_NAME], source_ip)
         if wait := self.throttle.wait_seconds(*key):
             return refused(429, f"Too many failed attempts. Try again in {wait} s.", {"Retry-After": str(wait)})
         with self.database.read() as session:
             caller = self._verified(session, origin, given)
+            typed = (self._account(session, origin, given) or account, given.user_name)
+            note = partial(self.attempts.note, session, origin.url, typed, client)
             if caller is None:
                 self.throttle.failed(*key)
+                note(caller=None)
                 return refused(401, WRONG)
             self.throttle.succeeded(*key)
-            allowed = self._access.may_enter(session, caller, origin, source_ip)
-        if not allowed:
-            return refused(403, NOT_ASSIGNED)
+            if not self._access.may_enter(session, caller, origin, source_ip):
+                note(caller=None, error="Not assigned to this Studio")
+                return refused(403, NOT_ASSIGNED)
+            note(caller=caller)
         with self.database.write() as session:
             signed_in = self.sessions.create(session, caller, origin)
             description = self._describe(session, signed_in)

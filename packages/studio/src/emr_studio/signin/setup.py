@@ -17,6 +17,7 @@ from emr_studio.db import Database
 from emr_studio.edge.identity import IdentityIssuer
 from emr_studio.settings import Settings
 from emr_studio.signin.access import Access
+from emr_studio.signin.attempts import Attempts, SignInRecorder
 from emr_studio.signin.presign import Presigned
 from emr_studio.signin.routes import SignIn
 from emr_studio.signin.sessions import ConsoleSessions
@@ -35,11 +36,19 @@ class Front:
     issuer: IdentityIssuer
 
 
-def compose(settings: Settings, database: Database, clock: Clock, authorizer: Authorizer) -> Front:
-    """Put sign-in together."""
+def compose(
+    settings: Settings,
+    database: Database,
+    clock: Clock,
+    authorizer: Authorizer,
+    *,
+    recorder: SignInRecorder | None = None,
+) -> Front:
+    """Put sign-in together; `recorder` keeps the audit trail of it."""
     sessions = ConsoleSessions(settings, database, clock, Access(settings, clock, authorizer))
     presigned = Presigned(settings, clock)
     issuer = IdentityIssuer(settings)
-    sign_in = SignIn(settings, database, sessions, presigned, Throttle(clock))
+    attempts = Attempts(settings, clock, recorder)
+    sign_in = SignIn(settings, database, sessions, presigned, Throttle(clock), attempts)
     edge = WorkspaceEdge(settings, database, clock, sessions, issuer)
     return Front(sign_in, sessions, presigned, edge, issuer)

@@ -129,3 +129,8 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id"),
     )
     op.create_index("ix_trail_file_waiting", "trail_file", ["trail_id", "digest_id", "delivered"])
+
+
+def downgrade() -> None:
+    for table in ("trail_file", "trail_digest", "trail_trail", "trail_resource", "trail_event", "trail_batch"):
+        op.drop_table(table)
