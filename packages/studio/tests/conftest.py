@@ -11,6 +11,7 @@ import pytest
 
 from emr_studio.settings import Settings
 from emr_studio.storage import store
+from tests.support.s3_door import Door, s3_door
 
 _RUN = """
 from pathlib import Path
@@ -43,3 +44,10 @@ def store_settings(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Setting
     yield settings
     process.kill()
     process.wait()
+
+
+@pytest.fixture(scope="session")
+def door(store_settings: Settings) -> Iterator[Door]:
+    """S3 behind the door: the real edge, IAM and store."""
+    with s3_door(store_settings) as made:
+        yield made

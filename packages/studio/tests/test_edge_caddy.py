@@ -121,7 +121,7 @@ def test_requests_wait_for_a_control_plane_that_restarts(rig: Rig) -> None:
 
 def test_a_file_is_served_on_workspaces_only(rig: Rig) -> None:
     reply = rig.get("/static/lab/package.json", "localhost")
-    assert reply.json()["server"] == "control plane"
+    assert reply.status_code == 404  # it could be a bucket's; this rig has none
 
 
 def test_the_edge_does_not_say_what_it_is(rig: Rig) -> None:
@@ -171,5 +171,5 @@ def test_a_configuration_that_caddy_refuses_is_told(tmp_path: Path) -> None:
 def test_hosts_are_those_of_the_domain() -> None:
     text = json.dumps(caddy_config(Settings(domain="Studio.Example.com:8443", scheme="https", port=8443)))
     hosts = set(re.findall(r'"(\S*studio\.example\.com\S*)"', text))
-    kinds = ("*.studio", "*.workspace", "*.appui")
+    kinds = ("*.studio", "*.workspace", "*.appui", "s3", "*.s3")
     assert hosts == {"studio.example.com", *(f"{kind}.studio.example.com" for kind in kinds)}

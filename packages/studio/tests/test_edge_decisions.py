@@ -56,7 +56,7 @@ async def test_only_the_edge_is_answered(kind: str, headers: dict[str, str]) -> 
     assert reply.status_code == 404
 
 
-@pytest.mark.parametrize("answer", [EdgeAnswer(), EdgeAnswer(upstream="h:1", headers={"Host": "x"}), None])
+@pytest.mark.parametrize("answer", [EdgeAnswer(), EdgeAnswer(upstream="h:1", headers={"Via": "x"}), None])
 async def test_a_resolver_that_fails_is_a_503_and_never_a_yes(answer: Any, caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.CRITICAL):
         reply = await ask(lambda _request: answer)

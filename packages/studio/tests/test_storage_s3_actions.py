@@ -78,7 +78,7 @@ def test_condition_keys() -> None:
 @pytest.mark.parametrize(
     ("method", "path", "query", "code"),
     [
-        ("PUT", "/b", "policy", "NotImplemented"), ("PUT", "/b", "acl", "NotImplemented"),
+        ("PUT", "/b", "website", "NotImplemented"), ("PUT", "/b", "replication", "NotImplemented"),
         ("GET", "/b", "new-thing", "NotImplemented"), ("PATCH", "/b/k", "", "MethodNotAllowed"),
         ("POST", "/b", "", "MethodNotAllowed"), ("PATCH", "/b/k", "uploadId=1", "MethodNotAllowed"),
         ("GET", "/b/k", "acl&tagging", "InvalidArgument"), ("GET", "/b", "prefix=a&prefix=b", "InvalidArgument"),

@@ -17,7 +17,7 @@ import re
 from pathlib import Path
 from typing import Any
 
-from emr_studio.edge.decisions import DELETE, IDENTITY, QUESTION, REPLACE_PREFIX, REPLACEABLE, UPSTREAM
+from emr_studio.edge.decisions import DELETE, IDENTITY, QUESTION, REPLACE_PREFIX, REPLACEABLE, UPSTREAM, URI
 from emr_studio.settings import Settings
 
 Json = dict[str, Any]
@@ -78,7 +78,12 @@ def _server(settings: Settings) -> Json:
 
 def _internal_certificates(settings: Settings) -> Json:
     domain = base_domain(settings)
-    subjects = [domain, *(f"*.{kind}.{domain}" for kind in ("studio", "workspace", "appui"))]
+    subjects = [
+        domain,
+        *(f"*.{kind}.{domain}" for kind in ("studio", "workspace", "appui")),
+        f"s3.{domain}",
+        f"*.s3.{domain}",
+    ]
     return {
         "tls": {"automation": {"policies": [{"subjects": subjects, "issuers": [{"module": "internal"}]}]}},
         "pki": {"certificate_authorities": {"local": {"install_trust": False}}},
@@ -94,6 +99,8 @@ def _routes(settings: Settings) -> list[Json]:
     return [
         {"handle": [_strip_claims(), _hide_server()]},
         _only_websockets([f"*.{kind}.{domain}" for kind in ("workspace", "appui")]),
+        # Before the next line: a key may be named `_edge/x`.
+        _s3_hosts_route(settings, domain),
         _route({"path": ["/_edge", "/_edge/*", "/_internal", "/_internal/*"]}, _status(404)),
         _s3_route(settings, base),
         _pages_route(settings, [*base, f"*.studio.{domain}"]),
@@ -139,18 +146,50 @@ def _status(code: int | str, body: str = "") -> Json:
     }
 
 
+def _s3_hosts_route(settings: Settings, domain: str) -> Json:
+    """`s3.<domain>` and `<bucket>.s3.<domain>` (a bucket's name may have dots): nothing but S3 is there."""
+    host = {"pattern": rf"(?i)^([a-z0-9.-]+\.)?s3\.{re.escape(domain)}(:\d+)?$"}
+    return _route({"header_regexp": {"Host": host}}, *_s3_handlers(settings))
+
+
 def _s3_route(settings: Settings, hosts: list[str]) -> Json:
+    """S3 on the base domain: what is signed for it, and what is unsigned but looks like a bucket's.
+
+    Pages of ours are at `/`, at `/index.html`, below `/assets/` or below a name with an underscore in
+    front, which no bucket's name has. Where no bucket is, the answer is the control plane's address.
+    """
     signed = {"pattern": r"/s3/aws4_request"}
+    bucket = {"pattern": r"^/[a-z0-9][a-z0-9.-]{1,61}[a-z0-9](/|$)", "name": "s3_bucket"}
+    ours: Json = {"path": ["/assets", "/assets/*", "/index.html"]}
+    elsewhere = {"header_regexp": {"Authorization": {"pattern": "."}}}
     matches: list[Json] = [
         {"host": hosts, "header_regexp": {"Authorization": signed | {"name": "s3_header"}}},
         {
             "host": hosts,
             "vars_regexp": {"{http.request.uri.query.X-Amz-Credential}": signed | {"name": "s3_query"}},
         },
+        {"host": hosts, "path_regexp": bucket, "not": [ours, elsewhere]},
     ]
-    return _route(
-        matches, _question(settings, "s3", REPLACEABLE), _answered_upstream(drop=("Authorization",), name="store")
-    )
+    return _route(matches, _sandbox(), *_s3_handlers(settings))
+
+
+def _s3_handlers(settings: Settings) -> list[Json]:
+    # A cookie is the console's or somebody else's; an object store has no use for it.
+    dropped = ("Authorization", "Cookie")
+    return [_question(settings, "s3", REPLACEABLE), _answered_upstream(drop=dropped, name="store")]
+
+
+def _sandbox() -> Json:
+    """Objects on the console's own origin are shown, but what they hold is never run there.
+
+    `sandbox` gives such a page an origin of its own, without scripts, forms or pop-ups. Buckets have
+    hosts of their own (`<bucket>.s3.<domain>`) where pages run as they are.
+    """
+    headers = {
+        "Content-Security-Policy": ["sandbox; default-src 'none'; style-src 'unsafe-inline'; img-src 'self' data:"],
+        "X-Content-Type-Options": ["nosniff"],
+    }
+    return {"handler": "headers", "response": {"deferred": True, "set": headers}}
 
 
 def _pages_route(settings: Settings, hosts: list[str]) -> Json:
@@ -210,6 +249,7 @@ def _question(settings: Settings, kind: str, replaceable: tuple[str, ...]) -> Js
         QUESTION: "1",
         "X-Emr-Studio-Upgrade": "{http.request.header.Upgrade}",
         "X-Emr-Studio-Content-Length": "{http.request.header.Content-Length}",
+        "X-Emr-Studio-Tls": "{http.request.tls.version}",
         "X-Forwarded-Method": "{http.request.method}",
         "X-Forwarded-Uri": "{http.request.orig_uri}",
     }
@@ -237,6 +277,8 @@ def _answer(name: str) -> str:
 
 def _take_answer(replaceable: tuple[str, ...]) -> list[Json]:
     routes: list[Json] = [{"handle": [{"handler": "vars", _UPSTREAM_VAR: _answer(UPSTREAM)}]}]
+    rewrite = {"handler": "rewrite", "uri": _answer(URI)}
+    routes.append({"match": [{"not": [{"vars": {_answer(URI): [""]}}]}], "handle": [rewrite]})
     for name, source in [(IDENTITY, IDENTITY), *((name, REPLACE_PREFIX + name) for name in replaceable)]:
         unset, delete = {"vars": {_answer(source): [""]}}, {"vars": {_answer(source): [DELETE]}}
         routes += [

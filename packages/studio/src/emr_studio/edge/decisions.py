@@ -32,6 +32,8 @@ QUESTION = "X-Emr-Studio-Question"
 """Marks a question of the edge; never reaches the control plane from a client."""
 REPLACE_PREFIX = "X-Emr-Studio-Set-"
 """`X-Emr-Studio-Set-<Name>` in an answer replaces the request header `<Name>` on its way upstream."""
+URI = "X-Emr-Studio-Uri"
+"""In an answer: path and query as the upstream shall get them, instead of those sent."""
 DELETE = "-"
 """As a replacement's value: the header is removed."""
 REPLACEABLE = (
@@ -39,11 +41,14 @@ REPLACEABLE = (
     "Content-Encoding",
     "Content-Md5",
     "Cookie",
+    "Host",
     "X-Amz-Acl",
+    "X-Amz-Checksum-Sha256",
     "X-Amz-Content-Sha256",
     "X-Amz-Copy-Source",
     "X-Amz-Date",
     "X-Amz-Decoded-Content-Length",
+    "X-Amz-Sdk-Checksum-Algorithm",
     "X-Amz-Security-Token",
     "X-Amz-Server-Side-Encryption",
     "X-Amz-Server-Side-Encryption-Aws-Kms-Key-Id",
@@ -53,6 +58,7 @@ REPLACEABLE = (
 """Request headers that an answer may replace; Caddy needs their names beforehand."""
 _UPGRADE = "X-Emr-Studio-Upgrade"
 _LENGTH = "X-Emr-Studio-Content-Length"
+_TLS = "X-Emr-Studio-Tls"
 
 
 @dataclass(frozen=True)
@@ -71,6 +77,8 @@ class EdgeRequest:
     source_ip: str
     upgrade: bool = False
     """True for a websocket handshake: it can be refused with 401 or 403 but never redirected."""
+    tls_version: str = ""
+    """`1.2` or `1.3`; empty without TLS at this edge."""
 
     @property
     def path(self) -> str:
@@ -88,14 +96,16 @@ class EdgeAnswer:
     """Where the request goes, or what its client gets instead.
 
     With status 200, `upstream` is dialled (`unix//path/to.sock` or `host:port`), `identity` (a
-    token of `edge.identity`, or empty) is added as `X-Emr-Studio-Identity`, and `headers` replace
-    request headers named in `REPLACEABLE` (`DELETE` removes one). With any other status the client
-    gets `status`, `body`, `content_type` and `response_headers` (`Location`, `WWW-Authenticate`).
+    token of `edge.identity`, or empty) is added as `X-Emr-Studio-Identity`, `headers` replace
+    request headers named in `REPLACEABLE` (`DELETE` removes one), and `uri`, if there is one, stands
+    in for path and query. With any other status the client gets `status`, `body`, `content_type` and
+    `response_headers` (`Location`, `WWW-Authenticate`).
     """
 
     status: int = 200
     upstream: str = ""
     identity: str = ""
+    uri: str = ""
     headers: Mapping[str, str] = field(default_factory=dict)
     body: bytes = b""
     content_type: str = "text/plain; charset=utf-8"
@@ -144,6 +154,7 @@ def question(request: Request) -> EdgeRequest:
         headers=_client_headers(request),
         source_ip=sent.get("x-forwarded-for", "").rpartition(",")[2].strip() or "127.0.0.1",
         upgrade=bool(sent.get(_UPGRADE)),
+        tls_version=sent.get(_TLS, "").removeprefix("tls"),
     )
 
 
@@ -167,6 +178,8 @@ def _response(answer: EdgeAnswer) -> Response:
     headers[UPSTREAM] = answer.upstream
     if answer.identity:
         headers[IDENTITY] = answer.identity
+    if answer.uri:
+        headers[URI] = answer.uri
     for name, value in answer.headers.items():
         if name.title() not in REPLACEABLE:
             raise ValueError(f"the edge does not replace the header {name}: add it to REPLACEABLE")

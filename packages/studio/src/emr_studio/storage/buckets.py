@@ -11,9 +11,10 @@ import datetime as dt
 import ipaddress
 import re
 from collections.abc import Mapping
+from xml.sax.saxutils import escape
 
 import httpx
-from sqlalchemy import select
+from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from emr_studio.aws.errors import ClientError, Unavailable
@@ -25,6 +26,8 @@ from emr_studio.storage.store import PROBE_BUCKET, store_client
 _NAME = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
 # SeaweedFS serves its own pages under these names.
 _RESERVED = frozenset({PROBE_BUCKET, "status", "healthz", "metrics"})
+MOST_BUCKETS = 100
+"""Buckets of an account (AWS's quota that needs no asking). The store takes some disk for each."""
 _FORWARDED = ("x-amz-bucket-object-lock-enabled",)
 
 
@@ -52,11 +55,12 @@ def create_bucket(
     *,
     now: dt.datetime,
     headers: Mapping[str, str] | None = None,
+    tags: Mapping[str, str] | None = None,
 ) -> Bucket:
     """Make a bucket; one that the account has already is returned as it is (as us-east-1 does).
 
     Raises:
-        ClientError: InvalidBucketName, BucketAlreadyExists.
+        ClientError: InvalidBucketName, BucketAlreadyExists, TooManyBuckets.
         Unavailable: if the store does not answer.
     """
     if not is_bucket_name(name):
@@ -70,6 +74,9 @@ def create_bucket(
             "Please select a different name and try again."
         )
         raise ClientError("BucketAlreadyExists", message, 409)
+    if (session.scalar(select(func.count()).where(Bucket.account_id == account_id)) or 0) >= MOST_BUCKETS:
+        message = f"You have attempted to create more buckets than allowed ({MOST_BUCKETS})"
+        raise ClientError("TooManyBuckets", message, 400)
     made = Bucket(name=name, account_id=account_id, region=settings.region, created=now)
     session.add(made)
     session.flush()
@@ -78,7 +85,18 @@ def create_bucket(
     # 409: it is left over from a process that died between store and table.
     if answer.status_code not in {200, 409}:
         raise Unavailable(f"The store did not make the bucket: {_code(answer)}")
+    if tags:
+        _put_tags(settings, name, tags)
     return made
+
+
+def _put_tags(settings: Settings, bucket: str, tags: Mapping[str, str]) -> None:
+    items = "".join(f"<Tag><Key>{escape(key)}</Key><Value>{escape(value)}</Value></Tag>" for key, value in tags.items())
+    body = f"<Tagging><TagSet>{items}</TagSet></Tagging>".encode()
+    answer = _ask_store(settings, "PUT", f"{bucket}?tagging", {}, body)
+    if answer.status_code != httpx.codes.OK:
+        _ask_store(settings, "DELETE", bucket, {})
+        raise ClientError("InvalidTag", "The tag provided was not a valid tag.", 400)
 
 
 def delete_bucket(session: Session, settings: Settings, bucket: Bucket) -> None:
@@ -98,7 +116,9 @@ def delete_bucket(session: Session, settings: Settings, bucket: Bucket) -> None:
 
 def is_bucket_name(name: str) -> bool:
     """True if S3 allows the name."""
-    if not _NAME.fullmatch(name) or ".." in name or name.startswith(("xn--", "sthree-")):
+    if not _NAME.fullmatch(name) or ".." in name or name.startswith(("xn--", "sthree-", "amzn-s3-demo-")):
+        return False
+    if name.endswith(("-s3alias", "--ol-s3", ".mrap", "--x-s3", "--table-s3")):
         return False
     try:
         ipaddress.ip_address(name)
@@ -107,10 +127,12 @@ def is_bucket_name(name: str) -> bool:
     return False
 
 
-def _ask_store(settings: Settings, method: str, bucket: str, headers: Mapping[str, str]) -> httpx.Response:
+def _ask_store(
+    settings: Settings, method: str, target: str, headers: Mapping[str, str], body: bytes = b""
+) -> httpx.Response:
     try:
         with store_client(settings) as client:
-            return client.request(method, f"/{bucket}", headers=dict(headers))
+            return client.request(method, f"/{target}", headers=dict(headers), content=body)
     except (OSError, httpx.HTTPError) as error:
         raise Unavailable("The store does not answer. Try again.") from error
 

@@ -6,7 +6,9 @@ Source: "Actions, resources, and condition keys for Amazon S3" (service authoriz
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Mapping
+from dataclasses import dataclass
 from urllib.parse import parse_qsl
 
 from emr_studio.aws.context import Check, ContextValue
@@ -26,6 +28,9 @@ _BUCKET: dict[tuple[str, str], str] = {
     ("GET", "acl"): "GetBucketAcl",
     ("GET", "policyStatus"): "GetBucketPolicyStatus",
     ("GET", "policy"): "GetBucketPolicy",
+    ("PUT", "policy"): "PutBucketPolicy",
+    ("DELETE", "policy"): "DeleteBucketPolicy",
+    ("PUT", "acl"): "PutBucketAcl",
     ("GET", "cors"): "GetBucketCORS",
     ("PUT", "cors"): "PutBucketCORS",
     ("DELETE", "cors"): "PutBucketCORS",
@@ -36,18 +41,32 @@ _BUCKET: dict[tuple[str, str], str] = {
     ("PUT", "tagging"): "PutBucketTagging",
     ("DELETE", "tagging"): "PutBucketTagging",
     ("GET", "encryption"): "GetEncryptionConfiguration",
+    ("PUT", "encryption"): "PutEncryptionConfiguration",
+    ("DELETE", "encryption"): "PutEncryptionConfiguration",
     ("GET", "object-lock"): "GetBucketObjectLockConfiguration",
     ("PUT", "object-lock"): "PutBucketObjectLockConfiguration",
     ("GET", "ownershipControls"): "GetBucketOwnershipControls",
     ("PUT", "ownershipControls"): "PutBucketOwnershipControls",
     ("DELETE", "ownershipControls"): "PutBucketOwnershipControls",
     ("GET", "publicAccessBlock"): "GetBucketPublicAccessBlock",
+    ("PUT", "publicAccessBlock"): "PutBucketPublicAccessBlock",
+    ("DELETE", "publicAccessBlock"): "PutBucketPublicAccessBlock",
     ("GET", "website"): "GetBucketWebsite",
+    ("DELETE", "website"): "DeleteBucketWebsite",
     ("GET", "logging"): "GetBucketLogging",
+    ("PUT", "logging"): "PutBucketLogging",
     ("GET", "notification"): "GetBucketNotification",
+    ("PUT", "notification"): "PutBucketNotification",
     ("GET", "replication"): "GetReplicationConfiguration",
+    ("DELETE", "replication"): "PutReplicationConfiguration",
     ("GET", "requestPayment"): "GetBucketRequestPayment",
+    ("PUT", "requestPayment"): "PutBucketRequestPayment",
     ("GET", "accelerate"): "GetAccelerateConfiguration",
+    ("PUT", "accelerate"): "PutAccelerateConfiguration",
+    ("GET", "analytics"): "GetAnalyticsConfiguration",
+    ("GET", "inventory"): "GetInventoryConfiguration",
+    ("GET", "metrics"): "GetMetricsConfiguration",
+    ("GET", "intelligent-tiering"): "GetIntelligentTieringConfiguration",
     ("POST", "delete"): "DeleteObject",
 }
 _OBJECT: dict[tuple[str, str], str] = {
@@ -57,6 +76,7 @@ _OBJECT: dict[tuple[str, str], str] = {
     ("POST", "uploads"): "PutObject",
     ("GET", "attributes"): "GetObject",
     ("GET", "acl"): "GetObjectAcl",
+    ("PUT", "acl"): "PutObjectAcl",
     ("GET", "tagging"): "GetObjectTagging",
     ("PUT", "tagging"): "PutObjectTagging",
     ("DELETE", "tagging"): "DeleteObjectTagging",
@@ -77,33 +97,66 @@ _VERSIONED = {
     "GetObject": "GetObjectVersion",
     "DeleteObject": "DeleteObjectVersion",
     "GetObjectAcl": "GetObjectVersionAcl",
+    "PutObjectAcl": "PutObjectVersionAcl",
     "GetObjectTagging": "GetObjectVersionTagging",
     "PutObjectTagging": "PutObjectVersionTagging",
     "DeleteObjectTagging": "DeleteObjectVersionTagging",
 }
 _HEADER_KEYS = (
+    "if-match",
+    "if-none-match",
     "x-amz-acl",
     "x-amz-content-sha256",
     "x-amz-copy-source",
+    "x-amz-grant-full-control",
+    "x-amz-grant-read",
+    "x-amz-grant-read-acp",
+    "x-amz-grant-write",
+    "x-amz-grant-write-acp",
     "x-amz-metadata-directive",
+    "x-amz-object-ownership",
     "x-amz-server-side-encryption",
     "x-amz-server-side-encryption-aws-kms-key-id",
+    "x-amz-server-side-encryption-customer-algorithm",
     "x-amz-storage-class",
     "x-amz-website-redirect-location",
-    "x-amz-object-ownership",
 )
+_LOCK_KEYS = {
+    "x-amz-object-lock-legal-hold": "s3:object-lock-legal-hold",
+    "x-amz-object-lock-mode": "s3:object-lock-mode",
+    "x-amz-object-lock-retain-until-date": "s3:object-lock-retain-until-date",
+}
+_DATE = "%Y%m%dT%H%M%SZ"
 _PARAMETER_KEYS = {"prefix": "s3:prefix", "delimiter": "s3:delimiter", "max-keys": "s3:max-keys"}
 
 
-def needed(request: S3Request, headers: Mapping[str, str], partition: str) -> list[Check]:
+OBJECT_ACTIONS = frozenset(name.lower() for name in (*_OBJECT.values(), *_UPLOAD.values(), *_VERSIONED.values()))
+"""Lower case, of what is served: actions on an object."""
+BUCKET_ACTIONS = frozenset(name.lower() for name in _BUCKET.values()) - OBJECT_ACTIONS
+"""Lower case, of what is served: actions on the bucket itself."""
+
+
+@dataclass(frozen=True)
+class Signed:
+    """How the request was signed, for the condition keys about it."""
+
+    kind: str = ""
+    """`REST-HEADER`, `REST-QUERY-STRING`, `POST`; empty for one that was not signed."""
+    timestamp: str = ""
+    """`X-Amz-Date`."""
+    now: dt.datetime | None = None
+    tls_version: str = ""
+
+
+def needed(
+    request: S3Request, headers: Mapping[str, str], partition: str, signed: Signed = Signed("REST-HEADER")
+) -> list[Check]:
     """The checks that must all succeed; the first one is the request's own.
 
     Raises:
         ClientError: NotImplemented or MethodNotAllowed for what is not served.
     """
-    if headers.get("x-amz-server-side-encryption", "AES256") != "AES256":
-        raise ClientError("NotImplemented", "Encryption with KMS keys is not implemented by this store.", 501)
-    context = _context(request, headers)
+    context = _context(request, headers) | _about_signature(signed)
     arn = f"arn:{partition}:s3:::{request.bucket}"
     if not request.bucket:
         return [Check("s3:ListAllMyBuckets", "*", context)]
@@ -114,6 +167,8 @@ def needed(request: S3Request, headers: Mapping[str, str], partition: str) -> li
     checks = [Check(f"s3:{action}", resource, context)]
     if request.subresource == "attributes":
         checks.append(Check("s3:GetObjectAttributes", resource, context))
+    if headers.get("x-amz-bypass-governance-retention", "").lower() == "true":
+        checks.append(Check("s3:BypassGovernanceRetention", resource, context))
     if action == "PutObject":
         checks += _with_put(headers, resource, context, partition)
     return checks
@@ -171,11 +226,22 @@ def _context(request: S3Request, headers: Mapping[str, str]) -> dict[str, Contex
             context[key] = request.parameters[parameter]
     if version := request.parameters.get("versionId"):
         context["s3:VersionId"] = version
-    in_query = "X-Amz-Signature" in request.parameters
-    context["s3:authType"] = "REST-QUERY-STRING" if in_query else "REST-HEADER"
-    context["s3:signatureversion"] = "AWS4-HMAC-SHA256"
+    context.update({key: headers[name] for name, key in _LOCK_KEYS.items() if name in headers})
     tags = parse_qsl(headers.get("x-amz-tagging", ""), keep_blank_values=True)
     context.update({f"s3:RequestObjectTag/{name}": value for name, value in tags})
     if tags:
         context["s3:RequestObjectTagKeys"] = [name for name, _ in tags]
+    return context
+
+
+def _about_signature(signed: Signed) -> dict[str, ContextValue]:
+    context: dict[str, ContextValue] = {}
+    if signed.kind:
+        context = {"s3:authType": signed.kind, "s3:signatureversion": "AWS4-HMAC-SHA256"}
+    if signed.kind == "REST-QUERY-STRING" and signed.now is not None:
+        # In milliseconds, and of presigned requests only: the policy key reference of S3.
+        made = dt.datetime.strptime(signed.timestamp, _DATE).replace(tzinfo=dt.UTC)
+        context["s3:signatureAge"] = str(max(0, int((signed.now - made).total_seconds() * 1000)))
+    if signed.tls_version:
+        context["s3:TlsVersion"] = signed.tls_version
     return context

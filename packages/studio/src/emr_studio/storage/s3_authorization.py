@@ -1,52 +1,49 @@
 """Answers the edge's question about a request to S3: who is it, may she, and where does it go?
 
 The question has the request's head only. The signature is verified as S3 does (header or presigned,
-session tokens), IAM is asked for every action that the request needs, and the answer names the
-store; the body then flows from the client to the store without us.
+session tokens; none at all is the anonymous caller), IAM and the bucket's policy are asked for every
+action that the request needs, and the answer names the store; the body then flows from the client to
+the store without us. What the store gets instead of what the signature stood for: `s3_forward`.
 
-What follows from not seeing the body: a payload hash that the client declared is bound to the
-signature, but the bytes are not compared with it, nor are the signatures of single chunks. The
-store does check the checksums (CRC32 and so on, Content-MD5) that today's SDKs send.
-
-    CreateBucket, DeleteBucket, ListBuckets   answered here, from the table of buckets
-    DeleteObjects                             its keys are in the body: see `s3_deletion`
-    everything else                           to the store
+    CreateBucket, DeleteBucket, ListBuckets     answered from our table of buckets: `s3_buckets`
+    policy, public access, ownership, ACL, …    answered from it too: `s3_settings`
+    what only the body tells (DeleteObjects, …) comes to us whole: `s3_served`
+    a page's preflight (OPTIONS)                the store's: it knows the bucket's CORS rules
+    everything else                             to the store
 """
 
 from __future__ import annotations
 
-import logging
 import secrets
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
 from urllib.parse import unquote
-from xml.sax.saxutils import escape
 
 from sqlalchemy.orm import Session
 from starlette.types import ASGIApp
 
-from emr_studio.aws.auth import CredentialStore, authenticate_signature
-from emr_studio.aws.context import Authorizer, Caller, Check, Context, RequestInfo
+from emr_studio.aws.auth import ANONYMOUS, authenticate_signature
+from emr_studio.aws.context import Caller, Check, Context, RequestInfo
 from emr_studio.aws.errors import AuthError, AuthFailure, AwsError, ClientError
 from emr_studio.aws.sigv4 import Signature, find_signature
 from emr_studio.aws.wire import WireRequest
-from emr_studio.clock import Clock
-from emr_studio.db import Database
-from emr_studio.edge.decisions import DELETE, EdgeAnswer, EdgeRequest
-from emr_studio.settings import Settings
-from emr_studio.storage import buckets
-from emr_studio.storage.s3_actions import needed
-from emr_studio.storage.s3_deletion import S3Deletion
-from emr_studio.storage.s3_recording import NoS3Recorder, S3Call, S3Recorder
-from emr_studio.storage.s3_request import S3Request, read_copy_source, understand, write_copy_source
+from emr_studio.edge.config import base_domain
+from emr_studio.edge.decisions import EdgeAnswer, EdgeRequest
+from emr_studio.storage import buckets, s3_buckets, s3_gate, s3_settings, s3_xml
+from emr_studio.storage.model import Bucket
+from emr_studio.storage.s3_actions import Signed, needed
+from emr_studio.storage.s3_forward import replacements
+from emr_studio.storage.s3_limits import check_supported
+from emr_studio.storage.s3_ports import S3Ports
+from emr_studio.storage.s3_recording import S3Call
+from emr_studio.storage.s3_request import S3Request, bucket_of_host, path_style, read_copy_source, understand
+from emr_studio.storage.s3_served import S3Served, form_ticket, is_served, ticket
+from emr_studio.storage.s3_settings import Wanted
+from emr_studio.storage.s3_xml import Served
 from emr_studio.storage.store import store_address
 
-log = logging.getLogger(__name__)
-
-_SIGNED_CHUNKS = "STREAMING-AWS4-HMAC-SHA256-PAYLOAD"
-_UNSIGNED_CHUNKS = "STREAMING-UNSIGNED-PAYLOAD-TRAILER"
-_XML = "application/xml"
-_NAMESPACE = "http://s3.amazonaws.com/doc/2006-03-01/"
+_FORM = "multipart/form-data"
 
 
 class WrongRegion(ClientError):
@@ -62,68 +59,97 @@ class WrongRegion(ClientError):
 class _Question:
     """A request whose caller is known."""
 
+    asked: EdgeRequest
     request: S3Request
     headers: Mapping[str, str]
     context: Context
-    signature: Signature
+    signature: Signature | None
+    host_bucket: str
+
+    @property
+    def signed(self) -> Signed:
+        signature, tls = self.signature, self.asked.tls_version
+        if signature is None:
+            return Signed(tls_version=tls)
+        kind = "REST-QUERY-STRING" if signature.presigned else "REST-HEADER"
+        return Signed(kind, signature.timestamp, self.context.now(), tls)
 
 
 class S3Authorization:
     """The resolver to register for the kind `s3`."""
 
-    def __init__(
-        self,
-        settings: Settings,
-        database: Database,
-        clock: Clock,
-        credentials: CredentialStore,
-        authorizer: Authorizer,
-        *,
-        recorder: S3Recorder | None = None,
-    ) -> None:
-        self._settings = settings
-        self._database = database
-        self._credentials = credentials
-        self._authorizer = authorizer
-        self._clock = clock
-        self._recorder = recorder or NoS3Recorder()
-        self._deletion = S3Deletion(settings, database, clock, credentials, authorizer, recorder=self._recorder)
+    def __init__(self, ports: S3Ports) -> None:
+        self._ports = ports
+        self._settings = ports.settings
+        self._domain = base_domain(ports.settings)
+        self._served = S3Served(ports)
 
     def serving(self, app: ASGIApp) -> ASGIApp:
-        """Wrap the control plane: it then also serves what only a request's body tells (DeleteObjects)."""
-        return self._deletion.serving(app)
+        """Wrap the control plane: it then also serves what only a request's body tells."""
+        return self._served.wrap(app)
 
     def __call__(self, asked: EdgeRequest) -> EdgeAnswer:
         """Answer; every refusal is S3's own XML error."""
-        call = S3Call(asked, secrets.token_hex(8).upper(), self._clock.now())
+        call = S3Call(asked, secrets.token_hex(8).upper(), self._ports.clock.now())
         try:
             answer = self._answer(call)
-        except AwsError as error:
-            answer = _error(call.refuse(error), asked, call.request_id)
+        except AwsError as problem:
+            answer = self._error(call, problem)
         except FileNotFoundError:
-            away = ClientError("ServiceUnavailable", "The store was never started.", 503)
-            answer = _error(call.refuse(away), asked, call.request_id)
-        if not answer.identity:  # DeleteObjects is recorded where its keys are known
-            self._recorder.record_s3(call)
+            answer = self._error(call, ClientError("ServiceUnavailable", "The store was never started.", 503))
+        # What comes to us whole is recorded once its body is known; a page's own address is no request to S3.
+        if (not answer.identity and call.request is not None) or call.error is not None:
+            self._ports.recorder.record_s3(call)
         return answer
+
+    def _error(self, call: S3Call, problem: AwsError) -> EdgeAnswer:
+        asked = call.asked
+        told = s3_xml.error(call.refuse(problem), asked.path, call.request_id, head=asked.method == "HEAD")
+        return _final(told, call.request_id, {"x-amz-bucket-region": self._settings.region})
 
     def _answer(self, call: S3Call) -> EdgeAnswer:
         asked, wire = call.asked, _wire(call.asked)
+        host_bucket = bucket_of_host(asked.host, self._domain)
         call.signature = signature = find_signature(wire)
-        if signature is None:
-            raise AuthError(AuthFailure.MISSING)
-        changes_buckets = asked.method in {"PUT", "DELETE"} and _is_bucket_path(asked.path)
-        with self._database.write() if changes_buckets else self._database.read() as session:
+        if signature is None and (early := self._unsigned(call, host_bucket)) is not None:
+            return early
+        with self._session(asked, host_bucket or "") as session:
             call.caller = caller = self._caller(session, wire, signature)
-            call.request = request = understand(asked.method, asked.path, asked.query)
+            call.request = request = understand(asked.method, asked.path, asked.query, host_bucket or "")
             call.owner = buckets.owner_of(session, request.bucket)
             agent, secure = wire.headers.get("user-agent", ""), self._settings.scheme == "https"
             info = RequestInfo(asked.source_ip, agent, secure, asked.host)
-            region = self._settings.region
-            context = Context(caller, region, session, self._clock, call.request_id, info, self._authorizer)
-            return self._decide(_Question(request, wire.headers, context, signature))
+            context = Context(
+                caller, self._settings.region, session, self._ports.clock, call.request_id, info, self._ports.authorizer
+            )
+            return self._decide(_Question(asked, request, wire.headers, context, signature, host_bucket or ""))
 
-    def _caller(self, session: Session, wire: WireRequest, signature: Signature) -> Caller:
+    def _unsigned(self, call: S3Call, host_bucket: str | None) -> EdgeAnswer | None:
+        """What needs no caller: forms, preflights, and pages that only look like objects."""
+        asked = call.asked
+        if asked.method == "POST" and asked.headers.get("content-type", "").lower().startswith(_FORM):
+            return EdgeAnswer(upstream=self._here, identity=form_ticket(call.request_id, asked.source_ip, host_bucket))
+        bucket = host_bucket or unquote(asked.path).lstrip("/").partition("/")[0]
+        with self._ports.database.read() as session:
+            known = bool(bucket) and buckets.find_bucket(session, bucket) is not None
+        if not known:
+            if host_bucket is None:
+                return EdgeAnswer(upstream=self._here)
+            if bucket:
+                raise ClientError("NoSuchBucket", "The specified bucket does not exist", 404)
+        if asked.method != "OPTIONS":
+            return None
+        if not known or not asked.headers.get("origin") or not asked.headers.get("access-control-request-method"):
+            raise ClientError("BadRequest", "Insufficient information. Origin request header needed.", 400)
+        return self._to_store(asked, understand("OPTIONS", asked.path, asked.query, host_bucket or ""), {}, host_bucket)
+
+    def _session(self, asked: EdgeRequest, host_bucket: str) -> AbstractContextManager[Session]:
+        database = self._ports.database
+        return database.write() if _changes_buckets(asked, host_bucket) else database.read()
+
+    def _caller(self, session: Session, wire: WireRequest, signature: Signature | None) -> Caller:
+        if signature is None:
+            return ANONYMOUS
         if signature.service != "s3":
             raise AuthError(
                 AuthFailure.SCOPE,
@@ -131,80 +157,90 @@ class S3Authorization:
             )
         if signature.region != self._settings.region:
             raise WrongRegion(signature.region[:32], self._settings.region)
-        return authenticate_signature(session, self._credentials, wire, signature, self._clock.now(), s3=True)
+        now = self._ports.clock.now()
+        return authenticate_signature(session, self._ports.credentials, wire, signature, now, s3=True)
 
     def _decide(self, question: _Question) -> EdgeAnswer:
-        request, context = question.request, question.context
-        checks = needed(request, question.headers, self._settings.partition)
+        request, context, headers = question.request, question.context, question.headers
+        checks = needed(request, headers, self._settings.partition, question.signed)
         if not request.bucket:
-            if request.method != "GET":
-                raise ClientError("MethodNotAllowed", "The specified method is not allowed against this resource.", 405)
-            context.authorize(checks[0])
-            return self._list_buckets(context)
+            return self._of_the_service(question, checks[0])
         if checks[0].action == "s3:CreateBucket":
+            _refuse_anonymous(context.caller)
             context.authorize(checks[0])
-            return self._create_bucket(question)
-        for check in checks:
-            owned = self._owned(context, check, question.headers)
-            if request.subresource != "delete":  # there each key is checked
-                context.authorize(owned)
-        if checks[0].action == "s3:DeleteBucket":
-            return self._delete_bucket(question)
-        if request.subresource == "delete":
-            here = f"unix/{self._settings.api_socket}"
-            return EdgeAnswer(upstream=here, identity=self._deletion.ticket(question.signature, context))
-        return EdgeAnswer(upstream=store_address(self._settings), headers=self._replacements(question.headers))
+            if is_served(request, headers):
+                return self._to_us(question)
+            made = s3_buckets.create(self._settings, context, request.bucket, headers, b"")
+            return _final(made, context.request_id)
+        bucket = s3_gate.bucket_of(context, request.bucket)
+        s3_gate.check_owner(bucket, headers)
+        self._authorize(question, checks, bucket)
+        return self._go(question, bucket)
 
-    def _owned(self, context: Context, check: Check, headers: Mapping[str, str]) -> Check:
-        """Say whose the bucket is: another account's is denied unless a policy of its own says otherwise.
+    def _of_the_service(self, question: _Question, check: Check) -> EdgeAnswer:
+        if question.request.method not in {"GET", "HEAD"}:
+            raise ClientError("MethodNotAllowed", "The specified method is not allowed against this resource.", 405)
+        _refuse_anonymous(question.context.caller)
+        question.context.authorize(check)
+        listed = s3_buckets.listed(question.context, question.request.parameters)
+        return _final(listed, question.context.request_id)
 
-        Raises:
-            ClientError: NoSuchBucket.
-        """
-        name = check.resource.partition(":::")[2].partition("/")[0]
-        bucket = buckets.find_bucket(context.session, name)
-        if bucket is None:
-            raise ClientError("NoSuchBucket", "The specified bucket does not exist", 404)
-        expected = headers.get("x-amz-expected-bucket-owner")
-        if expected is not None and expected != bucket.account_id:
-            raise ClientError("AccessDenied", "Access Denied", 403)
-        return replace(check, context={**check.context, "aws:ResourceAccount": bucket.account_id})
-
-    def _replacements(self, headers: Mapping[str, str]) -> dict[str, str]:
-        """What the store must not see, or must see in another form."""
-        changed = {}
-        if "x-amz-security-token" in headers:
-            changed["X-Amz-Security-Token"] = DELETE
-        # The store has no keys to verify chunks with; it decodes the same framing as unsigned.
-        if headers.get("x-amz-content-sha256", "").startswith(_SIGNED_CHUNKS):
-            changed["X-Amz-Content-Sha256"] = _UNSIGNED_CHUNKS
+    def _authorize(self, question: _Question, checks: list[Check], bucket: Bucket) -> None:
+        request, context, headers = question.request, question.context, question.headers
+        if request.subresource == "delete":  # there each key is checked
+            return
         if source := headers.get("x-amz-copy-source"):
-            changed["X-Amz-Copy-Source"] = write_copy_source(*read_copy_source(source))
-        return changed
+            from_bucket = s3_gate.bucket_of(context, read_copy_source(source)[0])
+            s3_gate.check_owner(from_bucket, headers, "x-amz-source-expected-bucket-owner")
+        for check in checks:
+            name = check.resource.partition(":::")[2].partition("/")[0]
+            s3_gate.authorize(context, check, bucket if name == bucket.name else s3_gate.bucket_of(context, name))
 
-    # --- answered here
+    def _go(self, question: _Question, bucket: Bucket) -> EdgeAnswer:
+        """Where an allowed request goes."""
+        request, context, headers = question.request, question.context, question.headers
+        if is_served(request, headers):
+            return self._to_us(question)
+        handler = s3_settings.at_once(request)
+        if handler is not None:
+            answer = handler(Wanted(self._ports, context, bucket, request, headers))
+            return _final(answer, context.request_id, head=request.method == "HEAD")
+        if (request.method, request.key, request.subresource) == ("DELETE", "", ""):
+            return _final(s3_buckets.delete(self._settings, context, bucket), context.request_id)
+        check_supported(request, headers)
+        return self._to_store(question.asked, request, headers, question.host_bucket)
 
-    def _list_buckets(self, context: Context) -> EdgeAnswer:
-        owner = f"<Owner><ID>{context.account_id}</ID></Owner>"
-        items = "".join(
-            f"<Bucket><Name>{escape(bucket.name)}</Name>"
-            f"<CreationDate>{bucket.created:%Y-%m-%dT%H:%M:%S.000Z}</CreationDate></Bucket>"
-            for bucket in buckets.list_buckets(context.session, context.account_id)
-        )
-        body = f"{owner}<Buckets>{items}</Buckets>"
-        return _final(200, f'<ListAllMyBucketsResult xmlns="{_NAMESPACE}">{body}</ListAllMyBucketsResult>')
+    @property
+    def _here(self) -> str:
+        return f"unix/{self._settings.api_socket}"
 
-    def _create_bucket(self, question: _Question) -> EdgeAnswer:
-        context, name = question.context, question.request.bucket
-        account, now = context.account_id, context.now()
-        buckets.create_bucket(context.session, self._settings, account, name, now=now, headers=question.headers)
-        return _final(200, "", {"Location": f"/{name}"})
+    def _to_us(self, question: _Question) -> EdgeAnswer:
+        said = ticket(question.signature, question.context, question.host_bucket)
+        return EdgeAnswer(upstream=self._here, identity=said)
 
-    def _delete_bucket(self, question: _Question) -> EdgeAnswer:
-        bucket = buckets.find_bucket(question.context.session, question.request.bucket)
-        if bucket is not None:
-            buckets.delete_bucket(question.context.session, self._settings, bucket)
-        return _final(204, "")
+    def _to_store(
+        self, asked: EdgeRequest, request: S3Request, headers: Mapping[str, str], host_bucket: str | None
+    ) -> EdgeAnswer:
+        uri = path_style(request, asked.query) if host_bucket else ""
+        return EdgeAnswer(upstream=store_address(self._settings), uri=uri, headers=replacements(request, headers))
+
+
+def _refuse_anonymous(caller: Caller) -> None:
+    if caller is ANONYMOUS:
+        raise ClientError("AccessDenied", "Access Denied", 403)
+
+
+def _changes_buckets(asked: EdgeRequest, host_bucket: str) -> bool:
+    """True for requests that the question itself answers by a change of our table."""
+    if asked.method not in {"PUT", "DELETE"}:
+        return False
+    try:
+        request = understand(asked.method, asked.path, asked.query, host_bucket)
+    except ClientError:
+        return False  # and nothing will be done
+    if request.key:
+        return False
+    return not request.subresource or (request.method, request.subresource) in s3_settings.WRITING
 
 
 def _wire(asked: EdgeRequest) -> WireRequest:
@@ -215,21 +251,7 @@ def _wire(asked: EdgeRequest) -> WireRequest:
     return WireRequest(asked.method, asked.path, asked.query, headers, source_ip=asked.source_ip)
 
 
-def _is_bucket_path(path: str) -> bool:
-    # As the store reads it: `/bucket/%2F` is the bucket too.
-    return "/" not in unquote(path).strip("/")
-
-
-def _final(status: int, body: str, headers: Mapping[str, str] | None = None) -> EdgeAnswer:
-    text = f'<?xml version="1.0" encoding="UTF-8"?>\n{body}'.encode() if body else b""
-    return EdgeAnswer(status, body=text, content_type=_XML, response_headers=dict(headers or {}), final=True)
-
-
-def _error(error: AwsError, asked: EdgeRequest, request_id: str) -> EdgeAnswer:
-    more = f"<Region>{escape(error.region)}</Region>" if isinstance(error, WrongRegion) else ""
-    body = (
-        f"<Error><Code>{escape(error.code)}</Code><Message>{escape(error.message)}</Message>{more}"
-        f"<Resource>{escape(asked.path)}</Resource><RequestId>{request_id}</RequestId></Error>"
-    )
-    headers = {"x-amz-request-id": request_id}
-    return _final(error.status, "" if asked.method == "HEAD" else body, headers)
+def _final(served: Served, request_id: str, more: Mapping[str, str] | None = None, *, head: bool = False) -> EdgeAnswer:
+    headers = {"x-amz-request-id": request_id, **(more or {}), **served.headers}
+    body = b"" if head else served.body
+    return EdgeAnswer(served.status, body=body, content_type=served.content_type, response_headers=headers, final=True)

@@ -32,6 +32,7 @@ _PARAMETERS = frozenset(
         "start-after", "upload-id-marker", "uploadId", "version-id-marker", "versionId", "x-id",
         "response-cache-control", "response-content-disposition", "response-content-encoding",
         "response-content-language", "response-content-type", "response-expires", "max-buckets", "bucket-region",
+        "optional-object-attributes",
         "X-Amz-Algorithm", "X-Amz-Credential", "X-Amz-Date", "X-Amz-Expires", "X-Amz-Security-Token",
         "X-Amz-Signature", "X-Amz-SignedHeaders", "X-Amz-Content-Sha256", "x-amz-checksum-mode",
     }
@@ -50,18 +51,35 @@ class S3Request:
     parameters: dict[str, str]
 
 
-def understand(method: str, path: str, query: str) -> S3Request:
-    """Read a path-style request.
+def understand(method: str, path: str, query: str, host_bucket: str = "") -> S3Request:
+    """Read a path-style request, or one to the host of `host_bucket` whose path is the key.
 
     Raises:
         ClientError: InvalidURI, InvalidArgument or NotImplemented.
     """
-    bucket, key = _names(path)
+    bucket, key = (host_bucket, _whole(path)) if host_bucket else _names(path)
     parameters = _parameters(query)
     found = [name for name in parameters if name in SUBRESOURCES]
     if len(found) > 1:
         raise ClientError("InvalidArgument", f"Conflicting sub-resources: {', '.join(found)}", 400)
     return S3Request(method, bucket, key, found[0] if found else "", parameters)
+
+
+def bucket_of_host(host: str, base_domain: str) -> str | None:
+    """The bucket in `<bucket>.s3.<base domain>`; empty for `s3.<base domain>`, None for other hosts.
+
+    `base_domain` is without a port; the port of `host` does not matter.
+    """
+    name = re.sub(r":\d+$", "", host).lower()
+    if name == f"s3.{base_domain}":
+        return ""
+    return name.removesuffix(f".s3.{base_domain}") if name.endswith(f".s3.{base_domain}") else None
+
+
+def path_style(request: S3Request, query: str) -> str:
+    """Path and query of the request as one to `/bucket/key`, with the query as it was sent."""
+    path = quote(f"/{request.bucket}/{request.key}", safe="/~")
+    return f"{path}?{query}" if query else path
 
 
 def read_copy_source(value: str) -> tuple[str, str, str]:
@@ -96,13 +114,18 @@ def normal_key(key: str) -> str:
 
 
 def _names(path: str) -> tuple[str, str]:
+    bucket, _, key = _whole(path).partition("/")
+    return bucket, key
+
+
+def _whole(path: str) -> str:
+    """The path decoded, without its first slash."""
     # An absolute-form target ("GET http://…") does not begin with a slash.
     if not path.startswith("/") or _BAD_ESCAPE.search(path):
         raise ClientError("InvalidURI", "Couldn't parse the specified URI.", 400)
     decoded = _decoded(path)
     # The store takes repeated slashes for one.
-    bucket, _, key = _SLASHES.sub("/", decoded)[1:].partition("/")
-    return bucket, key
+    return _SLASHES.sub("/", decoded)[1:]
 
 
 def _decoded(text: str) -> str:

@@ -29,6 +29,7 @@ PROBE_BUCKET = "emr-studio-ready"
 """The probe's own bucket; no account may have one of this name."""
 _PORTS = ("s3", "s3_grpc", "filer", "filer_grpc", "volume", "volume_grpc", "master", "master_grpc")
 _HOST = "127.0.0.1"
+_NO_ORIGIN = "http://nobody.invalid"
 _HIDDEN = "hidden"
 """This file in the store's folder says that the store has a network of its own."""
 # Every write is on the disk before it is answered (components.md F: 10 kB puts then take 4 ms).
@@ -78,6 +79,8 @@ def store_command(data: Path, sockets: Path, ports: dict[str, int]) -> list[str]
         "-s3.iam=false",
         "-s3.autoCreateBucket=false",
         "-s3.allowDeleteBucketNotEmpty=false",
+        # Pages of other origins get what a bucket's own CORS rules say; without any the default lets all in.
+        f"-s3.allowedOrigins={_NO_ORIGIN}",
         f"-master.port={ports['master']}",
         f"-master.port.grpc={ports['master_grpc']}",
         # Small volumes: a bucket takes seven at once, and a laptop's disk holds many buckets.
@@ -145,6 +148,18 @@ def store_client(settings: Settings, *, part: str = "s3", timeout: float = 20) -
         return httpx.Client(base_url=f"http://{_HOST}:{port}", timeout=timeout)
     transport = httpx.HTTPTransport(uds=str(_sockets(settings) / f"{part}.sock"))
     return httpx.Client(base_url="http://store", transport=transport, timeout=timeout)
+
+
+def async_store_client(settings: Settings, *, timeout: float = 20) -> httpx.AsyncClient:
+    """As `store_client`, for what streams through the event loop.
+
+    Raises:
+        FileNotFoundError: if it was never started on this data folder.
+    """
+    if not is_hidden(settings):
+        return httpx.AsyncClient(base_url=f"http://{_HOST}:{read_ports(settings)['s3']}", timeout=timeout)
+    transport = httpx.AsyncHTTPTransport(uds=str(_sockets(settings) / "s3.sock"))
+    return httpx.AsyncClient(base_url="http://store", transport=transport, timeout=timeout)
 
 
 def read_ports(settings: Settings) -> dict[str, int]:

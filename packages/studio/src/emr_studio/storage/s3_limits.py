@@ -1,0 +1,67 @@
+"""What this S3 does not do is said, never passed over: encryption kinds, storage classes, ACLs, redirects."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from emr_studio.aws.errors import ClientError
+from emr_studio.storage.s3_request import S3Request
+
+CANNED = frozenset({"private", "bucket-owner-full-control"})
+"""Canned ACLs that say what is so anyhow."""
+# They differ in price and in how many copies Amazon keeps; a read is a read.
+_CLASSES = frozenset(
+    {"STANDARD", "REDUCED_REDUNDANCY", "STANDARD_IA", "ONEZONE_IA", "INTELLIGENT_TIERING", "GLACIER_IR"}
+)
+_OTHER_CLASSES = frozenset({"GLACIER", "DEEP_ARCHIVE", "OUTPOSTS", "SNOW", "EXPRESS_ONEZONE", "FSX_OPENZFS"})
+
+
+def not_implemented(message: str) -> ClientError:
+    """S3's NotImplemented."""
+    return ClientError("NotImplemented", message, 501)
+
+
+def acls_not_supported() -> ClientError:
+    """S3's answer to every ACL where the bucket owner owns all."""
+    return ClientError("AccessControlListNotSupported", "The bucket does not allow ACLs", 400)
+
+
+def check_supported(request: S3Request, headers: Mapping[str, str]) -> None:
+    """Return if the store really does what the headers of a (permitted) request ask for.
+
+    Raises:
+        ClientError: NotImplemented, AccessControlListNotSupported, InvalidStorageClass, InvalidArgument.
+    """
+    if request.method not in {"PUT", "POST"} or not request.key:
+        return
+    _check_encryption(headers)
+    _check_storage_class(headers.get("x-amz-storage-class", "STANDARD"))
+    if request.subresource != "acl":
+        check_acl_headers(headers)
+    if "x-amz-website-redirect-location" in headers:
+        raise not_implemented("Websites are not served: x-amz-website-redirect-location is not implemented.")
+
+
+def check_acl_headers(headers: Mapping[str, str]) -> None:
+    """Return if an upload's headers give nothing to anybody but the bucket's owner.
+
+    Raises:
+        ClientError: AccessControlListNotSupported.
+    """
+    if headers.get("x-amz-acl", "private") not in CANNED or any(name.startswith("x-amz-grant-") for name in headers):
+        raise acls_not_supported()
+
+
+def _check_encryption(headers: Mapping[str, str]) -> None:
+    kind = headers.get("x-amz-server-side-encryption", "AES256")
+    if kind in {"aws:kms", "aws:kms:dsse", "aws:fsx"}:
+        raise not_implemented("Encryption with KMS keys is not implemented by this store.")
+    if kind != "AES256":
+        raise ClientError("InvalidArgument", "The encryption method specified is not supported", 400)
+
+
+def _check_storage_class(name: str) -> None:
+    if name in _OTHER_CLASSES:
+        raise not_implemented(f"The storage class {name} is not implemented by this store.")
+    if name not in _CLASSES:
+        raise ClientError("InvalidStorageClass", "The storage class you specified is not valid", 400)
