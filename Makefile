@@ -57,10 +57,12 @@ bench:  ## measure beside the peers, in the same run
 capabilities: dev  ## write docs/capabilities.md
 	$(BIN)/python -m tests.tools.capabilities
 
-reference: dev  ## write the pages made from the code: docs/compatibility.md, docs/reference/settings.md
+reference: dev  ## write the pages made from the code: docs/compatibility.md, docs/reference/*
 	@mkdir -p docs/reference
 	$(BIN)/emr-studio reference compatibility > docs/compatibility.md
 	$(BIN)/emr-studio reference settings > docs/reference/settings.md
+	$(BIN)/emr-studio reference actions > docs/reference/actions.md
+	$(BIN)/emr-studio reference policies docs/reference/policies
 
 format: dev
 	$(BIN)/ruff check --fix -q . ; $(BIN)/ruff format -q .

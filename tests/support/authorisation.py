@@ -1,8 +1,9 @@
 """Every operation of the product, ready to be called by somebody who may or may not.
 
-A `Stage` is a world in which everything is there once and carries the tag `team=red`; `request(...)`
-makes an input for any operation of the registry from botocore's model and what is there. `attempt` runs
-an operation whole, checks and all, and rolls it back: the stage stays as it was.
+A `Stage` is a world in which everything is there once and carries the tag `team=red`; its Workspaces are
+made by `ben`, whose rights a test may set. `request(...)` makes an input for any operation of the registry
+from botocore's model and what is there. `attempt` runs an operation whole, checks and all, and rolls it
+back: the stage stays as it was.
 """
 
 from __future__ import annotations
@@ -272,15 +273,17 @@ def stage(folder: Path) -> Iterator[Stage]:
         access_key_id = _identities(world, sealer)
         studio_id = world.studio(Tags=TAG_LIST)
         cluster_id = world.cluster(tags=TAGS)
-        editors = {state.value.lower(): _editor(world, studio_id, state, cluster_id) for state in _STATES}
+        owner = world.user("ben")
+        editors = {state.value.lower(): _editor(world, owner, studio_id, state, cluster_id) for state in _STATES}
         yield Stage(world, sealer, studio_id, editors, cluster_id, access_key_id)
 
 
 _STATES = (Status.READY, Status.IDLE, Status.ATTACHED)
 
 
-def _editor(world: World, studio_id: str, status: Status, cluster_id: str) -> str:
-    editor_id = str(world.call("CreateEditor", StudioId=studio_id, Name=status.value, Tags=TAG_LIST)["EditorId"])
+def _editor(world: World, owner: Caller, studio_id: str, status: Status, cluster_id: str) -> str:
+    made = world.call("CreateEditor", owner, StudioId=studio_id, Name=status.value, Tags=TAG_LIST)
+    editor_id = str(made["EditorId"])
     with world.database.write() as session:
         editor = session.get_one(Editor, editor_id)
         editor.status = status
