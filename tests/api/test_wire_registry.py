@@ -17,6 +17,8 @@ WITHOUT_CHECKS = {
     ("sts", "AssumeRole"),
     ("sts", "AssumeRoleWithSAML"),
     ("sts", "AssumeRoleWithWebIdentity"),
+    # The password policy may let everybody do it; else the permission is asked for inside.
+    ("iam", "ChangePassword"),
 }
 
 

@@ -1,8 +1,10 @@
-"""Passwords: Argon2id, and AWS's default password policy."""
+"""Passwords: Argon2id, and what AWS asks of them."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import lru_cache
+from typing import Any
 
 from argon2 import PasswordHasher
 from argon2.exceptions import Argon2Error, InvalidHashError
@@ -13,6 +15,8 @@ from emr_studio.iam.errors import PasswordPolicyViolation
 _hasher = PasswordHasher(time_cost=2, memory_cost=19_456, parallelism=1)
 _SHORTEST, _LONGEST = 8, 128
 _KINDS_NEEDED = 3
+_SYMBOLS = frozenset("!@#$%^&*()_+-=[]{}|'")
+"""What AWS counts as a symbol."""
 
 
 def hash_password(password: str) -> str:
@@ -29,14 +33,30 @@ def verify(password_hash: str | None, password: str) -> bool:
     return right and password_hash is not None
 
 
-def check_policy(password: str) -> None:
-    """AWS's default policy: 8 to 128 characters, three kinds of them.
+def check_policy(password: str, policy: Mapping[str, Any] | None = None) -> None:
+    """Check against an account's password policy; None is AWS's default: 8 to 128 characters, three kinds.
 
     Raises:
         PasswordPolicyViolation: if it is too weak.
     """
-    if not _SHORTEST <= len(password) <= _LONGEST:
-        raise PasswordPolicyViolation(f"Password should have a minimum length of {_SHORTEST}")
+    shortest = int(policy["MinimumPasswordLength"]) if policy else _SHORTEST
+    if not shortest <= len(password) <= _LONGEST:
+        raise PasswordPolicyViolation(f"Password should have a minimum length of {shortest}")
+    if policy is None:
+        _check_default(password)
+        return
+    needed = {
+        "RequireUppercaseCharacters": ("uppercase letter", any("A" <= letter <= "Z" for letter in password)),
+        "RequireLowercaseCharacters": ("lowercase letter", any("a" <= letter <= "z" for letter in password)),
+        "RequireNumbers": ("number", any("0" <= letter <= "9" for letter in password)),
+        "RequireSymbols": ("symbol", any(letter in _SYMBOLS for letter in password)),
+    }
+    for member, (word, found) in needed.items():
+        if policy.get(member) and not found:
+            raise PasswordPolicyViolation(f"Password should have at least one {word}")
+
+
+def _check_default(password: str) -> None:
     kinds = (
         any(letter.isupper() for letter in password),
         any(letter.islower() for letter in password),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Mapping
 
+from sqlalchemy import delete, func, select
 from sqlalchemy.orm import Session
 
 from emr_studio import ids
@@ -17,6 +18,7 @@ from emr_studio.iam.model import (
     InlinePolicy,
     InstanceProfile,
     LoginProfile,
+    PasswordRecord,
     Policy,
     PolicyVersion,
     Role,
@@ -24,6 +26,9 @@ from emr_studio.iam.model import (
     entity_values,
 )
 from emr_studio.iam.sealing import Sealer
+
+_REMEMBERED_PASSWORDS = 24
+"""The most that a password policy can ask for."""
 
 
 def new_user(
@@ -129,7 +134,7 @@ def new_access_key(
 def set_password(
     session: Session, owner_id: str, password: str, now: dt.datetime, *, reset_required: bool = False
 ) -> LoginProfile:
-    """Write the password of a user, or of root (`owner_id` is the account's)."""
+    """Write the password of a user, or of root (`owner_id` is the account's), and remember it."""
     profile = session.get(LoginProfile, owner_id)
     hashed = passwords.hash_password(password)
     if profile is None:
@@ -138,5 +143,14 @@ def set_password(
     else:
         profile.password_hash = hashed
         profile.reset_required = reset_required
+    _remember_password(session, owner_id, hashed, now)
     session.flush()
     return profile
+
+
+def _remember_password(session: Session, owner_id: str, password_hash: str, now: dt.datetime) -> None:
+    query = select(func.max(PasswordRecord.number)).where(PasswordRecord.owner_id == owner_id)
+    number = (session.scalar(query) or 0) + 1
+    session.add(PasswordRecord(owner_id=owner_id, number=number, password_hash=password_hash, set_at=now))
+    old = PasswordRecord.number <= number - _REMEMBERED_PASSWORDS
+    session.execute(delete(PasswordRecord).where(PasswordRecord.owner_id == owner_id, old))

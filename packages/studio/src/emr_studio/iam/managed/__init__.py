@@ -6,6 +6,8 @@ the policy's. They belong to the account `aws` and are the same for everybody.
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import json
 import re
 from dataclasses import dataclass
@@ -50,7 +52,7 @@ def find(arn: str) -> AwsManagedPolicy | None:
 
 
 def _read(name: str, data: dict[str, object]) -> AwsManagedPolicy:
-    # AWS's ids are fixed; ours are too: made from the name in IAM's alphabet.
-    digits = "".join(letter for letter in name.upper() if letter.isalpha())
+    # AWS's ids are fixed; ours are too: made from the name, in IAM's alphabet.
+    digits = base64.b32encode(hashlib.sha256(name.encode()).digest()).decode()[:17]
     document = json.dumps(data["document"], indent=2)
-    return AwsManagedPolicy(name, str(data["path"]), str(data["description"]), document, f"ANPA{digits:A<17.17}")
+    return AwsManagedPolicy(name, str(data["path"]), str(data["description"]), document, f"ANPA{digits}")

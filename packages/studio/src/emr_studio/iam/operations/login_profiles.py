@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from emr_studio.aws.context import Context
+from emr_studio.aws.context import Check, Context
 from emr_studio.aws.errors import AccessDenied, ClientError
-from emr_studio.aws.registry import Request, Response, operation
-from emr_studio.iam import entities, passwords, writing
+from emr_studio.aws.registry import Request, Response, no_check, operation
+from emr_studio.iam import entities, password_policy, passwords, writing
+from emr_studio.iam.decisions import Circumstances
 from emr_studio.iam.errors import EntityAlreadyExists, NoSuchEntity
 from emr_studio.iam.model import LoginProfile, User
 from emr_studio.iam.operations import common
@@ -33,7 +34,7 @@ def create_login_profile(context: Context, request: Request) -> Response:
     if context.session.get(LoginProfile, user.id) is not None:
         raise EntityAlreadyExists(f"Login Profile for user {user.name} already exists.")
     password = str(request.get("Password") or "")
-    passwords.check_policy(password)
+    password_policy.check(context.session, context.account_id, user.id, password)
     reset = bool(request.get("PasswordResetRequired"))
     profile = writing.set_password(context.session, user.id, password, context.now(), reset_required=reset)
     return {"LoginProfile": _shape(user, profile)}
@@ -51,8 +52,9 @@ def update_login_profile(context: Context, request: Request) -> Response:
     profile = _profile(context, user)
     if "Password" in request:
         password = str(request["Password"])
-        passwords.check_policy(password)
-        profile.password_hash = passwords.hash_password(password)
+        password_policy.check(context.session, context.account_id, user.id, password)
+        reset = profile.reset_required
+        writing.set_password(context.session, user.id, password, context.now(), reset_required=reset)
     if "PasswordResetRequired" in request:
         profile.reset_required = bool(request["PasswordResetRequired"])
     return None
@@ -64,21 +66,24 @@ def delete_login_profile(context: Context, request: Request) -> Response:
     return None
 
 
-def _self(context: Context, _request: Request) -> User | str:
+def _self(context: Context) -> User | str:
     name = context.caller.user_name or ""
     return entities.find_by_name(context.session, User, context.account_id, name) or name
 
 
-@operation("iam", "ChangePassword", checks=common.entity_checks("ChangePassword", "user", _self))
+@operation("iam", "ChangePassword", checks=no_check)
 def change_password(context: Context, request: Request) -> Response:
-    user = _self(context, request)
+    """The permission is asked for inside: the account's password policy may give it to all."""
+    user = _self(context)
     if isinstance(user, str):
         raise ClientError("InvalidUserType", "Only IAM Users can change their own password")
+    circumstances = Circumstances(context.now(), context.region, context.request)
+    check = Check("iam:ChangePassword", user.arn, common.resource_tag_context(user.tags))
+    password_policy.refuse_change(context.session, context.caller, check, circumstances)
+    if context.caller.token_issued_at is not None:
+        raise AccessDenied("Temporary credentials cannot change a password.")
     profile = _profile(context, user)
     if not passwords.verify(profile.password_hash, str(request["OldPassword"])):
         raise AccessDenied("The old password was incorrect.")
-    password = str(request["NewPassword"])
-    passwords.check_policy(password)
-    profile.password_hash = passwords.hash_password(password)
-    profile.reset_required = False
+    password_policy.set_own(context.session, context.caller, str(request["NewPassword"]), context.now())
     return None

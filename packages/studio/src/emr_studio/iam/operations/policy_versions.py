@@ -10,6 +10,7 @@ from emr_studio.aws.context import Context
 from emr_studio.aws.registry import Request, Response, operation
 from emr_studio.iam import writing
 from emr_studio.iam.errors import DeleteConflict, LimitExceeded, NoSuchEntity
+from emr_studio.iam.managed import AwsManagedPolicy
 from emr_studio.iam.model import Policy, PolicyVersion
 from emr_studio.iam.operations import common
 from emr_studio.iam.operations.policies import AWS_POLICY_DATE, any_policy, arn_checks, check_size, the_policy
@@ -47,6 +48,13 @@ def _shape(policy: Policy, version: PolicyVersion, *, document: bool = False) ->
 def _aws_shape() -> dict[str, Any]:
     """The only version of any of AWS's policies."""
     return {"VersionId": "v1", "IsDefaultVersion": True, "CreateDate": AWS_POLICY_DATE}
+
+
+def all_shapes(context: Context, policy: Policy | AwsManagedPolicy) -> list[dict[str, Any]]:
+    """All versions with their documents."""
+    if isinstance(policy, AwsManagedPolicy):
+        return [{"Document": common.url_quoted(policy.document), **_aws_shape()}]
+    return [_shape(policy, version, document=True) for version in _versions(context, policy)]
 
 
 @operation("iam", "CreatePolicyVersion", checks=arn_checks("CreatePolicyVersion"))

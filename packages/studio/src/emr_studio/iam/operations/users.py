@@ -9,7 +9,7 @@ from sqlalchemy import select
 from emr_studio.aws.context import Context
 from emr_studio.aws.errors import ClientError
 from emr_studio.aws.registry import Request, Response, operation
-from emr_studio.iam import entities, uses, writing
+from emr_studio.iam import entities, mfa, password_policy, uses, writing
 from emr_studio.iam.errors import DeleteConflict
 from emr_studio.iam.model import AccessKey, GroupMember, LoginProfile, User, UserCredential
 from emr_studio.iam.operations import common
@@ -96,6 +96,7 @@ def delete_user(context: Context, request: Request) -> Response:
     user = the_user(context, request)
     in_the_way = {
         "must delete login profile first": session.get(LoginProfile, user.id),
+        "must delete MFA device first": next(iter(mfa.devices_of(session, user.id)), None),
         "must delete access keys first": session.scalars(select(AccessKey).filter_by(user_id=user.id)).first(),
         "must remove users from group first": session.scalars(select(GroupMember).filter_by(user_id=user.id)).first(),
         "must detach all policies first": next(iter(entities.attachments(session, user.id)), None),
@@ -107,6 +108,7 @@ def delete_user(context: Context, request: Request) -> Response:
     if other := session.scalars(select(UserCredential).filter_by(user_id=user.id)).first():
         raise DeleteConflict(f"Cannot delete entity, must delete {_WORDS[other.kind]} first.")
     uses.forget(session, user.id)
+    password_policy.forget(session, user.id)
     session.delete(user)
     return None
 
