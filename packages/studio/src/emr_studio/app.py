@@ -115,6 +115,7 @@ def build_api(settings: Settings) -> ControlPlane:
     from emr_studio.edge.decisions import Decisions
     from emr_studio.edge.presign import Presigner
     from emr_studio.iam import trust
+    from emr_studio.iam.authorization_message import KeptMessages
     from emr_studio.iam.container_credentials import container_credentials
     from emr_studio.iam.identity import IamAuthorizer, IamCredentialStore
     from emr_studio.iam.sealing import Sealer
@@ -124,6 +125,7 @@ def build_api(settings: Settings) -> ControlPlane:
     from emr_studio.storage.s3_authorization import S3Authorization
     from emr_studio.storage.s3_ports import S3Ports
     from emr_studio.trail.collector import Collector
+    from emr_studio.trail.denials import KeptDenials
     from emr_studio.trail.setup import AuditTrail
 
     load_tables()
@@ -142,6 +144,7 @@ def build_api(settings: Settings) -> ControlPlane:
         Presigner: front.presigned,
         MarkerSealer: MarkerSealer.load(settings.keys_dir),
         Collector: trail.collector,
+        KeptMessages: KeptDenials(trail.collector),
     }
     decisions = Decisions()
     decisions.register("workspace", front.workspace_edge)

@@ -14,9 +14,24 @@ import binascii
 import json
 import zlib
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Protocol
+
+from sqlalchemy.orm import Session
 
 from emr_studio.iam.sealing import BadSeal, Sealer
+
+
+class KeptMessages(Protocol):
+    """Where the messages of past denials are: the audit trail. A port that `app.py` fills."""
+
+    def bring_in(self) -> None:
+        """Let it know of all that happened before now."""
+        ...
+
+    def message(self, session: Session, account_id: str, event_or_request_id: str) -> str | None:
+        """The encoded message of a denial in the account; None if there is none."""
+        ...
+
 
 MOST_CHARACTERS = 10_240
 """AWS's limit of `EncodedMessage`."""

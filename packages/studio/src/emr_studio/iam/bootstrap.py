@@ -20,6 +20,7 @@ from emr_studio.iam import entities, writing
 from emr_studio.iam.bootstrap_policies import analyst_policy, service_role_policy, trust_policy
 from emr_studio.iam.callers import secret_purpose
 from emr_studio.iam.model import AccessKey, Account, InstanceProfile, LoginProfile, Policy, Role, User
+from emr_studio.iam.nodes_policy import nodes_policy
 from emr_studio.iam.sealing import Sealer
 from emr_studio.iam.tiers import TIERS, Place, tier
 from emr_studio.settings import Settings
@@ -95,7 +96,7 @@ class _Maker:
         service_role = self._service_role()
         user_role = self._role(USER_ROLE, _EMR)
         emr_role = self._role(EMR_ROLE, _EMR, "service-role/AmazonEMRServicePolicy_v2")
-        profile = self._instance_profile(self._role(EC2_ROLE, _EC2, "service-role/AmazonElasticMapReduceforEC2Role"))
+        profile = self._instance_profile(self._nodes_role())
         return SampleWorld(
             account_id=self._account.account_id,
             root_password=self._root(),
@@ -167,6 +168,15 @@ class _Maker:
         if not existed:
             document = json.dumps(service_role_policy(bucket_name(self._settings), self._account.partition))
             writing.put_inline(self._session, account_id, role.id, "EMRStudioServiceRolePolicy", document)
+        return role
+
+    def _nodes_role(self) -> Role:
+        account = self._account
+        existed = entities.find_by_name(self._session, Role, account.account_id, EC2_ROLE) is not None
+        role = self._role(EC2_ROLE, _EC2)
+        if not existed:
+            policy = nodes_policy(bucket_name(self._settings), account.account_id, account.partition)
+            writing.put_inline(self._session, account.account_id, role.id, "EMRStudioNodesPolicy", json.dumps(policy))
         return role
 
     def _instance_profile(self, role: Role) -> InstanceProfile:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from emr_studio.iam.bootstrap_policies import Json, allow, document
+from emr_studio.iam.tiers import Json, allow, document
 
 
 def nodes_policy(bucket: str, account_id: str, partition: str) -> Json:
