@@ -191,9 +191,7 @@ def resource_matches(pattern: str, resource: str, context: Any, variables: bool)
 
 
 def condition_holds(spelling: str, key: str, values: list[str], context: Any, variables: bool) -> bool:
-    operator, quantifier = spelling, ""
-    if ":" in operator:
-        quantifier, operator = operator.split(":")
+    quantifier, _, operator = canonical(spelling).rpartition(":")
     if_exists = operator.endswith("IfExists")
     operator = operator.removesuffix("IfExists")
     present = key in context
@@ -218,6 +216,15 @@ def condition_holds(spelling: str, key: str, values: list[str], context: Any, va
         results = [passes(one) for one in many(actual)]
         return all(results) if quantifier == "ForAllValues" else any(results)
     return isinstance(actual, str) and passes(actual)
+
+
+def canonical(spelling: str) -> str:
+    """The operator as AWS's pages write it: its case does not matter."""
+    words = ("For", "All", "Any", "Values", "Value", "String", "Numeric", "Date", "Bool", "Binary", "Ip", "Address")
+    words += ("Arn", "Null", "Not", "Equals", "Ignore", "Case", "Like", "Less", "Greater", "Than", "If", "Exists")
+    return re.sub(
+        "|".join(sorted(words, key=len, reverse=True)), lambda at: at[0].title(), spelling, flags=re.IGNORECASE
+    )
 
 
 def unreadable(operator: str, value: str) -> bool:

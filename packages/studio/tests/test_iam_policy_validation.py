@@ -12,6 +12,7 @@ from emr_studio.iam.bootstrap_policies import analyst_policy, service_role_polic
 from emr_studio.iam.policy import MalformedPolicy, PolicyKind, size_without_white_space, validate
 
 SYNTAX = "Syntax errors in policy."
+LEGACY = "The policy failed legacy parsing"
 VENDOR = "Actions/Conditions must be prefaced by a vendor, e.g., iam, sdb, ec2, etc."
 TRUST_ACTIONS = (
     "Trust Policy statement actions can only be sts:AssumeRole, sts:AssumeRoleWithSAML,  and "
@@ -40,7 +41,8 @@ def identity(**changes: Any) -> dict[str, Any]:
 
 def trust(**changes: Any) -> dict[str, Any]:
     statement = {"Effect": "Allow", "Principal": {"Service": "ec2.amazonaws.com"}, "Action": "sts:AssumeRole"} | changes
-    return {"Version": "2012-10-17", "Statement": statement}
+    kept = {name: value for name, value in statement.items() if value is not None}
+    return {"Version": "2012-10-17", "Statement": kept}
 
 
 @pytest.mark.parametrize(
@@ -68,13 +70,21 @@ def trust(**changes: Any) -> dict[str, Any]:
         (identity(Action="GetObject"), VENDOR),
         (identity(Action="s3:Get:Object"), "Actions/Condition can contain only one colon."),
         (identity(Action="s*:Get"), "Vendor s* is not valid"),
+        (identity(Action="*:Get"), "Vendor * is not valid"),
+        (identity(Action="s 3:Get"), "Vendor s 3 is not valid"),
         (identity(Action="nobody:Knows"), None),
         (identity(Resource=None), "Policy statement must contain resources."),
         (identity(Resource=[]), "Policy statement must contain resources."),
         (identity(NotResource="*"), SYNTAX),
         (identity(Resource="bucket"), 'Resource bucket must be in ARN format or "*".'),
-        (identity(Resource="arn:aws"), "The policy failed legacy parsing"),
-        (identity(Resource="arn:foo:s3:::b"), 'Partition "foo" is not valid for resource "arn:foo:s3:*:*:b".'),
+        (identity(Resource="arn:aws:s3::b"), LEGACY),
+        (identity(Resource="arn:aws:ec2:us-east-1:1"), LEGACY),
+        (identity(Resource="arn:foo:s3:::b"), 'Partition "foo" is not valid for resource "arn:foo:s3:::b".'),
+        (identity(Resource="arn:foo:s3"), 'Partition "foo" is not valid for resource "arn:foo:s3:*:*:*".'),
+        (identity(Resource="aws:s3:::b"), 'Partition "s3" is not valid for resource "arn:s3:::b:*".'),
+        (identity(Resource=["arn:*:s3:::b", "arn:aws:s3:us-east-1:1:accesspoint/a", "arn:aws:ec2:*"]), None),
+        (identity(Resource="arn:aws"), "Resource vendor must be fully qualified and cannot contain regexes."),
+        (identity(Resource="arn:aws:s3*"), "Resource vendor must be fully qualified and cannot contain regexes."),
         (
             identity(Resource="arn:aws:*:::b"),
             "Resource vendor must be fully qualified and cannot contain regexes.",
@@ -106,6 +116,65 @@ def test_identity_policies(document: Any, message: str | None) -> None:
     assert found == message if message is None else str(found).startswith(message)
 
 
+@pytest.mark.parametrize(
+    ("document", "message"),
+    [
+        # syntax before all, wherever it stands
+        ({**identity(Effect="allow", Action=None), "Extra": 1}, SYNTAX),
+        (identity(Effect="allow", Condition={"Sounds": {"a:b": "c"}}), SYNTAX),
+        # then the version, then the late parser, then actions, resources, vendors
+        (
+            {"Statement": identity(Effect="allow")["Statement"]},
+            "Policy document must be version 2012-10-17 or greater.",
+        ),
+        (identity(Effect="allow", Action=None), LEGACY),
+        (identity(Action=None, Resource="bucket"), "Policy statement must contain actions."),
+        (identity(Action="GetObject", Resource="bucket"), 'Resource bucket must be in ARN format or "*".'),
+        (identity(Action="GetObject", Resource=None), VENDOR),
+        (identity(Action=[], Resource=None), "Policy statement must contain actions."),
+    ],
+)
+def test_of_several_faults_the_earliest_check_speaks(document: Any, message: str) -> None:
+    assert refusal(document) == message
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"Sid": ""},
+        {"Action": ["nobody:Knows", "*", "*:*", "s3:Get?bject*"]},
+        {"NotAction": "iam:*", "Action": None},
+        {"NotResource": ["*"], "Resource": None},
+        {"Condition": {}},
+        {"Condition": {"NumericLessThan": {"any:key": 5}, "Bool": {"aws:SecureTransport": False}}},
+        {"Condition": {"NumericEquals": {"any:key": [1.5, "2"]}, "DateLessThan": {"aws:CurrentTime": 1767225600}}},
+        {"Condition": {"Null": {"aws:TokenIssueTime": [True, "false"]}}},
+        {"Condition": {"ForAllValues:StringEquals": {"aws:TagKeys": ["a"]}}},
+        {"Resource": "arn:aws:s3:::b/${aws:username}/${nobody:Knows, 'x'}"},
+        {"Resource": "arn:aws-us-gov:iam::aws:policy/x"},
+        {"Resource": "arn:aws:emr-containers:*:*:/virtualclusters/*"},
+    ],
+)
+def test_what_aws_accepts(changes: dict[str, Any]) -> None:
+    assert refusal(identity(**changes)) is None
+    assert refusal({**identity(), "Statement": [identity(**changes)["Statement"]]}) is None
+
+
+def test_resource_policies() -> None:
+    def resource(**changes: Any) -> dict[str, Any]:
+        return identity(Principal={"AWS": ["123456789012", "*"], "CanonicalUser": "x"}) | {"Id": "any"} | changes
+
+    kind = PolicyKind.RESOURCE
+    assert refusal(resource(), kind) is None
+    assert refusal({**resource(), "Version": "2008-10-17"}, kind) is None
+    assert refusal(identity(), kind) == SYNTAX
+    assert refusal(identity(NotPrincipal="*"), kind) == SYNTAX
+    assert refusal(identity(NotPrincipal="*", Effect="Deny"), kind) is None
+    assert refusal(identity(NotPrincipal="*", Principal="*", Effect="Deny"), kind) == SYNTAX
+    assert refusal(identity(Principal={}), kind) == SYNTAX
+    assert refusal(identity(Principal={"AWS": 5}), kind) == SYNTAX
+
+
 def test_statement_ids_are_unique() -> None:
     statement = identity(Sid="a")["Statement"]
     document = {"Version": "2012-10-17", "Statement": [statement, statement]}
@@ -123,6 +192,12 @@ def test_statement_ids_are_unique() -> None:
         (trust(Action="s3:Get*"), TRUST_ACTIONS),
         (trust(Action=["sts:AssumeRole", "sts:TagSession", "sts:SetSourceIdentity"]), None),
         (trust(Resource="*"), "Has prohibited field Resource."),
+        (trust(NotResource="*"), "Has prohibited field Resource."),
+        (trust(NotPrincipal="*", Principal=None, Effect="Deny"), SYNTAX),
+        (trust(Principal=None), SYNTAX),
+        (trust(Action="sts:*"), TRUST_ACTIONS),
+        (trust(Action="sts:AssumeRole", Principal={"Federated": "arn:aws:iam::1:saml-provider/p"}), None),
+        (trust(Principal={"Service": "*.amazonaws.com"}), 'Invalid principal in policy: "SERVICE":"*.amazonaws.com"'),
         (
             trust(Principal={"AWS": "arn:aws:iam::1:user/*"}),
             'Invalid principal in policy: "AWS":"arn:aws:iam::1:user/*"',

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Any, Final
 
-from emr_studio.iam.policy.errors import LEGACY, SYNTAX, MalformedPolicy
+from emr_studio.iam.policy.errors import LEGACY, MalformedPolicy, Stage, raise_first
 from emr_studio.iam.policy.operators import Operator, read_operator
 
 CURRENT_VERSION: Final = "2012-10-17"
@@ -93,6 +93,17 @@ def parse(text: str, kind: PolicyKind) -> Document:
     Raises:
         MalformedPolicy: with AWS's message.
     """
+    document, faults = read(text, kind)
+    raise_first(faults)
+    return document
+
+
+def read(text: str, kind: PolicyKind) -> tuple[Document, list[MalformedPolicy]]:
+    """Read a policy; returns it with the faults that AWS finds only after its syntax.
+
+    Raises:
+        MalformedPolicy: for faults of syntax.
+    """
     value = _load(text)
     if not isinstance(value, dict) or not value.keys() <= _POLICY_MEMBERS:
         raise MalformedPolicy
@@ -102,7 +113,8 @@ def parse(text: str, kind: PolicyKind) -> Document:
     identifier = _optional_text(value, "Id")
     if identifier is not None and not _takes_principal(kind):
         raise MalformedPolicy
-    return Document(version, identifier, _statements(value.get("Statement"), kind))
+    faults: list[MalformedPolicy] = []
+    return Document(version, identifier, _statements(value.get("Statement"), kind, faults)), faults
 
 
 def _load(text: str) -> Any:
@@ -129,28 +141,28 @@ def _takes_principal(kind: PolicyKind) -> bool:
     return kind in (PolicyKind.RESOURCE, PolicyKind.TRUST)
 
 
-def _statements(value: Any, kind: PolicyKind) -> tuple[Statement, ...]:
+def _statements(value: Any, kind: PolicyKind, faults: list[MalformedPolicy]) -> tuple[Statement, ...]:
     items = value if isinstance(value, list) else [value]
     if not items or not all(isinstance(item, dict) for item in items):
         raise MalformedPolicy
-    return tuple(_statement(index, item, kind) for index, item in enumerate(items))
+    return tuple(_statement(index, item, kind, faults) for index, item in enumerate(items))
 
 
-def _statement(index: int, value: Mapping[str, Any], kind: PolicyKind) -> Statement:
+def _statement(index: int, value: Mapping[str, Any], kind: PolicyKind, faults: list[MalformedPolicy]) -> Statement:
     if not value.keys() <= _STATEMENT_MEMBERS:
         raise MalformedPolicy
-    allow = _effect(value)
+    allow = _effect(value, faults)
     actions, not_actions = _pair(value, "Action")
-    if actions is None:
-        raise MalformedPolicy("Policy statement must contain actions.")
+    if not actions:
+        faults.append(MalformedPolicy("Policy statement must contain actions.", Stage.NO_ACTIONS))
     resources, not_resources = _pair(value, "Resource")
-    _check_resources(resources, kind)
+    _check_resources(resources, kind, faults)
     principals, not_principals = _principals(value, allow=allow, kind=kind)
     return Statement(
         index=index,
         sid=_optional_text(value, "Sid"),
         allow=allow,
-        actions=actions,
+        actions=actions or (),
         not_actions=not_actions,
         resources=resources,
         not_resources=not_resources,
@@ -160,34 +172,31 @@ def _statement(index: int, value: Mapping[str, Any], kind: PolicyKind) -> Statem
     )
 
 
-def _effect(value: Mapping[str, Any]) -> bool:
+def _effect(value: Mapping[str, Any], faults: list[MalformedPolicy]) -> bool:
     effect = value.get("Effect")
-    if not isinstance(effect, str) or isinstance(effect, Number):
+    if not isinstance(effect, str) or isinstance(effect, Number) or effect.lower() not in ("allow", "deny"):
         raise MalformedPolicy
     if effect not in ("Allow", "Deny"):
-        wrong_case = effect.lower() in ("allow", "deny")
-        raise MalformedPolicy(LEGACY if wrong_case else SYNTAX)
-    return effect == "Allow"
+        faults.append(MalformedPolicy(LEGACY, Stage.LEGACY))
+    return effect.lower() == "allow"
 
 
 def _pair(value: Mapping[str, Any], name: str) -> tuple[tuple[str, ...] | None, bool]:
-    """Read `name` or `Not` + name: (entries or None, negated)."""
+    """Read `name` or `Not` + name: (entries, or None where there is neither; negated)."""
     negated = f"Not{name}"
     if name in value and negated in value:
         raise MalformedPolicy
     if name not in value and negated not in value:
         return None, False
     entries = value[name] if name in value else value[negated]
-    if entries == []:
-        raise MalformedPolicy(f"Policy statement must contain {name.lower()}s.")
-    return _texts(entries), negated in value
+    return () if entries == [] else _texts(entries), negated in value
 
 
-def _check_resources(resources: tuple[str, ...] | None, kind: PolicyKind) -> None:
+def _check_resources(resources: tuple[str, ...] | None, kind: PolicyKind, faults: list[MalformedPolicy]) -> None:
     if kind is PolicyKind.TRUST and resources is not None:
-        raise MalformedPolicy("Has prohibited field Resource.")
-    if resources is None and not _takes_principal(kind):
-        raise MalformedPolicy("Policy statement must contain resources.")
+        faults.append(MalformedPolicy("Has prohibited field Resource.", Stage.TRUST))
+    elif resources == () or (resources is None and not _takes_principal(kind)):
+        faults.append(MalformedPolicy("Policy statement must contain resources.", Stage.NO_RESOURCES))
 
 
 def _principals(

@@ -1,15 +1,18 @@
 """The late checks: what AWS makes of a policy when it is saved, beyond the grammar.
 
-Message texts are those recorded from AWS and kept in moto's table (spec: IAM evaluation, section 11).
+Message texts, and which of several faults is told, are those recorded from AWS and kept in moto's table (spec:
+IAM evaluation, section 11).
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Callable, Iterator
 
 from emr_studio.iam.policy import values as read
-from emr_studio.iam.policy.errors import LEGACY, SYNTAX, MalformedPolicy
-from emr_studio.iam.policy.grammar import CURRENT_VERSION, Document, PolicyKind, Statement, parse
+from emr_studio.iam.policy.errors import LEGACY, MalformedPolicy, Stage, raise_first
+from emr_studio.iam.policy.grammar import CURRENT_VERSION, Condition, Document, PolicyKind, Statement
+from emr_studio.iam.policy.grammar import read as read_policy
 
 _VENDOR = re.compile(r"[A-Za-z0-9\-.]+")
 _SID = re.compile(r"[A-Za-z0-9]*")
@@ -32,6 +35,20 @@ _TRUST_MESSAGE = (
 )
 
 
+_NO_VENDOR = "Actions/Conditions must be prefaced by a vendor, e.g., iam, sdb, ec2, etc."
+_READERS: dict[str, Callable[[str], object]] = {
+    "Numeric": read.number,
+    "Date": read.date,
+    "Null": read.boolean,
+    "IpAddress": read.network,
+}
+_WITHOUT_REGION = {
+    "iam": "IAM resource {} cannot contain region information.",
+    "s3": "Resource {} can not contain region information.",
+}
+_S3_IN_REGIONS = ("accesspoint/", "job/", "storage-lens/", "storage-lens-group/", "async-request/", "access-grants/")
+
+
 def validate(text: str, kind: PolicyKind, *, newest: bool = False, any_sid: bool = False) -> Document:
     """Read a policy that is to be saved; `newest` refuses the language's old version.
 
@@ -42,13 +59,14 @@ def validate(text: str, kind: PolicyKind, *, newest: bool = False, any_sid: bool
     """
     if not _CHARACTERS.fullmatch(text):
         raise MalformedPolicy
-    document = parse(text, kind)
+    document, faults = read_policy(text, kind)
     if newest and document.version != CURRENT_VERSION:
-        raise MalformedPolicy("Policy document must be version 2012-10-17 or greater.")
+        faults.append(MalformedPolicy("Policy document must be version 2012-10-17 or greater.", Stage.VERSION))
     if not any_sid:
-        _check_sids(document)
+        faults.extend(_sid_faults(document))
     for statement in document.statements:
-        _check_statement(statement, kind)
+        faults.extend(_statement_faults(statement, kind))
+    raise_first(faults)
     return document
 
 
@@ -57,96 +75,101 @@ def size_without_white_space(text: str) -> int:
     return len("".join(text.split()))
 
 
-def _check_sids(document: Document) -> None:
+Faults = Iterator[MalformedPolicy]
+
+
+def _sid_faults(document: Document) -> Faults:
     sids = [statement.sid for statement in document.statements if statement.sid]
     if any(not _SID.fullmatch(sid) for sid in sids):
-        raise MalformedPolicy(
+        yield MalformedPolicy(
             "Statement IDs (SID) must be alpha-numeric. "
-            "Check that your input satisfies the regular expression [0-9A-Za-z]*"
+            "Check that your input satisfies the regular expression [0-9A-Za-z]*",
+            Stage.SID,
         )
     if len(set(sids)) != len(sids):
-        raise MalformedPolicy("Statement IDs (SID) in a single policy must be unique.")
+        yield MalformedPolicy("Statement IDs (SID) in a single policy must be unique.", Stage.SID)
 
 
-def _check_statement(statement: Statement, kind: PolicyKind) -> None:
-    for action in statement.actions:
-        _check_action(action)
-    if kind is PolicyKind.TRUST:
-        _check_trust(statement)
-    for resource in statement.resources or ():
-        _check_resource(resource)
+def _statement_faults(statement: Statement, kind: PolicyKind) -> Faults:
     for condition in statement.conditions:
-        _check_condition(condition.operator.base, condition.key, condition.values)
+        yield from _condition_faults(condition)
+    for resource in statement.resources or ():
+        yield from _resource_faults(resource)
+    for action in statement.actions:
+        yield from _action_faults(action)
+    if kind is PolicyKind.TRUST:
+        yield from _trust_faults(statement)
 
 
-def _check_action(action: str) -> None:
-    if action == "*":
+def _action_faults(action: str) -> Faults:
+    if action in ("*", "*:*"):
         return
     vendor, colon, rest = action.partition(":")
     if not colon:
-        raise MalformedPolicy("Actions/Conditions must be prefaced by a vendor, e.g., iam, sdb, ec2, etc.")
-    if ":" in rest:
-        raise MalformedPolicy("Actions/Condition can contain only one colon.")
-    if not _VENDOR.fullmatch(vendor):
-        raise MalformedPolicy(f"Vendor {vendor} is not valid")
+        yield MalformedPolicy(_NO_VENDOR, Stage.ACTION)
+    elif ":" in rest:
+        yield MalformedPolicy("Actions/Condition can contain only one colon.", Stage.ACTION)
+    elif not _VENDOR.fullmatch(vendor):
+        yield MalformedPolicy(f"Vendor {vendor} is not valid", Stage.ACTION)
 
 
-def _check_trust(statement: Statement) -> None:
+def _trust_faults(statement: Statement) -> Faults:
     if any(action.lower() not in _TRUST_ACTIONS for action in statement.actions):
-        raise MalformedPolicy(_TRUST_MESSAGE)
+        yield MalformedPolicy(_TRUST_MESSAGE, Stage.TRUST)
     for kind, name in statement.principals or ():
         wild = "*" in name or "?" in name
         if wild and not (kind == "AWS" and name == "*"):
             spelled = "AWS" if kind == "AWS" else kind.upper()
-            raise MalformedPolicy(f'Invalid principal in policy: "{spelled}":"{name}"')
+            yield MalformedPolicy(f'Invalid principal in policy: "{spelled}":"{name}"', Stage.PRINCIPAL)
 
 
-def _check_condition(base: str, key: str, values: tuple[str, ...]) -> None:
-    if ":" not in key:
-        raise MalformedPolicy("Actions/Conditions must be prefaced by a vendor, e.g., iam, sdb, ec2, etc.")
-    readers = {"Numeric": read.number, "Date": read.date, "Null": read.boolean, "IpAddress": read.network}
-    for prefix, reader in readers.items():
-        if base.startswith(prefix) and any(reader(value) is None for value in values):
-            raise MalformedPolicy(LEGACY if prefix == "Date" else SYNTAX)
+def _condition_faults(condition: Condition) -> Faults:
+    if ":" not in condition.key:
+        yield MalformedPolicy(_NO_VENDOR, Stage.ACTION)
+    for prefix, reader in _READERS.items():
+        if condition.operator.base.startswith(prefix) and any(reader(value) is None for value in condition.values):
+            yield MalformedPolicy(LEGACY, Stage.LEGACY)
 
 
-def _check_resource(resource: str) -> None:
+def _resource_faults(resource: str) -> Faults:
+    """Faults of an entry that is not `*`: its partition, its vendor, its region, its path, in this order."""
     if resource == "*":
         return
-    prefix, colon, rest = resource.partition(":")
-    if not colon or prefix != "arn":
-        raise MalformedPolicy(f'Resource {resource} must be in ARN format or "*".')
-    partition, _, rest = rest.partition(":")
-    if partition not in _PARTITIONS:
-        _refuse_partition(partition, rest)
-    vendor, colon, rest = rest.partition(":")
-    if not colon and not vendor.endswith("*"):
-        raise MalformedPolicy(LEGACY)
-    if "*" in vendor or "?" in vendor:
-        raise MalformedPolicy("Resource vendor must be fully qualified and cannot contain regexes.")
-    _check_parts(resource, vendor, rest)
-
-
-def _refuse_partition(partition: str, rest: str) -> None:
-    parts = [part or "*" for part in (rest.split(":", 3) if rest else [])]
-    shown = ":".join((*parts, *"****"[len(parts) :]))
-    raise MalformedPolicy(f'Partition "{partition}" is not valid for resource "arn:{partition}:{shown}".')
-
-
-def _check_parts(resource: str, vendor: str, rest: str) -> None:
-    """`rest` is what follows the vendor: region, account, resource (or `*` that covers them)."""
-    if rest.endswith("*") and rest.count(":") < 2:
+    _, colon, rest = resource.partition(":")
+    if not colon:
+        yield MalformedPolicy(f'Resource {resource} must be in ARN format or "*".', Stage.RESOURCE)
         return
-    if rest.count(":") < 2:
-        raise MalformedPolicy(LEGACY)
-    region, _, name = rest.split(":", 2)
-    if vendor == "iam" and region not in ("", "*"):
-        raise MalformedPolicy(f"IAM resource {resource} cannot contain region information.")
-    if vendor == "s3" and region not in ("", "*"):
-        raise MalformedPolicy(f"Resource {resource} can not contain region information.")
-    if vendor == "iam" and name not in ("*", "root") and not name.startswith(_IAM_PATHS):
-        raise MalformedPolicy(
-            'IAM resource path must either be "*" or start with user/, federated-user/, role/, group/, '
-            "instance-profile/, mfa/, server-certificate/, policy/, sms-mfa/, saml-provider/, oidc-provider/, "
-            "report/, access-report/."
+    partition, more, rest = rest.partition(":")
+    vendor, colon, rest = rest.partition(":")
+    if partition not in _PARTITIONS and partition != "*":
+        yield _wrong_partition(partition, resource)
+    elif not more or "*" in vendor or "?" in vendor:
+        yield MalformedPolicy("Resource vendor must be fully qualified and cannot contain regexes.", Stage.RESOURCE)
+    elif not vendor or not colon:
+        yield MalformedPolicy(LEGACY, Stage.LEGACY)
+    else:
+        yield from _part_faults(resource, vendor, rest)
+
+
+def _wrong_partition(partition: str, resource: str) -> MalformedPolicy:
+    rest = resource.split(":", 2)[2] if resource.count(":") > 1 else ""
+    parts = rest.split(":", 3) if rest else []
+    shown = ":".join([*parts, *"****"[len(parts) :]])
+    message = f'Partition "{partition}" is not valid for resource "arn:{partition}:{shown}".'
+    return MalformedPolicy(message, Stage.RESOURCE)
+
+
+def _part_faults(resource: str, vendor: str, rest: str) -> Faults:
+    """`rest` is what follows the vendor: region, account, resource (or `*` that covers them)."""
+    short = rest.count(":") < 2
+    if short and rest.endswith("*"):
+        return
+    region, _, name = [*rest.split(":", 2), "", ""][:3]
+    if vendor in _WITHOUT_REGION and region not in ("", "*") and not name.startswith(_S3_IN_REGIONS):
+        yield MalformedPolicy(_WITHOUT_REGION[vendor].format(resource), Stage.RESOURCE)
+    elif short:
+        yield MalformedPolicy(LEGACY, Stage.LEGACY)
+    elif vendor == "iam" and name not in ("*", "root") and not name.startswith(_IAM_PATHS):
+        yield MalformedPolicy(
+            f'IAM resource path must either be "*" or start with {", ".join(_IAM_PATHS)}.', Stage.RESOURCE
         )
