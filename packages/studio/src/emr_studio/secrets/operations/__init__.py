@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from importlib import import_module
 
-_ROOMS: tuple[str, ...] = ()
+_ROOMS = ("deletion", "lists", "passwords", "policies", "rotation", "secrets", "tags", "values")
 
 for _room in _ROOMS:
     import_module(f"{__name__}.{_room}")
