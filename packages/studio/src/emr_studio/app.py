@@ -11,12 +11,13 @@ import logging
 import os
 import signal
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import uvicorn
 from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.orm import Session
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
@@ -24,16 +25,18 @@ from starlette.routing import BaseRoute, Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from emr_studio.aws.auth import SessionAuthenticator
+from emr_studio.aws.errors import AwsError
 from emr_studio.aws.pipeline import is_aws_request
-from emr_studio.clock import SystemClock
+from emr_studio.clock import Clock, SystemClock
 from emr_studio.db import Database, is_reachable
 from emr_studio.settings import Settings
 
 if TYPE_CHECKING:
+    from emr_studio.keys.ring import KeyRing
     from emr_studio.signin.setup import Front
     from emr_studio.trail.setup import AuditTrail
 
-DOMAINS = ("iam", "keys", "secrets", "studios", "workspaces", "clusters", "clusters.steps", "trail")
+DOMAINS = ("iam", "keys", "secrets", "studios", "workspaces", "clusters", "clusters.steps", "clusters.scaling", "trail")
 """Rooms with an `operations` module, or a package that loads its own by `load()`."""
 TABLES = (
     "controllers",
@@ -76,6 +79,8 @@ class ControlPlane:
     database: Database
     front: Front
     trail: AuditTrail
+    chores: Sequence[Callable[[Session], None]]
+    """What is to be done in the database now and then, each in a transaction of its own."""
     _stop: threading.Event = field(default_factory=threading.Event)
 
     def start(self) -> None:
@@ -88,13 +93,12 @@ class ControlPlane:
             self._write_down()
 
     def _write_down(self) -> None:
-        from emr_studio.iam import uses
-
-        try:
-            with self.database.write() as session:
-                uses.flush(session)
-        except SQLAlchemyError:
-            log.warning("the last uses of access keys were not written", exc_info=True)
+        for chore in self.chores:
+            try:
+                with self.database.write() as session:
+                    chore(session)
+            except (SQLAlchemyError, AwsError):
+                log.warning("a chore was not done and will be tried again", exc_info=True)
 
     def close(self) -> None:
         """Write what is still to be written."""
@@ -117,6 +121,7 @@ def build_api(settings: Settings) -> ControlPlane:
     from emr_studio.iam import trust
     from emr_studio.iam.authorization_message import KeptMessages
     from emr_studio.iam.container_credentials import container_credentials
+    from emr_studio.iam.federation.issuers import IssuerKeys
     from emr_studio.iam.identity import IamAuthorizer, IamCredentialStore
     from emr_studio.iam.sealing import Sealer
     from emr_studio.keys.master import Masters
@@ -139,6 +144,7 @@ def build_api(settings: Settings) -> ControlPlane:
     ports: Mapping[type[Any], Any] = {
         Settings: settings,
         Sealer: sealer,
+        IssuerKeys: IssuerKeys(clock),
         KeyRing: ring,
         Waker: SocketWaker(settings),
         Presigner: front.presigned,
@@ -173,7 +179,20 @@ def build_api(settings: Settings) -> ControlPlane:
             lambda request: _account_of(database, front.sessions, request),
         ),
     ]
-    return ControlPlane(objects.serving(_Door(api, Starlette(routes=routes))), database, front, trail)
+    chores = _chores(ring, clock)
+    return ControlPlane(objects.serving(_Door(api, Starlette(routes=routes))), database, front, trail, chores)
+
+
+def _chores(ring: KeyRing, clock: Clock) -> Sequence[Callable[[Session], None]]:
+    from emr_studio.iam import uses
+    from emr_studio.keys import making
+    from emr_studio.secrets import upkeep
+
+    return (
+        uses.flush,
+        lambda session: making.keep(session, ring, clock.now()),
+        lambda session: upkeep.keep(session, clock.now()),
+    )
 
 
 class _Door:

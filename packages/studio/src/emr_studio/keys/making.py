@@ -6,7 +6,7 @@ import datetime as dt
 import uuid
 from collections.abc import Mapping
 
-from sqlalchemy import delete, select
+from sqlalchemy import delete, func, select
 from sqlalchemy.orm import Session
 
 from emr_studio.keys.model import KeyMaterial, KmsAlias, KmsKey
@@ -82,7 +82,7 @@ def keep(session: Session, ring: KeyRing, now: dt.datetime) -> None:
     for key in session.scalars(due.where(KmsKey.enabled, KmsKey.deletion_date.is_(None))):
         rotate(session, ring, key, now, on_demand=False)
         key.next_rotation = now + dt.timedelta(days=key.rotation_days or 365)
-    for material in session.scalars(select(KeyMaterial)):
+    for material in session.scalars(select(KeyMaterial).where(func.substr(KeyMaterial.wrapped, 1, 1) != ring.mark)):
         ring.rewrap(material)
 
 

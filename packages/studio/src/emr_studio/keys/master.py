@@ -122,9 +122,10 @@ class Masters:
             raise KeyUnavailable
         return master.unwrap(wrapped[1:], purpose)
 
-    def is_old(self, wrapped: bytes) -> bool:
-        """True if another master than the present one wrapped it."""
-        return wrapped[:1] != self._current.mark
+    @property
+    def mark(self) -> bytes:
+        """That of the present master."""
+        return self._current.mark
 
 
 def _client(settings: Settings) -> Any:

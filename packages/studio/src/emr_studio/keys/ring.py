@@ -49,15 +49,19 @@ class KeyRing:
         self._known: OrderedDict[tuple[str, int], AESGCM] = OrderedDict()
         self._lock = threading.Lock()
 
+    @property
+    def mark(self) -> bytes:
+        """The byte with which everything begins that the present master wrapped."""
+        return self._masters.mark
+
     def new_material(self, key_id: str, version: int) -> bytes:
         """Make material for a key; returns it wrapped."""
         return self._masters.wrap(secrets.token_bytes(MATERIAL_BYTES), _purpose(key_id, version))
 
     def rewrap(self, material: KeyMaterial) -> None:
         """Wrap with the present master what an earlier one wrapped."""
-        if self._masters.is_old(material.wrapped):
-            purpose = _purpose(material.key_id, material.version)
-            material.wrapped = self._masters.wrap(self._masters.unwrap(material.wrapped, purpose), purpose)
+        purpose = _purpose(material.key_id, material.version)
+        material.wrapped = self._masters.wrap(self._masters.unwrap(material.wrapped, purpose), purpose)
 
     def seal(self, session: Session, key: KmsKey, data: bytes, context: Mapping[str, str]) -> bytes:
         """Seal with the newest material of `key`."""
