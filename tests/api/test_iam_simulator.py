@@ -100,8 +100,8 @@ def test_missing_context_is_named(iam: Any) -> None:
         allow("s3:*", f"{BUCKET}/${{aws:username}}/*", Condition={"StringEquals": {"aws:PrincipalTag/Team": "data"}}),
         allow("ec2:*", Condition={"Bool": {"ec2:Region": "x"}}),
     )
-    (found,) = custom(iam, document, "s3:GetObject")
-    assert found["MissingContextValues"] == ["aws:PrincipalTag/Team", "aws:username"]
+    (alone,) = custom(iam, document, "s3:GetObject")
+    assert alone["MissingContextValues"] == ["aws:PrincipalTag/Team", "aws:username"]
     entries = [
         {"ContextKeyName": "AWS:UserName", "ContextKeyValues": ["ann"], "ContextKeyType": "string"},
         {"ContextKeyName": "aws:principaltag/team", "ContextKeyValues": ["data"], "ContextKeyType": "string"},
@@ -205,19 +205,19 @@ def sources(found: dict[str, Any]) -> set[tuple[str, str]]:
 def test_policies_of_a_user(iam: Any, people: dict[str, str]) -> None:
     arns = [f"{BUCKET}/sam/x"]
     found = principal(iam, people["user"], "s3:GetObject", "s3:ListBucket", "s3:ListAllMyBuckets", ResourceArns=arns)
-    assert [one["EvalDecision"] for one in found] == ["allowed", "explicitDeny", "allowed"]
+    assert [each["EvalDecision"] for each in found] == ["allowed", "explicitDeny", "allowed"]
     assert ("own", "user") in sources(found[0])
     assert ("ReadOnlyAccess", "aws-managed") in sources(found[0])
     assert sources(found[1]) == {("ours", "user-managed")}
     assert ("crews", "group") in sources(found[2])
     without: list[dict[str, Any]] = [{"PolicyArn": people["policy"]}, {"PolicyArn": "arn:aws:iam::aws:policy/Read*"}]
-    (found,) = principal(iam, people["user"], "s3:ListBucket", PolicyExclusionList=without)
-    assert (found["EvalDecision"], sources(found)) == ("allowed", {("crews", "group")})
+    (one,) = principal(iam, people["user"], "s3:ListBucket", PolicyExclusionList=without)
+    assert (one["EvalDecision"], sources(one)) == ("allowed", {("crews", "group")})
     without.append(
         {"InlinePolicyIdentifier": {"PolicyName": "crews", "AttachmentType": "group", "AttachmentName": "crew"}}
     )
-    (found,) = principal(iam, people["user"], "s3:ListBucket", PolicyExclusionList=without)
-    assert found["EvalDecision"] == "implicitDeny"
+    (one,) = principal(iam, people["user"], "s3:ListBucket", PolicyExclusionList=without)
+    assert one["EvalDecision"] == "implicitDeny"
     extra = [json.dumps(policy(allow("ec2:RunInstances")))]
     assert principal(iam, people["user"], "ec2:RunInstances", PolicyInputList=extra)[0]["EvalDecision"] == "allowed"
     assert principal(iam, people["group"], "s3:ListBucket")[0]["EvalDecision"] == "allowed"

@@ -98,12 +98,15 @@ def refuse_change(session: Session, caller: Caller, check: Check, circumstances:
     raise AccessDenied(denial.message(caller, check, decision))
 
 
-def set_own(session: Session, caller: Caller, password: str, now: dt.datetime) -> None:
-    """Write the new password that a user or root chose.
+def set_own(session: Session, caller: Caller, password: str, now: dt.datetime, *, different: bool = False) -> None:
+    """Write the new password that a user or root chose; `different` from the present one where that was not enough.
 
     Raises:
         PasswordPolicyViolation: if it may not be.
     """
+    profile = session.get(LoginProfile, caller.user_id)
+    if different and profile is not None and passwords.verify(profile.password_hash, password):
+        raise PasswordPolicyViolation("The new password must differ from the old one")
     check(session, caller.account_id, caller.user_id, password)
     writing.set_password(session, caller.user_id, password, now)
 

@@ -1,6 +1,6 @@
 """Sign-in's addresses.
 
-    POST   /_signin            {accountId?, userName, password}   console and Studio origins
+    POST   /_signin            {accountId?, userName, password, newPassword?}   console and Studio origins
     GET    /_signin            who is signed in here, or 401
     DELETE /_signin            sign out
     GET    /_signin/presigned  ?token=   a link of CreateStudioPresignedUrl (Studio origins)
@@ -24,7 +24,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
-from emr_studio.aws.context import Caller
+from emr_studio.aws.context import Caller, RequestInfo
 from emr_studio.db import Database
 from emr_studio.iam.services import verify_password
 from emr_studio.settings import Settings
@@ -40,6 +40,7 @@ from emr_studio.signin.pages import (
     with_cookie,
     without_cookie,
 )
+from emr_studio.signin.password_change import PasswordChange
 from emr_studio.signin.presign import OPEN_PATH, STUDIO_PATH, Link, Presigned
 from emr_studio.signin.sessions import ConsoleSessions, SignedIn, cookie_of
 from emr_studio.signin.throttle import Throttle
@@ -63,6 +64,8 @@ class Credentials(msgspec.Struct, rename="camel"):
     user_name: str
     password: str
     account_id: str = ""
+    new_password: str = ""
+    """Where the password must be changed first."""
 
 
 @dataclass(frozen=True)
@@ -75,6 +78,7 @@ class SignIn:
     presigned: Presigned
     throttle: Throttle
     attempts: Attempts
+    passwords: PasswordChange
     at_once: anyio.CapacityLimiter = field(default_factory=lambda: anyio.CapacityLimiter(_AT_ONCE))
 
     def routes(self) -> list[BaseRoute]:
@@ -124,8 +128,13 @@ class SignIn:
             if not self._access.may_enter(session, caller, origin, source_ip):
                 note(caller=None, error="Not assigned to this Studio")
                 return refused(403, NOT_ASSIGNED)
+            info = RequestInfo(source_ip, client[1], secure=origin.scheme == "https", host=origin.host)
+            if refusal := self.passwords.settle(session, caller, given.new_password, info):
+                note(caller=None, error="The password must be changed")
+                return refusal
             note(caller=caller)
         with self.database.write() as session:
+            self.passwords.note(session, caller)
             signed_in = self.sessions.create(session, caller, origin)
             description = self._describe(session, signed_in)
         return with_cookie(json_response(description), signed_in.token)

@@ -18,6 +18,7 @@ from emr_studio.edge.identity import IdentityIssuer
 from emr_studio.settings import Settings
 from emr_studio.signin.access import Access
 from emr_studio.signin.attempts import Attempts, SignInRecorder
+from emr_studio.signin.password_change import PasswordChange
 from emr_studio.signin.presign import Presigned
 from emr_studio.signin.routes import SignIn
 from emr_studio.signin.sessions import ConsoleSessions
@@ -49,6 +50,7 @@ def compose(
     presigned = Presigned(settings, clock)
     issuer = IdentityIssuer(settings)
     attempts = Attempts(settings, clock, recorder)
-    sign_in = SignIn(settings, database, sessions, presigned, Throttle(clock), attempts)
+    passwords = PasswordChange(database, clock, settings.region)
+    sign_in = SignIn(settings, database, sessions, presigned, Throttle(clock), attempts, passwords)
     edge = WorkspaceEdge(settings, database, clock, sessions, issuer)
     return Front(sign_in, sessions, presigned, edge, issuer)
