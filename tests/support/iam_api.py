@@ -22,6 +22,7 @@ from emr_studio.clock import Clock, SystemClock
 from emr_studio.db import Base, Database
 from emr_studio.iam import operations
 from emr_studio.iam.bootstrap import SampleWorld, create_account, ensure_account
+from emr_studio.iam.federation.issuers import IssuerKeys
 from emr_studio.iam.identity import IamAuthorizer, IamCredentialStore
 from emr_studio.iam.sealing import Sealer
 from emr_studio.settings import Settings
@@ -126,7 +127,7 @@ def served_iam(folder: Path, clock: Clock) -> Iterator[IamWorld]:
         credentials=IamCredentialStore(sealer),
         sessions=NoSessions(),
         authorizer=IamAuthorizer(sealer),
-        ports={Sealer: sealer, Settings: settings},
+        ports={Sealer: sealer, Settings: settings, IssuerKeys: IssuerKeys(clock)},
     )
     with serve(application) as endpoint:
         yield IamWorld(endpoint, sample, (key.id, secret), database, sealer, clock)
