@@ -18,6 +18,7 @@ from typing import Any
 
 import boto3
 import botocore.config
+import httpx
 import uvicorn
 from botocore.auth import S3SigV4Auth
 from botocore.awsrequest import AWSRequest
@@ -68,6 +69,16 @@ class Door:
             endpoint_url=self.url,
             config=botocore.config.Config(s3={"addressing_style": "path"}, retries={"total_max_attempts": 1}, **config),
         )
+
+    def send(
+        self, method: str, target: str, keys: tuple[str, str], headers: dict[str, str] | None = None, body: bytes = b""
+    ) -> tuple[int, bytes]:
+        """A request with a body, signed as the body is."""
+        request = AWSRequest(method, f"{self.url}{target}", headers=headers or {}, data=body)
+        S3SigV4Auth(Credentials(*keys), "s3", REGION).add_auth(request)
+        sent = dict(request.headers.items())
+        answer = httpx.request(method, f"{self.url}{target}", headers=sent, content=body)
+        return answer.status_code, answer.content
 
     def raw(
         self, method: str, path: str, keys: tuple[str, str], headers: dict[str, str] | None = None

@@ -106,12 +106,25 @@ def delete_bucket(session: Session, settings: Settings, bucket: Bucket) -> None:
         ClientError: BucketNotEmpty.
         Unavailable: if the store does not answer.
     """
+    # The store itself would delete versions and delete markers along with their bucket.
+    if _has_versions(settings, bucket.name):
+        message = "The bucket you tried to delete is not empty. You must delete all versions in the bucket."
+        raise ClientError("BucketNotEmpty", message, 409)
     answer = _ask_store(settings, "DELETE", bucket.name, {})
     if answer.status_code == 409:
         raise ClientError("BucketNotEmpty", "The bucket you tried to delete is not empty", 409)
     if answer.status_code not in {204, 404}:
         raise Unavailable(f"The store did not delete the bucket: {_code(answer)}")
     session.delete(bucket)
+
+
+def _has_versions(settings: Settings, bucket: str) -> bool:
+    answer = _ask_store(settings, "GET", f"{bucket}?versions&max-keys=1", {})
+    if answer.status_code == httpx.codes.NOT_FOUND:
+        return False
+    if answer.status_code != httpx.codes.OK:
+        raise Unavailable(f"The store did not list the bucket: {_code(answer)}")
+    return "<Version>" in answer.text or "<DeleteMarker>" in answer.text
 
 
 def is_bucket_name(name: str) -> bool:

@@ -32,6 +32,8 @@ def check_supported(request: S3Request, headers: Mapping[str, str]) -> None:
     Raises:
         ClientError: NotImplemented, AccessControlListNotSupported, InvalidStorageClass, InvalidArgument.
     """
+    if headers.get("x-amz-bypass-governance-retention", "").lower() == "true":
+        raise not_implemented("Bypassing a governance retention is not implemented by this store.")
     if request.method not in {"PUT", "POST"} or not request.key:
         return
     _check_encryption(headers)
