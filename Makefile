@@ -6,7 +6,7 @@ PORT ?=
 WORKERS ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help install up down test lint unit api system browser chaos bench capabilities reference format clean
+.PHONY: help install up down test lint unit api system browser chaos fuzz bench capabilities reference format clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -49,6 +49,9 @@ browser: dev  ## real Chromium
 
 chaos: dev  ## kill -9 of each process
 	$(BIN)/pytest -q tests/chaos
+
+fuzz: dev  ## 100,000 mutated policies and requests (FUZZ_CASES, FUZZ_SEED); make test has 2,000
+	FUZZ_CASES=$${FUZZ_CASES:-100000} $(BIN)/pytest -q tests/fuzz
 
 bench:  ## measure beside the peers, in the same run
 	@deploy/install.sh bench

@@ -52,6 +52,26 @@ def decide(case: Case) -> str:
     return answer(all_three and (named > 0 or not trust))  # 3, 4
 
 
+def plain(case: Case) -> Case:
+    """A case in its plainest form: what may be left out or be null is there."""
+    principal = {name: value for name, value in case["principal"].items() if value is not None}
+    account = principal.setdefault("account", "")
+    if principal["type"] == "root":
+        principal.setdefault("arn", f"arn:aws:iam::{account}:root")
+    request = {"context": {}} | {name: value for name, value in case["request"].items() if value is not None}
+    parts = request["resource"].split(":", 5)
+    owner = parts[4] if len(parts) == 6 else ""
+    request["resourceAccount"] = request.get("resourceAccount") or owner or account
+    return {
+        "principal": {"arn": "", "account": ""} | principal,
+        "request": request,
+        "resourcePolicy": case.get("resourcePolicy"),
+        "identityPolicies": case.get("identityPolicies") or [],
+        "sessionPolicies": case.get("sessionPolicies") or [],
+        "permissionBoundaries": case.get("permissionBoundaries") or [],
+    }
+
+
 def resource_denies(policy: Any, principal: Any, request: Any, context: Any, *, bounded: bool) -> bool:
     for statement in statements(policy):
         if statement_applies(policy, statement, "Deny", request, context):
