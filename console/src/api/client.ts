@@ -28,7 +28,17 @@ export interface Credentials {
   accountId?: string;
   userName: string;
   password: string;
+  /** Where the password must be changed first. */
+  newPassword?: string;
+  /** Of users with an MFA device. */
+  mfaCode?: string;
 }
+
+/** The code of a sign-in with a right password that must be changed. */
+export const PASSWORD_CHANGE_REQUIRED = "PasswordChangeRequired";
+
+/** The code of a sign-in with a right password of somebody who has an MFA device. */
+export const MFA_CODE_REQUIRED = "MfaCodeRequired";
 
 /** Codes that say "who are you?", whatever the status: AWS's JSON protocols answer some of them with 400. */
 const SIGNED_OUT_CODES = new Set([

@@ -9,7 +9,7 @@ import Header from "@cloudscape-design/components/header";
 import Input from "@cloudscape-design/components/input";
 import SpaceBetween from "@cloudscape-design/components/space-between";
 import { useEffect, useState, type FormEvent } from "react";
-import { client, type Session } from "../api/client";
+import { client, MFA_CODE_REQUIRED, PASSWORD_CHANGE_REQUIRED, type Session } from "../api/client";
 import type { Face } from "../face";
 import { asAwsError } from "../state/polled";
 import { Product } from "./Product";
@@ -30,6 +30,65 @@ function Why({ reason }: { reason: SignInReason }) {
   return <Alert type={reason === "ended" ? "warning" : "info"}>{text}</Alert>;
 }
 
+/** Answers that are no failure, but ask for one thing more. */
+const ASKS = new Set([MFA_CODE_REQUIRED, PASSWORD_CHANGE_REQUIRED]);
+
+interface NewPasswordProps {
+  value: string;
+  again: string;
+  tried: boolean;
+  onChange: (value: string) => void;
+  onChangeAgain: (value: string) => void;
+}
+
+/** Asked for when the password is right but good for one change only. */
+function NewPassword({ value, again, tried, onChange, onChangeAgain }: NewPasswordProps) {
+  return (
+    <>
+      <FormField label="New password" errorText={tried && !value ? "Enter a new password." : ""}>
+        <Input
+          type="password"
+          value={value}
+          onChange={({ detail }) => onChange(detail.value)}
+          autoComplete="new-password"
+          name="new-password"
+          autoFocus
+        />
+      </FormField>
+      <FormField label="New password again" errorText={tried && value !== again ? "The two are not the same." : ""}>
+        <Input
+          type="password"
+          value={again}
+          onChange={({ detail }) => onChangeAgain(detail.value)}
+          autoComplete="new-password"
+          name="new-password-again"
+        />
+      </FormField>
+    </>
+  );
+}
+
+/** Asked for when the password is right and the person has an MFA device. */
+function MfaCode({ value, tried, onChange }: { value: string; tried: boolean; onChange: (value: string) => void }) {
+  return (
+    <FormField
+      label="MFA code"
+      description="Six digits, from your authenticator app."
+      errorText={tried && !value ? "Enter the code." : ""}
+    >
+      <Input
+        value={value}
+        onChange={({ detail }) => onChange(detail.value)}
+        autoComplete="one-time-code"
+        inputMode="numeric"
+        name="mfa-code"
+        autoFocus
+        spellcheck={false}
+      />
+    </FormField>
+  );
+}
+
 export function SignIn({ face, reason, problem, onSignedIn }: Props) {
   const [accountId, setAccountId] = useState("");
   const [userName, setUserName] = useState("");
@@ -37,6 +96,12 @@ export function SignIn({ face, reason, problem, onSignedIn }: Props) {
   const [error, setError] = useState(problem ?? "");
   const [busy, setBusy] = useState(false);
   const [tried, setTried] = useState(false);
+  const [changing, setChanging] = useState(false);
+  const [newPassword, setNewPassword] = useState("");
+  const [asked, setAsked] = useState(false);
+  const [withCode, setWithCode] = useState(false);
+  const [mfaCode, setMfaCode] = useState("");
+  const [newAgain, setNewAgain] = useState("");
   useEffect(() => {
     document.title = "Sign in – EMR Studio";
   }, []);
@@ -45,13 +110,23 @@ export function SignIn({ face, reason, problem, onSignedIn }: Props) {
     event.preventDefault();
     setTried(true);
     if (!userName || !password || busy) return;
+    if (changing && (!newPassword || newPassword !== newAgain)) return;
+    if (withCode && !mfaCode.trim()) return;
     setBusy(true);
     setError("");
     try {
       const account = accountId.trim();
-      onSignedIn(await client.signIn({ userName, password, ...(account ? { accountId: account } : {}) }));
+      const change = { ...(changing ? { newPassword } : {}), ...(withCode ? { mfaCode: mfaCode.trim() } : {}) };
+      onSignedIn(await client.signIn({ userName, password, ...(account ? { accountId: account } : {}), ...change }));
     } catch (failure) {
-      setError(asAwsError(failure).detail);
+      const answer = asAwsError(failure);
+      setAsked(ASKS.has(answer.code));
+      if (answer.code === PASSWORD_CHANGE_REQUIRED) setChanging(true);
+      if (answer.code === MFA_CODE_REQUIRED) setWithCode(true);
+      // A code is good once: the next attempt needs the next one.
+      setMfaCode("");
+      setTried(false);
+      setError(answer.detail);
       setBusy(false);
     }
   }
@@ -84,7 +159,7 @@ export function SignIn({ face, reason, problem, onSignedIn }: Props) {
               <SpaceBetween size="m">
                 {error ? (
                   <div role="alert">
-                    <Alert type="error">{error}</Alert>
+                    <Alert type={asked ? "info" : "error"}>{error}</Alert>
                   </div>
                 ) : null}
                 <FormField label="IAM user name" errorText={tried && !userName ? "Enter your user name." : ""}>
@@ -106,6 +181,16 @@ export function SignIn({ face, reason, problem, onSignedIn }: Props) {
                     name="password"
                   />
                 </FormField>
+                {withCode ? <MfaCode value={mfaCode} tried={tried} onChange={setMfaCode} /> : null}
+                {changing ? (
+                  <NewPassword
+                    value={newPassword}
+                    again={newAgain}
+                    tried={tried}
+                    onChange={setNewPassword}
+                    onChangeAgain={setNewAgain}
+                  />
+                ) : null}
                 <ExpandableSection headerText="Another account">
                   <FormField
                     label={
