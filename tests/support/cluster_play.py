@@ -11,6 +11,8 @@ from emr_studio.aws.errors import AwsError
 from emr_studio.clusters import operations
 from emr_studio.clusters.controller import ClusterReconciler
 from emr_studio.clusters.model import Cluster, Instance, instances_of
+from emr_studio.clusters.probe import Load
+from emr_studio.clusters.scaling import operations as scaling_operations
 from emr_studio.clusters.steps import operations as step_operations
 from emr_studio.iam import writing
 from emr_studio.iam.bootstrap_policies import trust_policy
@@ -21,7 +23,7 @@ from emr_studio.runtime.contract import WorkloadState
 from emr_studio.runtime.inprocess import InProcessRuntime
 from tests.support.emr_world import World
 
-REGISTERED = (operations, step_operations)
+REGISTERED = (operations, step_operations, scaling_operations)
 """Importing them registered the clusters' operations."""
 EC2 = "ec2.amazonaws.com"
 SERVICE_ROLE = "EMR_DefaultRole_V2"
@@ -36,6 +38,11 @@ class RuntimeProbe:
     runtime: InProcessRuntime
     memory: int = 64_000
     answers: bool = True
+    load_now: Load | None = field(default_factory=Load)
+    kernels_now: int | None = 0
+    used: dict[str, int] = field(default_factory=dict)
+    """Cores in use, by address."""
+    decommissioned: set[str] = field(default_factory=set)
 
     def alive_workers(self, primary: Instance) -> set[str]:
         running = [w for w in self.runtime.workloads.values() if w.observation.state is WorkloadState.RUNNING]
@@ -43,6 +50,18 @@ class RuntimeProbe:
 
     def gateway_answers(self, cluster: Cluster, primary: Instance) -> bool:
         return self.answers
+
+    def kernels(self, cluster: Cluster, primary: Instance) -> int | None:
+        return self.kernels_now
+
+    def load(self, primary: Instance) -> Load | None:
+        return self.load_now
+
+    def decommission(self, primary: Instance, node: Instance) -> None:
+        self.decommissioned.add(node.bind_ip)
+
+    def used_cores(self, primary: Instance) -> dict[str, int]:
+        return self.used
 
     def free_memory(self) -> int:
         return self.memory

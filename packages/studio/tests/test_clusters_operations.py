@@ -135,8 +135,6 @@ def test_a_subnet_is_found(play: ClusterPlay) -> None:
         ({"ServiceRole": "Nobody"}, "Invalid ServiceRole: Nobody."),
         ({"JobFlowRole": None}, "InstanceProfile is required for creating cluster."),
         ({"JobFlowRole": "Nobody"}, "Invalid InstanceProfile: Nobody."),
-        ({"AutoTerminationPolicy": {"IdleTimeout": 60}}, "AutoTerminationPolicy is not supported"),
-        ({"ManagedScalingPolicy": {"ComputeLimits": {}}}, "ManagedScalingPolicy is not supported"),
         ({"SecurityConfiguration": "x"}, "SecurityConfiguration is not supported"),
         ({"KerberosAttributes": {"Realm": "x"}}, "KerberosAttributes is not supported"),
         ({"AmiVersion": "3.1"}, "AmiVersion is not supported"),

@@ -62,6 +62,14 @@ _SEATED = {
     # A hundredth, so that it never bounds how many tasks an executor runs.
     f"spark.task.resource.{_SEAT}.amount": "0.01",
 }
+# When a cluster shrinks, tasks finish and what they have written moves to other workers.
+_DECOMMISSION = {"spark.decommission.enabled": "true"}
+DECOMMISSION_OF_APPLICATIONS = {
+    **_DECOMMISSION,
+    "spark.storage.decommission.enabled": "true",
+    "spark.storage.decommission.shuffleBlocks.enabled": "true",
+    "spark.storage.decommission.rddBlocks.enabled": "true",
+}
 # A serial collector needs no threads of its own and starts fastest in a heap of a gigabyte.
 _SMALL_HEAP = ("-XX:+UseSerialGC", "-Xshare:auto")
 # A program that never computes much is up sooner without the optimising compiler.
@@ -114,6 +122,7 @@ def master_command(config: NodeConfig, folder: Path) -> list[str]:
     options = {
         "spark.deploy.recoveryMode": "FILESYSTEM",
         "spark.deploy.recoveryDirectory": str(folder / "recovery"),
+        **_DECOMMISSION,
         "spark.ui.killEnabled": "false",
     }
     arguments = ["--host", config.address, "--port", str(MASTER_PORT), "--webui-port", str(MASTER_WEB_PORT)]
@@ -127,6 +136,7 @@ def worker_command(config: NodeConfig, folder: Path) -> list[str]:
         "spark.worker.cleanup.enabled": "true",
         "spark.worker.cleanup.appDataTtl": "86400",
         **_seats(folder),
+        **_DECOMMISSION,
     }
     arguments = ["--host", config.address, "--port", str(WORKER_PORT), "--webui-port", str(WORKER_WEB_PORT)]
     arguments += ["--cores", str(2 * config.cores), "--memory", f"{2 * config.worker_memory}m"]
@@ -177,6 +187,7 @@ def connect_properties(config: NodeConfig, folder: Path) -> dict[str, str]:
         "spark.connect.session.manager.defaultSessionTimeout": "24h",
         "spark.ui.killEnabled": "false",
         "spark.ui.showConsoleProgress": "false",
+        **DECOMMISSION_OF_APPLICATIONS,
         **s3_properties(config, folder),
         **config.spark_defaults,
         **security_properties(config),

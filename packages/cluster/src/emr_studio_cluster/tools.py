@@ -66,6 +66,7 @@ def submit_properties(config: NodeConfig, folder: Path) -> dict[str, str]:
         "spark.driver.memory": f"{config.driver_memory}m",
         "spark.sql.shuffle.partitions": "8",
         "spark.ui.enabled": "false",
+        **spark.DECOMMISSION_OF_APPLICATIONS,
         **spark.s3_properties(config, folder),
         **({"spark.driver.extraClassPath": os.path.join(config.jars_dir, "*")} if config.s3_jars else {}),
         **config.spark_defaults,

@@ -13,7 +13,7 @@ from emr_studio.clusters.model import Cluster, Instance, Role
 from emr_studio.clusters.nodes import Layout, Task, folder_of, log_uri, task_specification
 from emr_studio.clusters.results import read_result
 from emr_studio.db import Database
-from emr_studio.runtime.contract import Observation, Runtime, WorkloadState
+from emr_studio.runtime.contract import Observation, ProcessSpec, Runtime, WorkloadState
 from emr_studio.settings import Settings
 
 MOST_ACTIONS = 16
@@ -69,21 +69,37 @@ class Bootstrapping:
         """
         if not layout.cluster.bootstrap_actions:
             return None
-        waiting = [self._look(layout, instance) for instance in layout.instances if not instance.bootstrapped]
+        waiting = [self.look(layout, instance) for instance in layout.instances]
         return next((seen for seen in waiting if seen is not None), None)
+
+    def look(self, layout: Layout, instance: Instance) -> Observation | None:
+        """Start and look at the actions of one node; None when they are done.
+
+        Raises:
+            ActionFailed: an action did.
+            RuntimeUnavailable: the host does not answer.
+        """
+        if instance.bootstrapped or not layout.cluster.bootstrap_actions:
+            return None
+        return self._look(layout, instance)
+
+    @staticmethod
+    def workload_id(instance: Instance) -> str:
+        """`j-…/ci-…/bootstrap`."""
+        return f"{instance.cluster_id}/{instance.id}/bootstrap"
 
     def going(self, layout: Layout) -> list[Observation]:
         """What still runs, for a cluster that ends."""
         if not layout.cluster.bootstrap_actions:
             return []
-        seen = [self._runtime.observe(_workload(instance)) for instance in layout.instances]
+        seen = [self._runtime.observe(self.workload_id(instance)) for instance in layout.instances]
         for one in seen:
             if one.state is WorkloadState.EXITED:
                 self._runtime.forget(one.workload_id)
         return [one for one in seen if one.state not in (WorkloadState.ABSENT, WorkloadState.EXITED)]
 
     def _look(self, layout: Layout, instance: Instance) -> Observation | None:
-        seen = self._runtime.observe(_workload(instance))
+        seen = self._runtime.observe(self.workload_id(instance))
         if seen.state in (WorkloadState.ABSENT, WorkloadState.EXITED):
             result = read_result(folder_of(self._settings, layout.cluster.id) / _place(instance))
             if result is None and seen.state is WorkloadState.ABSENT:
@@ -103,22 +119,18 @@ class Bootstrapping:
             session.get_one(Instance, instance.id).bootstrapped = True
         self._runtime.forget(seen.workload_id)
 
-    def _specification(self, layout: Layout, instance: Instance) -> Any:
+    def _specification(self, layout: Layout, instance: Instance) -> ProcessSpec:
         told = {
             "actions": layout.cluster.bootstrap_actions,
             "log_uri": log_uri(layout.cluster, "node", instance.ec2_id, "bootstrap-actions"),
         }
-        task = Task("bootstrap", instance, _workload(instance), _place(instance))
+        task = Task("bootstrap", instance, self.workload_id(instance), _place(instance))
         return task_specification(self._settings, layout, task, told)
 
 
 def action_shapes(cluster: Cluster) -> list[dict[str, Any]]:
     """`BootstrapActions` of ListBootstrapActions."""
     return [dict(action) for action in cluster.bootstrap_actions]
-
-
-def _workload(instance: Instance) -> str:
-    return f"{instance.cluster_id}/{instance.id}/bootstrap"
 
 
 def _place(instance: Instance) -> str:

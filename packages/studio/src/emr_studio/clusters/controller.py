@@ -36,13 +36,19 @@ from emr_studio.clusters.model import (
     State,
     Target,
     instances_of,
+    is_unbalanced,
+    living_instances_of,
     workload_owner,
 )
 from emr_studio.clusters.nodes import MASTER, WORKER, Layout, Program, folder_of, release_of, specification
 from emr_studio.clusters.probe import NodeProbe, Probe
 from emr_studio.clusters.roles import node_session_policy
+from emr_studio.clusters.scaling.idle import IdleWatch
+from emr_studio.clusters.scaling.managed import ManagedScaling
+from emr_studio.clusters.scaling.resizing import Resizing
 from emr_studio.clusters.steps.model import has_unfinished_steps
 from emr_studio.clusters.steps.progress import Outcome, StepProgress
+from emr_studio.clusters.tools import Tools
 from emr_studio.db import Database
 from emr_studio.iam.services import grant_role, revoke_grants
 from emr_studio.network.model import allocate_address, loopback_address, release_addresses
@@ -106,7 +112,11 @@ class ClusterReconciler:
         self._settings = settings
         self._probe = probe or NodeProbe()
         self._next_look = 0.0
+        tools = Tools(database, clock, runtime, settings, self._probe)
         self._actions = Bootstrapping(database, runtime, settings)
+        self._resizing = Resizing(tools, self._actions)
+        self._managed = ManagedScaling(tools)
+        self._idle = IdleWatch(tools)
         self._steps = StepProgress(database, clock, runtime, settings)
 
     # What the loop asks.
@@ -118,24 +128,31 @@ class ClusterReconciler:
             found = list(session.scalars(moving))
             # A request changed the target and the wake was lost.
             resting = select(Cluster.id).where(Cluster.state == State.WAITING)
-            found += session.scalars(resting.where(or_(Cluster.target != Target.RUNNING, has_unfinished_steps())))
+            unsettled = or_(Cluster.target != Target.RUNNING, has_unfinished_steps(), is_unbalanced())
+            found += session.scalars(resting.where(unsettled))
         if time.monotonic() >= self._next_look:
             self._next_look = time.monotonic() + _LOOK_SECONDS
-            found += self.changed()
+            found += self.changed() + self._governed()
         return found
+
+    def _governed(self) -> list[str]:
+        """Clusters at rest whose load or idleness is to be looked at."""
+        with self._database.read() as session:
+            resting = session.scalars(select(Cluster).where(Cluster.state == State.WAITING))
+            return [one.id for one in resting if one.managed_scaling or one.idle_timeout is not None]
 
     def changed(self) -> list[str]:
         """Clusters at rest with a program that does not run."""
         with self._database.read() as session:
             resting = session.scalars(select(Cluster).where(Cluster.state == State.WAITING))
-            layouts = [Layout(cluster, instances_of(session, cluster.id)) for cluster in resting]
+            layouts = [Layout(cluster, living_instances_of(session, cluster.id)) for cluster in resting]
         if not layouts:
             return []
         try:
             going = {seen.workload_id for seen in self._runtime.list() if seen.state in _GOING}
         except RuntimeUnavailable:
             return []
-        return [x.cluster.id for x in layouts if any(p.workload_id not in going for p in x.programs())]
+        return [x.cluster.id for x in layouts if any(p.workload_id not in going for p in x.settled())]
 
     def owner_exists(self, owner: str) -> bool | None:
         """For the orphan sweep: is the cluster that owns a workload alive?"""
@@ -167,20 +184,22 @@ class ClusterReconciler:
             return self._start(layout)
         if cluster.state == State.BOOTSTRAPPING:
             return self._bootstrap(layout)
-        again = self._watch(layout)
+        turns = [self._watch(layout), self._managed.turn(layout), self._resizing.turn(layout)]
         if cluster.state == State.RUNNING:
-            return self._run_steps(layout)
-        if self._steps.are_waiting(cluster):
+            turns.append(self._run_steps(layout))
+        elif self._steps.are_waiting(cluster):
             self._enter(cluster, State.RUNNING, message="Running step")
             return 0
-        return again
+        else:
+            turns.append(self._end_if_idle(layout))
+        return min((seconds for seconds in turns if seconds is not None), default=None)
 
     # Rows.
 
     def _load(self, cluster_id: str) -> Layout | None:
         with self._database.read() as session:
             cluster = session.get(Cluster, cluster_id)
-            return None if cluster is None else Layout(cluster, instances_of(session, cluster_id))
+            return None if cluster is None else Layout(cluster, living_instances_of(session, cluster_id))
 
     def _change(self, session: Session, seen: Cluster) -> Cluster | None:
         """The row to write to; None if a request changed what is wanted since `seen` was read."""
@@ -201,7 +220,8 @@ class ClusterReconciler:
             cluster.phases = [*cluster.phases, {"Name": state.value, "Seconds": seconds}]
             for name, value in changes.items():
                 setattr(cluster, name, value)
-            _mark(instances_of(session, cluster.id), state, now)
+            if not (seen.state in USABLE and state in USABLE):
+                _mark(living_instances_of(session, cluster.id), state, now)
 
     # Start.
 
@@ -328,6 +348,14 @@ class ClusterReconciler:
             raise Failure(Reason.STEP_FAILURE, why)
         return _STEP_SECONDS if outcome is Outcome.BUSY else self._settle(layout.cluster)
 
+    def _end_if_idle(self, layout: Layout) -> float | None:
+        again, over = self._idle.turn(layout)
+        if over:
+            reason = {"code": Reason.ALL_STEPS_COMPLETED, "message": over}
+            self._enter(layout.cluster, State.TERMINATING, target=Target.TERMINATED, **reason)
+            return 0
+        return again
+
     def _settle(self, cluster: Cluster) -> float | None:
         if cluster.keep_alive:
             self._enter(cluster, State.WAITING, message="Cluster ready to run steps.")
@@ -344,7 +372,7 @@ class ClusterReconciler:
     # Rest.
 
     def _watch(self, layout: Layout) -> float | None:
-        for program in layout.programs():
+        for program in layout.settled():
             seen = self._runtime.observe(program.workload_id)
             if seen.state in _GOING:
                 continue
@@ -442,7 +470,7 @@ class ClusterReconciler:
             revoke_grants(session, owner)
             row = session.get_one(Cluster, cluster.id)
             row.state, row.end_time, row.phase_since, row.role_token = state, now, now, ""
-            _mark(instances_of(session, cluster.id), state, now)
+            _mark(living_instances_of(session, cluster.id), state, now)
 
 
 def _mark(instances: list[Instance], state: State, now: dt.datetime) -> None:

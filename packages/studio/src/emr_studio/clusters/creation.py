@@ -17,15 +17,16 @@ from emr_studio.aws.errors import AwsError, ValidationError
 from emr_studio.clusters.bootstrapping import read_actions
 from emr_studio.clusters.model import (
     Cluster,
-    Instance,
     InstanceGroup,
     Role,
     State,
     Target,
+    new_instance,
     next_uid,
 )
 from emr_studio.clusters.releases import Release, find_release
 from emr_studio.clusters.roles import ClusterRoles
+from emr_studio.clusters.scaling.policies import check_auto_termination, check_managed_scaling
 from emr_studio.network.model import Subnet, ensure_default_network, get_security_groups, get_subnets
 from emr_studio.settings import Settings
 from emr_studio.tagging import read_tags
@@ -66,8 +67,6 @@ _REFUSED = (
     "SecurityConfiguration",
     "CustomAmiId",
     "KerberosAttributes",
-    "ManagedScalingPolicy",
-    "AutoTerminationPolicy",
     "PlacementGroupConfigs",
     "StepExecutionRoleArn",
     "MonitoringConfiguration",
@@ -111,6 +110,7 @@ def create_cluster(context: Context, request: Mapping[str, Any], roles: ClusterR
         visible_to_all_users=request.get("VisibleToAllUsers", True),
         configurations=configurations,
         bootstrap_actions=read_actions(request),
+        **_policies(request, groups),
         details=_details(request, instances),
         tags=read_tags(request.get("Tags")),
         creator_user_id=context.caller.user_id,
@@ -128,6 +128,18 @@ def create_cluster(context: Context, request: Mapping[str, Any], roles: ClusterR
     context.session.flush()
     _add_instances(context, cluster, groups)
     return cluster
+
+
+def _policies(request: Mapping[str, Any], groups: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Columns of the policies that govern the cluster's size and end."""
+    found: dict[str, Any] = {}
+    if request.get("ManagedScalingPolicy"):
+        if not any(group["InstanceRole"] == Role.CORE for group in groups):
+            raise ValidationError("ManagedScalingPolicy needs a group with InstanceRole CORE.")
+        found["managed_scaling"] = check_managed_scaling(request["ManagedScalingPolicy"])
+    if request.get("AutoTerminationPolicy") is not None:
+        found["idle_timeout"] = check_auto_termination(request["AutoTerminationPolicy"])
+    return found
 
 
 def _refuse(values: Mapping[str, Any], names: Sequence[str], prefix: str = "") -> None:
@@ -166,7 +178,7 @@ def read_groups(instances: Mapping[str, Any]) -> list[dict[str, Any]]:
     """
     groups = [dict(group) for group in instances.get("InstanceGroups") or ()] or _counted(instances)
     for group in groups:
-        _check_group(group)
+        check_group(group)
     by_role = {role: [g for g in groups if g["InstanceRole"] == role] for role in Role}
     if len(by_role[Role.MASTER]) != 1:
         raise ValidationError("InstanceGroups must contain exactly one group with InstanceRole MASTER.")
@@ -196,7 +208,12 @@ def _counted(instances: Mapping[str, Any]) -> list[dict[str, Any]]:
     return groups
 
 
-def _check_group(group: Mapping[str, Any]) -> None:
+def check_group(group: Mapping[str, Any]) -> None:
+    """Check one group of a request.
+
+    Raises:
+        ValidationError: naming what is wrong.
+    """
     role, count, instance_type = group["InstanceRole"], group["InstanceCount"], group["InstanceType"]
     _refuse(group, _REFUSED_OF_GROUPS, f"InstanceGroups: {role}: ")
     if count < (0 if role == Role.TASK else 1):
@@ -261,36 +278,28 @@ def _details(request: Mapping[str, Any], instances: Mapping[str, Any]) -> dict[s
 def _add_instances(context: Context, cluster: Cluster, groups: Sequence[Mapping[str, Any]]) -> None:
     number = 0
     for position, group in enumerate(groups):
-        row = InstanceGroup(
-            id=ids.instance_group_id(),
-            cluster_id=cluster.id,
-            position=position,
-            name=group.get("Name") or f"{group['InstanceRole'].capitalize()} instance group",
-            role=group["InstanceRole"],
-            instance_type=group["InstanceType"],
-            market=group.get("Market") or "ON_DEMAND",
-            bid_price=group.get("BidPrice"),
-            requested_count=group["InstanceCount"],
-            configurations=[dict(entry) for entry in group.get("Configurations") or ()],
-            details={"EbsConfiguration": group["EbsConfiguration"]} if group.get("EbsConfiguration") else {},
-        )
-        context.session.add(row)
-        context.session.flush()
+        row = add_group(context, cluster, group, position)
         for _ in range(row.requested_count):
-            context.session.add(_instance(cluster, row, number))
+            context.session.add(new_instance(row, number, cluster.creation_time))
             number += 1
     context.session.flush()
 
 
-def _instance(cluster: Cluster, group: InstanceGroup, number: int) -> Instance:
-    return Instance(
-        id=ids.instance_id(),
+def add_group(context: Context, cluster: Cluster, group: Mapping[str, Any], position: int) -> InstanceGroup:
+    """Add the row of a group that was checked (`check_group`); its instances come later."""
+    row = InstanceGroup(
+        id=ids.instance_group_id(),
         cluster_id=cluster.id,
-        group_id=group.id,
-        position=number,
-        ec2_id=ids.ec2_id("i"),
-        role=group.role,
-        instance_type=group.instance_type,
-        state="AWAITING_FULFILLMENT",
-        creation_time=cluster.creation_time,
+        position=position,
+        name=group.get("Name") or f"{group['InstanceRole'].capitalize()} instance group",
+        role=group["InstanceRole"],
+        instance_type=group["InstanceType"],
+        market=group.get("Market") or "ON_DEMAND",
+        bid_price=group.get("BidPrice"),
+        requested_count=group["InstanceCount"],
+        configurations=[dict(entry) for entry in group.get("Configurations") or ()],
+        details={"EbsConfiguration": group["EbsConfiguration"]} if group.get("EbsConfiguration") else {},
     )
+    context.session.add(row)
+    context.session.flush()
+    return row

@@ -84,24 +84,31 @@ def group_shape(group: InstanceGroup, cluster: Cluster, instances: Sequence[Inst
         RunningInstanceCount=sum(1 for instance in own if instance.state == "RUNNING"),
         Configurations=group.configurations,
         EbsBlockDevices=[],
-        ShrinkPolicy={},
+        ShrinkPolicy={name: value for name, value in group.shrink_policy.items() if name != "Named"},
     )
+    reason = {"Code": "INSTANCE_FAILURE", "Message": group.suspended} if group.suspended else {"Message": ""}
     shape["Status"] = {
-        "State": _group_state(cluster),
-        "StateChangeReason": {"Message": ""},
+        "State": _group_state(group, cluster, own),
+        "StateChangeReason": reason,
         "Timeline": _timeline(cluster.creation_time, max(ready, default=None), cluster.end_time),
     }
     return shape
 
 
-def _group_state(cluster: Cluster) -> str:
+def _group_state(group: InstanceGroup, cluster: Cluster, own: Sequence[Instance]) -> str:
     if cluster.state == State.STARTING:
         return "PROVISIONING"
     if cluster.state in COMING:
         return "BOOTSTRAPPING"
     if cluster.state == State.TERMINATING:
         return "SHUTTING_DOWN"
-    return "TERMINATED" if cluster.state in ENDED else "RUNNING"
+    if cluster.state in ENDED:
+        return "TERMINATED"
+    if group.suspended:
+        return "SUSPENDED"
+    living = [node for node in own if node.state != "TERMINATED"]
+    settled = [node for node in living if node.state == "RUNNING" and node.leaving_since is None]
+    return "RUNNING" if len(settled) == len(living) == group.requested_count else "RESIZING"
 
 
 def instance_shape(instance: Instance, group: InstanceGroup, cluster: Cluster) -> dict[str, Any]:
@@ -118,13 +125,21 @@ def instance_shape(instance: Instance, group: InstanceGroup, cluster: Cluster) -
         EbsVolumes=[],
     )
     ended = instance.state == "TERMINATED"
-    reason = _present(Code=cluster.state_code if ended else None, Message=cluster.state_message if ended else None)
+    reason = _end_reason(instance, cluster) if ended else {}
     shape["Status"] = {
         "State": instance.state,
         "StateChangeReason": reason,
         "Timeline": _timeline(instance.creation_time, instance.ready_time, instance.end_time),
     }
     return shape
+
+
+def _end_reason(instance: Instance, cluster: Cluster) -> dict[str, Any]:
+    if instance.end_reason:
+        return {"Code": "INSTANCE_FAILURE", "Message": instance.end_reason}
+    if instance.leaving_since is not None:
+        return {"Message": "Instance was terminated because its group was resized."}
+    return _present(Code=cluster.state_code, Message=cluster.state_message)
 
 
 def private_dns_name(ip: str, region: str) -> str:

@@ -13,9 +13,10 @@ import datetime as dt
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import ForeignKey, Index, false, select
+from sqlalchemy import ColumnElement, ForeignKey, Index, exists, false, func, or_, select
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
+from emr_studio import ids
 from emr_studio.aws.errors import InvalidRequest
 from emr_studio.clusters.releases import find_release
 from emr_studio.db import Base
@@ -270,6 +271,21 @@ def compatible_for_attach(cluster: Cluster) -> str | None:
     return None
 
 
+def new_instance(group: InstanceGroup, position: int, now: dt.datetime) -> Instance:
+    """An instance of a group that is not there yet."""
+    return Instance(
+        id=ids.instance_id(),
+        cluster_id=group.cluster_id,
+        group_id=group.id,
+        position=position,
+        ec2_id=ids.ec2_id("i"),
+        role=group.role,
+        instance_type=group.instance_type,
+        state="AWAITING_FULFILLMENT",
+        creation_time=now,
+    )
+
+
 def workload_owner(cluster_id: str) -> str:
     """Owner of a cluster's workloads, addresses and grants."""
     return f"cluster/{cluster_id}"
@@ -281,3 +297,19 @@ def next_uid(session: Session, cluster_id: str) -> int:
     session.add(row)
     session.flush()
     return _UID_BASE + row.number
+
+
+def is_unbalanced() -> ColumnElement[bool]:
+    """A condition on clusters: an instance comes or goes, or a group has not as many as it asks for."""
+    own = Instance.cluster_id == Cluster.id
+    moving = (
+        exists()
+        .where(own, Instance.state != "TERMINATED")
+        .where(or_(Instance.state != "RUNNING", Instance.leaving_since.is_not(None)))
+    )
+    staying = select(func.count()).where(Instance.group_id == InstanceGroup.id, Instance.state != "TERMINATED")
+    counted = staying.where(Instance.leaving_since.is_(None)).scalar_subquery()
+    wrong = exists().where(
+        InstanceGroup.cluster_id == Cluster.id, InstanceGroup.suspended == "", InstanceGroup.requested_count != counted
+    )
+    return or_(moving, wrong)

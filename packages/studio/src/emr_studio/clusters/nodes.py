@@ -25,7 +25,7 @@ MASTER_PORT, CONNECT_PORT, WORKER_PORT = 7077, 15002, 7078
 MASTER, WORKER, CONNECT, GATEWAY = "master", "worker", "connect", "gateway"
 _PORTS = {MASTER: MASTER_PORT, WORKER: WORKER_PORT, CONNECT: CONNECT_PORT, GATEWAY: GATEWAY_PORT}
 _DAEMON_MB, _DRIVER_MB, _EXECUTOR_MB = 256, 1024, 1024
-# What a program really takes of the machine, about: a JVM needs more than its heap.
+# A JVM needs more than its heap.
 _NEEDED_MB = {MASTER: 300, WORKER: 300 + 700, CONNECT: 900, GATEWAY: 100}
 _SPARK_DEFAULTS = "spark-defaults"
 
@@ -89,7 +89,16 @@ class Layout:
 
     def needed_memory(self) -> int:
         """What the cluster will take of the machine's memory, about, in MB."""
-        return sum(_NEEDED_MB[program.kind] for program in self.programs())
+        return sum(needed_memory(program.kind) for program in self.programs())
+
+    def settled(self) -> list[Program]:
+        """Programs of nodes that are neither on their way in nor out: what must run all the time."""
+        return [p for p in self.programs() if p.instance.state == "RUNNING" and p.instance.leaving_since is None]
+
+
+def needed_memory(kind: str) -> int:
+    """What a program really takes of the machine's memory, about, in MB."""
+    return _NEEDED_MB[kind]
 
 
 def folder_of(settings: Settings, cluster_id: str) -> Path:

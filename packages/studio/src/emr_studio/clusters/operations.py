@@ -12,13 +12,13 @@ from emr_studio.aws.context import Check, Context
 from emr_studio.aws.errors import AwsError, InvalidRequest, ValidationError
 from emr_studio.aws.pagination import paginate
 from emr_studio.aws.registry import ChecksFunction, Request, Response, action, operation
+from emr_studio.clusters.access import find, on_cluster, wake
 from emr_studio.clusters.bootstrapping import action_shapes
 from emr_studio.clusters.creation import create_cluster
 from emr_studio.clusters.describe import cluster_shape, group_shape, instance_shape, summary_shape
 from emr_studio.clusters.model import (
     CLUSTERS,
     ENDED,
-    KIND,
     Cluster,
     Reason,
     State,
@@ -32,7 +32,6 @@ from emr_studio.clusters.model import (
 from emr_studio.clusters.releases import Release, find_release, releases
 from emr_studio.clusters.roles import resolve_roles
 from emr_studio.clusters.steps.reading import add_steps
-from emr_studio.controllers import Waker
 from emr_studio.tagging import (
     read_tags,
     register,
@@ -42,17 +41,6 @@ from emr_studio.tagging import (
 _PAGE = 50
 TERMINATED_BY_USER = "Terminated by user request"
 register("j-", CLUSTERS)
-
-
-def _on_cluster(name: str) -> ChecksFunction:
-    def checks(context: Context, request: Request) -> Iterable[Check]:
-        return (CLUSTERS.check(context, name, request["ClusterId"]),)
-
-    return checks
-
-
-def _find(context: Context, request: Request) -> Cluster:
-    return find_cluster(context.session, context.account_id, request["ClusterId"])
 
 
 def _on_job_flows(name: str) -> ChecksFunction:
@@ -67,11 +55,6 @@ def _job_flows(context: Context, request: Request) -> list[Cluster]:
         return [find_cluster(context.session, context.account_id, i) for i in dict.fromkeys(request["JobFlowIds"])]
     except AwsError as error:
         raise ValidationError("Specified job flow ID does not exist.") from error
-
-
-def _wake(context: Context, cluster: Cluster) -> None:
-    waker, cluster_id = context.port(Waker), cluster.id
-    context.after_commit(lambda: waker.wake(KIND, cluster_id))
 
 
 # Create.
@@ -89,17 +72,17 @@ def run_job_flow(context: Context, request: Request) -> Response:
     roles = resolve_roles(context.session, context.account_id, request)
     cluster = create_cluster(context, request, roles)
     add_steps(context, cluster, request.get("Steps") or ())
-    _wake(context, cluster)
+    wake(context, cluster)
     return {"JobFlowId": cluster.id, "ClusterArn": cluster_arn(cluster)}
 
 
 # Read.
 
 
-@operation("emr", "DescribeCluster", checks=_on_cluster("elasticmapreduce:DescribeCluster"))
+@operation("emr", "DescribeCluster", checks=on_cluster("elasticmapreduce:DescribeCluster"))
 def describe_cluster(context: Context, request: Request) -> Response:
     """Describe a cluster."""
-    cluster = _find(context, request)
+    cluster = find(context, request)
     return {"Cluster": cluster_shape(cluster, primary_of(context.session, cluster.id))}
 
 
@@ -134,19 +117,19 @@ def _with_marker(answer: dict[str, Any], marker: str | None) -> dict[str, Any]:
     return answer if marker is None else {**answer, "Marker": marker}
 
 
-@operation("emr", "ListInstanceGroups", checks=_on_cluster("elasticmapreduce:ListInstanceGroups"))
+@operation("emr", "ListInstanceGroups", checks=on_cluster("elasticmapreduce:ListInstanceGroups"))
 def list_instance_groups(context: Context, request: Request) -> Response:
     """List a cluster's instance groups, primary first."""
-    cluster = _find(context, request)
+    cluster = find(context, request)
     instances = instances_of(context.session, cluster.id)
     groups = groups_of(context.session, cluster.id)
     return {"InstanceGroups": [group_shape(group, cluster, instances) for group in groups]}
 
 
-@operation("emr", "ListInstances", checks=_on_cluster("elasticmapreduce:ListInstances"))
+@operation("emr", "ListInstances", checks=on_cluster("elasticmapreduce:ListInstances"))
 def list_instances(context: Context, request: Request) -> Response:
     """List a cluster's instances; by group, kind of group and state."""
-    cluster = _find(context, request)
+    cluster = find(context, request)
     if request.get("InstanceFleetId") or request.get("InstanceFleetType"):
         raise InvalidRequest("Instance fleets and instance groups are mutually exclusive.")
     groups = {group.id: group for group in groups_of(context.session, cluster.id)}
@@ -164,7 +147,7 @@ def list_instances(context: Context, request: Request) -> Response:
     return {"Instances": found}
 
 
-@operation("emr", "ListInstanceFleets", checks=_on_cluster("elasticmapreduce:ListInstanceFleets"))
+@operation("emr", "ListInstanceFleets", checks=on_cluster("elasticmapreduce:ListInstanceFleets"))
 def list_instance_fleets(_context: Context, _request: Request) -> Response:
     """All clusters here use instance groups."""
     raise InvalidRequest(
@@ -173,16 +156,10 @@ def list_instance_fleets(_context: Context, _request: Request) -> Response:
     )
 
 
-@operation("emr", "ListBootstrapActions", checks=_on_cluster("elasticmapreduce:ListBootstrapActions"))
+@operation("emr", "ListBootstrapActions", checks=on_cluster("elasticmapreduce:ListBootstrapActions"))
 def list_bootstrap_actions(context: Context, request: Request) -> Response:
     """List a cluster's bootstrap actions, in their order; there are at most 16, so one page."""
-    return {"BootstrapActions": action_shapes(_find(context, request))}
-
-
-@operation("emr", "GetAutoTerminationPolicy", checks=_on_cluster("elasticmapreduce:GetAutoTerminationPolicy"))
-def get_auto_termination_policy(_context: Context, _request: Request) -> Response:
-    """No cluster has one: RunJobFlow refuses it."""
-    return {}
+    return {"BootstrapActions": action_shapes(find(context, request))}
 
 
 # Change.
@@ -199,7 +176,7 @@ def terminate_job_flows(context: Context, request: Request) -> Response:
             cluster.target = Target.TERMINATED
             cluster.state, cluster.phase_since = State.TERMINATING, context.now()
             cluster.state_code, cluster.state_message = Reason.USER_REQUEST, TERMINATED_BY_USER
-            _wake(context, cluster)
+            wake(context, cluster)
     return None
 
 

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import httpx
 
@@ -11,8 +14,28 @@ from emr_studio.clusters.model import Cluster, Instance
 from emr_studio.network.model import GATEWAY_PORT
 
 _MASTER_WEB_PORT = 8080
+_APPLICATION_WEB_PORT = 4040
 _TIMEOUT_SECONDS = 2.0
-_ALIVE = "ALIVE"
+_ALIVE, _DEAD = "ALIVE", "DEAD"
+
+
+@dataclass(frozen=True)
+class Load:
+    """What a cluster's applications do and wait for."""
+
+    running_tasks: int = 0
+    waiting_tasks: int = 0
+    running_applications: int = 0
+    """Beside the Connect server, which is always there: what steps have submitted."""
+    waiting_applications: int = 0
+    """Those of them that have not got an executor yet."""
+    cores_of_a_worker: int = 1
+    """Cores that notebooks have on one worker."""
+
+    @property
+    def is_busy(self) -> bool:
+        """True if anything runs or waits."""
+        return bool(self.running_tasks or self.waiting_tasks or self.running_applications or self.waiting_applications)
 
 
 class Probe(Protocol):
@@ -26,6 +49,22 @@ class Probe(Protocol):
         """True if the kernel gateway answers its API with the cluster's token."""
         ...
 
+    def kernels(self, cluster: Cluster, primary: Instance) -> int | None:
+        """How many kernels the gateway has; None if it does not answer."""
+        ...
+
+    def load(self, primary: Instance) -> Load | None:
+        """What runs and waits; None if Spark does not answer."""
+        ...
+
+    def decommission(self, primary: Instance, node: Instance) -> None:
+        """Ask the master to give a worker nothing new; what runs there goes on."""
+        ...
+
+    def used_cores(self, primary: Instance) -> dict[str, int]:
+        """Cores that applications hold, by the address of the worker; a worker that is gone is left out."""
+        ...
+
     def free_memory(self) -> int:
         """Memory of the machine that new processes can have, in MB."""
         ...
@@ -35,25 +74,64 @@ class NodeProbe:
     """Asks over HTTP."""
 
     def alive_workers(self, primary: Instance) -> set[str]:
+        return {worker["host"] for worker in self._workers(primary) if worker["state"] == _ALIVE}
+
+    def used_cores(self, primary: Instance) -> dict[str, int]:
+        return {w["host"]: w["coresused"] for w in self._workers(primary) if w["state"] != _DEAD}
+
+    def decommission(self, primary: Instance, node: Instance) -> None:
+        url = f"http://{primary.bind_ip}:{_MASTER_WEB_PORT}/workers/kill/"
+        # What does not answer is asked again with the next turn.
+        with suppress(httpx.HTTPError):
+            httpx.post(url, data={"host": node.bind_ip}, timeout=_TIMEOUT_SECONDS)
+
+    def _workers(self, primary: Instance) -> list[dict[str, Any]]:
         try:
-            answer = httpx.get(f"http://{primary.bind_ip}:{_MASTER_WEB_PORT}/json/", timeout=_TIMEOUT_SECONDS)
-            workers = answer.json()["workers"]
+            workers: list[dict[str, Any]] = _get(f"http://{primary.bind_ip}:{_MASTER_WEB_PORT}/json/")["workers"]
         except (httpx.HTTPError, ValueError, KeyError):
-            return set()
-        return {worker["host"] for worker in workers if worker["state"] == _ALIVE}
+            return []
+        return workers
 
     def gateway_answers(self, cluster: Cluster, primary: Instance) -> bool:
+        return self._ask_gateway(cluster, primary, "kernelspecs") is not None
+
+    def kernels(self, cluster: Cluster, primary: Instance) -> int | None:
+        found = self._ask_gateway(cluster, primary, "kernels")
+        return None if found is None else len(found)
+
+    def load(self, primary: Instance) -> Load | None:
+        ui = f"http://{primary.bind_ip}:{_APPLICATION_WEB_PORT}/api/v1/applications"
+        try:
+            (application, *_rest) = _get(ui)
+            stages = _get(f"{ui}/{application['id']}/stages?status=active")
+            master = _get(f"http://{primary.bind_ip}:{_MASTER_WEB_PORT}/json/")
+        except (httpx.HTTPError, ValueError, KeyError):
+            return None
+        others = [one for one in master["activeapps"] if one["id"] != application["id"]]
+        running = sum(stage["numActiveTasks"] for stage in stages)
+        done = sum(stage["numCompleteTasks"] + stage["numActiveTasks"] for stage in stages)
+        waiting = [one for one in others if one["state"] == "WAITING"]
+        return Load(
+            running_tasks=running,
+            waiting_tasks=max(0, sum(stage["numTasks"] for stage in stages) - done),
+            running_applications=len(others) - len(waiting),
+            waiting_applications=len(waiting),
+        )
+
+    def _ask_gateway(self, cluster: Cluster, primary: Instance, what: str) -> Any:
         headers = {"Authorization": f"token {cluster.gateway_token}"}
         try:
-            answer = httpx.get(
-                f"http://{primary.bind_ip}:{GATEWAY_PORT}/api/kernelspecs", headers=headers, timeout=_TIMEOUT_SECONDS
-            )
-        except httpx.HTTPError:
-            return False
-        return answer.status_code == httpx.codes.OK
+            return _get(f"http://{primary.bind_ip}:{GATEWAY_PORT}/api/{what}", headers)
+        except (httpx.HTTPError, ValueError):
+            return None
 
     def free_memory(self) -> int:
         for line in Path("/proc/meminfo").read_text().splitlines():
             if line.startswith("MemAvailable:"):
                 return int(line.split()[1]) // 1024
         return 0
+
+
+def _get(url: str, headers: Mapping[str, str] | None = None) -> Any:
+    answer = httpx.get(url, headers=dict(headers or {}), timeout=_TIMEOUT_SECONDS)
+    return answer.raise_for_status().json()

@@ -316,6 +316,11 @@ def release_addresses(session: Session, owner: str) -> None:
     session.execute(delete(Address).where(Address.owner == owner))
 
 
+def release_address(session: Session, ip: str) -> None:
+    """Give back one address; one that is nobody's is fine."""
+    session.execute(delete(Address).where(Address.ip == ip))
+
+
 def loopback_address(settings: Settings, ip: str) -> str:
     """Where an instance's address is really bound on one machine: `127.<octet>.y.z`."""
     return f"127.{settings.loopback_octet}.{_host_part(ip)}"

@@ -2,60 +2,40 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from sqlalchemy import select
 
-from emr_studio.aws.context import Check, Context
+from emr_studio.aws.context import Context
 from emr_studio.aws.errors import InvalidRequest, ValidationError
 from emr_studio.aws.pagination import paginate
-from emr_studio.aws.registry import ChecksFunction, Request, Response, operation
-from emr_studio.clusters.model import CLUSTERS, COMING, KIND, USABLE, Cluster, Target, find_cluster
+from emr_studio.aws.registry import Request, Response, operation
+from emr_studio.clusters.access import changeable, find, on_cluster, wake
+from emr_studio.clusters.model import Cluster
 from emr_studio.clusters.steps.model import AT_WORK, Step, StepState, find_step
 from emr_studio.clusters.steps.reading import add_steps
-from emr_studio.controllers import Waker
 
 _PAGE = 50
 _MOST_LISTED_IDS = 10
 _FORCED = "TERMINATE_PROCESS"
 
 
-def _checks(name: str, member: str = "ClusterId") -> ChecksFunction:
-    def checks(context: Context, request: Request) -> Iterable[Check]:
-        role = request.get("ExecutionRoleArn")
-        own = {"elasticmapreduce:ExecutionRoleArn": str(role)} if role else {}
-        return (CLUSTERS.check(context, name, request[member], own),)
-
-    return checks
-
-
-def _cluster(context: Context, request: Request, member: str = "ClusterId") -> Cluster:
-    return find_cluster(context.session, context.account_id, request[member])
-
-
-def _wake(context: Context, cluster: Cluster) -> None:
-    waker, cluster_id = context.port(Waker), cluster.id
-    context.after_commit(lambda: waker.wake(KIND, cluster_id))
-
-
-@operation("emr", "AddJobFlowSteps", checks=_checks("elasticmapreduce:AddJobFlowSteps", "JobFlowId"))
+@operation("emr", "AddJobFlowSteps", checks=on_cluster("elasticmapreduce:AddJobFlowSteps", "JobFlowId"))
 def add_job_flow_steps(context: Context, request: Request) -> Response:
     """Add steps; all of them or, if one is wrong, none."""
-    cluster = _cluster(context, request, "JobFlowId")
-    if cluster.target != Target.RUNNING or cluster.state not in (*COMING, *USABLE):
-        raise ValidationError("A job flow that is shutting down, terminating, or finished may not be modified.")
+    cluster = changeable(find(context, request, "JobFlowId"))
     if request.get("ExecutionRoleArn"):
         raise ValidationError("ExecutionRoleArn needs a cluster with a security configuration for runtime roles.")
     steps = add_steps(context, cluster, request["Steps"])
-    _wake(context, cluster)
+    wake(context, cluster)
     return {"StepIds": [step.id for step in steps]}
 
 
-@operation("emr", "ListSteps", checks=_checks("elasticmapreduce:ListSteps"))
+@operation("emr", "ListSteps", checks=on_cluster("elasticmapreduce:ListSteps"))
 def list_steps(context: Context, request: Request) -> Response:
     """List a cluster's steps, newest first, 50 a page; by state, or up to ten by id."""
-    cluster = _cluster(context, request)
+    cluster = find(context, request)
     wanted, states = request.get("StepIds"), request.get("StepStates")
     if wanted and states:
         raise InvalidRequest("Cannot specify both StepIds and StepStates.")
@@ -79,20 +59,20 @@ def list_steps(context: Context, request: Request) -> Response:
     return answer if marker is None else {**answer, "Marker": marker}
 
 
-@operation("emr", "DescribeStep", checks=_checks("elasticmapreduce:DescribeStep"))
+@operation("emr", "DescribeStep", checks=on_cluster("elasticmapreduce:DescribeStep"))
 def describe_step(context: Context, request: Request) -> Response:
     """Describe a step."""
-    cluster = _cluster(context, request)
+    cluster = find(context, request)
     return {"Step": step_shape(find_step(context.session, cluster.id, request["StepId"]))}
 
 
-@operation("emr", "CancelSteps", checks=_checks("elasticmapreduce:CancelSteps"))
+@operation("emr", "CancelSteps", checks=on_cluster("elasticmapreduce:CancelSteps"))
 def cancel_steps(context: Context, request: Request) -> Response:
     """Cancel steps that wait or run; says of each whether that was taken up."""
-    cluster = _cluster(context, request)
+    cluster = find(context, request)
     forced = request.get("StepCancellationOption") == _FORCED
     answers = [_cancel(context, cluster, step_id, forced) for step_id in dict.fromkeys(request["StepIds"])]
-    _wake(context, cluster)
+    wake(context, cluster)
     return {"CancelStepsInfoList": answers}
 
 
