@@ -56,15 +56,27 @@ def use_code(
     device = session.get(MfaDevice, serial, with_for_update=True)
     if device is None or device.user_id is None or device.user_id != user_id:
         return Outcome.NO_DEVICE
-    if wait_seconds(device, now):
+    return _try([device], sealer, code, now)
+
+
+def use_any_code(session: Session, sealer: Sealer, user_id: str, code: str, *, now: dt.datetime) -> Outcome:
+    """Verify a code of whichever device of the user, in a writing session that commits whatever the outcome."""
+    query = select(MfaDevice).where(MfaDevice.user_id == user_id).with_for_update()
+    return _try(list(session.scalars(query)), sealer, code, now)
+
+
+def _try(devices: list[MfaDevice], sealer: Sealer, code: str, now: dt.datetime) -> Outcome:
+    if any(wait_seconds(device, now) for device in devices):
         return Outcome.TOO_MANY
-    around = totp.step_of(now) + device.drift
-    step = totp.matching_step(seed_of(sealer, device), code, around, _WITHIN)
-    if step is None or step <= device.last_step:
+    for device in devices:
+        around = totp.step_of(now) + device.drift
+        step = totp.matching_step(seed_of(sealer, device), code, around, _WITHIN)
+        if step is not None and step > device.last_step:
+            _used(device, step, now)
+            return Outcome.RIGHT
+    for device in devices:
         device.failures, device.failed_at = device.failures + 1, now
-        return Outcome.WRONG
-    _used(device, step, now)
-    return Outcome.RIGHT
+    return Outcome.WRONG
 
 
 def wait_seconds(device: MfaDevice, now: dt.datetime) -> int:

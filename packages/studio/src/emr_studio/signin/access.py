@@ -45,6 +45,7 @@ class Access:
             token_issued_at=then.token_issued_at,
             session_policies=then.session_policies,
             source_identity=then.source_identity,
+            mfa_at=then.mfa_at,
         )
 
     def may_enter(self, session: Session, caller: Caller, origin: Origin, source_ip: str) -> bool:

@@ -1,6 +1,6 @@
 """Sign-in's addresses.
 
-    POST   /_signin            {accountId?, userName, password, newPassword?}   console and Studio origins
+    POST   /_signin            {accountId?, userName, password, newPassword?, mfaCode?}   console and Studio origins
     GET    /_signin            who is signed in here, or 401
     DELETE /_signin            sign out
     GET    /_signin/presigned  ?token=   a link of CreateStudioPresignedUrl (Studio origins)
@@ -42,6 +42,7 @@ from emr_studio.signin.pages import (
 )
 from emr_studio.signin.password_change import PasswordChange
 from emr_studio.signin.presign import OPEN_PATH, STUDIO_PATH, Link, Presigned
+from emr_studio.signin.second_factor import SecondFactor
 from emr_studio.signin.sessions import ConsoleSessions, SignedIn, cookie_of
 from emr_studio.signin.throttle import Throttle
 from emr_studio.studios.model import Studio
@@ -66,6 +67,8 @@ class Credentials(msgspec.Struct, rename="camel"):
     account_id: str = ""
     new_password: str = ""
     """Where the password must be changed first."""
+    mfa_code: str = ""
+    """Of users with an MFA device."""
 
 
 @dataclass(frozen=True)
@@ -79,6 +82,7 @@ class SignIn:
     throttle: Throttle
     attempts: Attempts
     passwords: PasswordChange
+    second_factor: SecondFactor
     at_once: anyio.CapacityLimiter = field(default_factory=lambda: anyio.CapacityLimiter(_AT_ONCE))
 
     def routes(self) -> list[BaseRoute]:
@@ -129,6 +133,13 @@ class SignIn:
                 note(caller=None, error="Not assigned to this Studio")
                 return refused(403, NOT_ASSIGNED)
             info = RequestInfo(source_ip, client[1], secure=origin.scheme == "https", host=origin.host)
+            # Whether a new password is due is said first: with it comes the code, which is good once.
+            due = None if given.new_password else self.passwords.settle(session, caller, "", info)
+            shown = due or self.second_factor.show(session, caller, given.mfa_code)
+            if isinstance(shown, Response):
+                note(caller=None, error="The password must be changed" if due else "MFA code required or wrong")
+                return shown
+            caller = shown
             if refusal := self.passwords.settle(session, caller, given.new_password, info):
                 note(caller=None, error="The password must be changed")
                 return refusal

@@ -15,12 +15,14 @@ from emr_studio.aws.context import Authorizer
 from emr_studio.clock import Clock
 from emr_studio.db import Database
 from emr_studio.edge.identity import IdentityIssuer
+from emr_studio.iam.sealing import Sealer
 from emr_studio.settings import Settings
 from emr_studio.signin.access import Access
 from emr_studio.signin.attempts import Attempts, SignInRecorder
 from emr_studio.signin.password_change import PasswordChange
 from emr_studio.signin.presign import Presigned
 from emr_studio.signin.routes import SignIn
+from emr_studio.signin.second_factor import SecondFactor
 from emr_studio.signin.sessions import ConsoleSessions
 from emr_studio.signin.throttle import Throttle
 from emr_studio.signin.workspace_edge import WorkspaceEdge
@@ -51,6 +53,7 @@ def compose(
     issuer = IdentityIssuer(settings)
     attempts = Attempts(settings, clock, recorder)
     passwords = PasswordChange(database, clock, settings.region)
-    sign_in = SignIn(settings, database, sessions, presigned, Throttle(clock), attempts, passwords)
+    second_factor = SecondFactor(database, clock, Sealer.load(settings.keys_dir))
+    sign_in = SignIn(settings, database, sessions, presigned, Throttle(clock), attempts, passwords, second_factor)
     edge = WorkspaceEdge(settings, database, clock, sessions, issuer)
     return Front(sign_in, sessions, presigned, edge, issuer)
