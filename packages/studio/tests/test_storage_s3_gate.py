@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import boto3
@@ -34,7 +35,7 @@ def allow(bucket: str, principal: Any, *actions: str, **more: Any) -> dict[str, 
 
 @pytest.fixture
 def bucket(door: Door, request: pytest.FixtureRequest) -> str:
-    name = "gate-" + request.node.name.split("[")[0].removeprefix("test_").replace("_", "-")[:50].strip("-")
+    name: str = "gate-" + request.node.name.split("[")[0].removeprefix("test_").replace("_", "-")[:50].strip("-")
     door.client(door.admin).create_bucket(Bucket=name)
     door.client(door.admin).put_object(Bucket=name, Key="a/x", Body=b"secret")
     return name
@@ -69,7 +70,7 @@ def test_a_policy_grants_and_denies_within_the_account(door: Door, bucket: str) 
     admin.put_bucket_policy(Bucket=bucket, Policy=policy(allow(bucket, me, "s3:GetObject"), deny))
     # A deny counts for the administrator too, at once.
     for client in (admin, alice):
-        assert code(lambda client=client: client.get_object(Bucket=bucket, Key="a/x")) == ("AccessDenied", 403)
+        assert code(partial(client.get_object, Bucket=bucket, Key="a/x")) == ("AccessDenied", 403)
     with pytest.raises(ClientError, match="with an explicit deny in a resource-based policy"):
         admin.get_object(Bucket=bucket, Key="a/x")
     quiet = admin.delete_objects(Bucket=bucket, Delete={"Objects": [{"Key": "a/x"}], "Quiet": True})
@@ -190,7 +191,7 @@ def test_conditions_of_a_policy(door: Door, bucket: str) -> None:
 def test_refusals_of_put_bucket_policy(door: Door, bucket: str) -> None:
     admin = door.client(door.admin)
     for text in ("{", policy(allow("other", "*", "s3:*")), policy(allow(bucket, {"AWS": "arn:aws:iam::1:x"}, "s3:*"))):
-        assert code(lambda text=text: admin.put_bucket_policy(Bucket=bucket, Policy=text)) == ("MalformedPolicy", 400)
+        assert code(partial(admin.put_bucket_policy, Bucket=bucket, Policy=text)) == ("MalformedPolicy", 400)
     gone = {"AWS": f"arn:aws:iam::{door.settings.account_id}:user/nobody-of-that-name"}
     with pytest.raises(ClientError, match="Invalid principal in policy"):
         admin.put_bucket_policy(Bucket=bucket, Policy=policy(allow(bucket, gone, "s3:*")))

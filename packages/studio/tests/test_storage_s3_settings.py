@@ -173,10 +173,10 @@ def test_tags_lifecycle_cors_and_locks_are_the_stores(s3: Any) -> None:
     s3.put_bucket_tagging(Bucket=NAME, Tagging={"TagSet": tags})
     assert s3.get_bucket_tagging(Bucket=NAME)["TagSet"] == tags
     s3.delete_bucket_tagging(Bucket=NAME)
-    rule = {"ID": "r", "Status": "Enabled", "Filter": {"Prefix": "tmp/"}, "Expiration": {"Days": 1}}
+    rule: dict[str, Any] = {"ID": "r", "Status": "Enabled", "Filter": {"Prefix": "tmp/"}, "Expiration": {"Days": 1}}
     s3.put_bucket_lifecycle_configuration(Bucket=NAME, LifecycleConfiguration={"Rules": [rule]})
     assert s3.get_bucket_lifecycle_configuration(Bucket=NAME)["Rules"] == [rule]
-    moving = {k: v for k, v in rule.items() if k != "Expiration"}
+    moving = {name: value for name, value in rule.items() if name != "Expiration"}
     moving["Transitions"] = [{"Days": 1, "StorageClass": "GLACIER"}]
     wanted = {"Bucket": NAME, "LifecycleConfiguration": {"Rules": [moving]}}
     assert code(lambda: s3.put_bucket_lifecycle_configuration(**wanted)) == ("NotImplemented", 501)

@@ -94,6 +94,7 @@ class FormUpload:
             for check in needed(request, headers, self._ports.settings.partition, signed):
                 s3_gate.authorize(context, check, found)
             check_supported(request, headers)
+            headers = {**headers, **self._ports.keys.replaced(context, request, headers)}
         return _Upload(
             bucket, key, {name: value for name, value in headers.items() if name != "x-amz-acl"}, sizes, fields
         )
@@ -137,9 +138,8 @@ class FormUpload:
         path = quote(f"/{upload.bucket}/{upload.key}", safe="/~")
         try:
             async with async_store_client(self._ports.settings, timeout=60) as client:
-                answer = await client.put(
-                    path, content=_within(reader.file(), upload.sizes), headers=dict(upload.headers)
-                )
+                file = _within(reader.file(), upload.sizes)
+                answer = await client.put(path, content=file, headers=_as_bytes(upload.headers))
                 cors = await _cors(client, path, call.asked.headers)
         except (OSError, httpx.HTTPError) as error:
             raise Unavailable("The store does not answer. Try again.") from error
@@ -165,6 +165,11 @@ class FormUpload:
         )
         body = f'<?xml version="1.0" encoding="UTF-8"?>\n<PostResponse>{inner}</PostResponse>'
         return Served(201, body.encode(), headers)
+
+
+def _as_bytes(headers: Mapping[str, str]) -> list[tuple[bytes, bytes]]:
+    # What is not ASCII goes as UTF-8, as S3's clients send it.
+    return [(name.encode(), value.encode()) for name, value in headers.items()]
 
 
 async def _within(chunks: AsyncIterator[bytes], sizes: FormPolicy) -> AsyncIterator[bytes]:
@@ -208,12 +213,7 @@ def _headers(fields: Mapping[str, str]) -> dict[str, str]:
         headers["x-amz-tagging"] = _tagging(fields["tagging"])
     if any("\r" in value or "\n" in value for value in headers.values()):
         raise ClientError("InvalidArgument", "A field of the form holds a line break.", 400)
-    return {name: _as_header(value) for name, value in headers.items()}
-
-
-def _as_header(value: str) -> str:
-    # Header values are bytes: what is not ASCII goes as UTF-8, as S3's clients send it.
-    return value.encode().decode("latin-1")
+    return headers
 
 
 def _tagging(text: str) -> str:
