@@ -165,6 +165,26 @@ def test_last_use_of_a_role_is_told(world: IamWorld, iam: Any) -> None:
     assert "LastUsedDate" in iam.get_role(RoleName="used")["Role"]["RoleLastUsed"]
 
 
+def test_entities_of_a_policy(iam: Any, identities: dict[str, Any]) -> None:
+    ours = identities["policy"]
+    iam.create_user(UserName="holder", Path="/h/", PermissionsBoundary=ours)
+    iam.attach_user_policy(UserName="holder", PolicyArn=ours)
+    found = iam.list_entities_for_policy(PolicyArn=ours)
+    assert [one["UserName"] for one in found["PolicyUsers"]] == ["holder"]
+    assert [one["GroupName"] for one in found["PolicyGroups"]] == ["details"]
+    assert [one["RoleName"] for one in found["PolicyRoles"]] == ["detailed"]
+    pages = iam.get_paginator("list_entities_for_policy").paginate(PolicyArn=ours, PaginationConfig={"PageSize": 2})
+    assert [len(page["PolicyUsers"]) + len(page["PolicyGroups"]) + len(page["PolicyRoles"]) for page in pages] == [2, 1]
+    only = iam.list_entities_for_policy(PolicyArn=ours, PolicyUsageFilter="PermissionsBoundary")
+    assert (len(only["PolicyUsers"]), only["PolicyGroups"], only["PolicyRoles"]) == (1, [], [])
+    below = iam.list_entities_for_policy(PolicyArn=ours, PathPrefix="/h/")
+    assert (len(below["PolicyUsers"]), below["PolicyGroups"]) == (1, [])
+    listed = {one["Arn"]: one for one in iam.list_policies(MaxItems=1000)["Policies"]}
+    assert (listed[ours]["AttachmentCount"], listed[ours]["PermissionsBoundaryUsageCount"]) == (3, 1)
+    bounds = iam.list_policies(PolicyUsageFilter="PermissionsBoundary")["Policies"]
+    assert {one["PolicyName"] for one in bounds} == {"detail", "ReadOnlyAccess"}
+
+
 # Quotas
 
 

@@ -72,7 +72,7 @@ def _all(context: Context, wanted: Iterable[str]) -> list[tuple[str, _Item]]:
     found: list[tuple[str, _Item]] = []
     for kind in wanted:
         if kind == "AWSManagedPolicy":
-            found += [(kind, policy) for policy in managed.all_policies().values() if _is_used(context, policy)]
+            found += [(kind, policy) for policy in _aws_policies_in_use(context)]
             continue
         table = _TABLES[kind]
         query = select(table).where(table.account_id == context.account_id).order_by(table.name_key)
@@ -80,10 +80,11 @@ def _all(context: Context, wanted: Iterable[str]) -> list[tuple[str, _Item]]:
     return found
 
 
-def _is_used(context: Context, policy: AwsManagedPolicy) -> bool:
+def _aws_policies_in_use(context: Context) -> list[AwsManagedPolicy]:
     """AWS lists of its own policies those that the account uses."""
-    arn = policy.arn(common.account_of(context).partition)
-    return bool(policies.attachment_count(context, arn) or policies.boundary_count(context, arn))
+    partition, counts = common.account_of(context).partition, policies.all_counts(context)
+    used = {*counts.attached, *counts.boundaries}
+    return [policy for policy in managed.all_policies().values() if policy.arn(partition) in used]
 
 
 @operation("iam", "GetAccountAuthorizationDetails", checks=action("iam:GetAccountAuthorizationDetails"))

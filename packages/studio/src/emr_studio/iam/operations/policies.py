@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import func, select
+from sqlalchemy import func, or_, select
 
 from emr_studio.aws.context import Check, Context
 from emr_studio.aws.registry import ChecksFunction, Request, Response, operation
@@ -84,18 +86,45 @@ def boundary_count(context: Context, arn: str) -> int:
     return (session.scalar(users) or 0) + (session.scalar(roles) or 0)
 
 
-def shape(context: Context, policy: Policy | AwsManagedPolicy, *, full: bool = False) -> dict[str, Any]:
+@dataclass(frozen=True)
+class Counts:
+    """How often each policy of an account is attached, and is a boundary; by ARN."""
+
+    attached: Mapping[str, int]
+    boundaries: Mapping[str, int]
+
+
+def all_counts(context: Context) -> Counts:
+    """The counts of all policies, in three queries."""
+    attached = _tally(context, Attachment, Attachment.policy_arn)
+    of_users, of_roles = _tally(context, User, User.boundary_arn), _tally(context, Role, Role.boundary_arn)
+    return Counts(attached, {arn: of_users[arn] + of_roles[arn] for arn in (*of_users, *of_roles)})
+
+
+def _tally(context: Context, table: Any, column: Any) -> Counter[str]:
+    query = select(column, func.count()).where(table.account_id == context.account_id, column.is_not(None))
+    return Counter({row[0]: row[1] for row in context.session.execute(query.group_by(column))})
+
+
+def _counts_of(context: Context, arn: str) -> Counts:
+    return Counts({arn: attachment_count(context, arn)}, {arn: boundary_count(context, arn)})
+
+
+def shape(
+    context: Context, policy: Policy | AwsManagedPolicy, counts: Counts | None = None, *, full: bool = False
+) -> dict[str, Any]:
     """A policy as the API shows it; `full` where AWS shows description and tags."""
     aws = isinstance(policy, AwsManagedPolicy)
     arn = policy.arn(common.account_of(context).partition) if isinstance(policy, AwsManagedPolicy) else policy.arn
+    counts = counts or _counts_of(context, arn)
     made: dict[str, Any] = {
         "PolicyName": policy.name,
         "PolicyId": policy.policy_id if isinstance(policy, AwsManagedPolicy) else policy.id,
         "Arn": arn,
         "Path": policy.path,
         "DefaultVersionId": "v1" if isinstance(policy, AwsManagedPolicy) else f"v{policy.default_version}",
-        "AttachmentCount": attachment_count(context, arn),
-        "PermissionsBoundaryUsageCount": boundary_count(context, arn),
+        "AttachmentCount": counts.attached.get(arn, 0),
+        "PermissionsBoundaryUsageCount": counts.boundaries.get(arn, 0),
         "IsAttachable": True,
         "CreateDate": AWS_POLICY_DATE if isinstance(policy, AwsManagedPolicy) else policy.created_at,
         "UpdateDate": AWS_POLICY_DATE if isinstance(policy, AwsManagedPolicy) else policy.updated_at,
@@ -148,7 +177,8 @@ def list_policies(context: Context, request: Request) -> Response:
     if scope in ("All", "Local"):
         query = select(Policy).where(Policy.account_id == context.account_id).order_by(Policy.name_key)
         found += context.session.scalars(query)
-    shapes = [shape(context, policy) for policy in found if policy.path.startswith(prefix)]
+    counts = all_counts(context)
+    shapes = [shape(context, policy, counts) for policy in found if policy.path.startswith(prefix)]
     if request.get("OnlyAttached"):
         shapes = [one for one in shapes if one["AttachmentCount"]]
     usage = {"PermissionsPolicy": "AttachmentCount", "PermissionsBoundary": "PermissionsBoundaryUsageCount"}
@@ -179,16 +209,26 @@ def delete_policy(context: Context, request: Request) -> Response:
 @operation("iam", "ListEntitiesForPolicy", checks=arn_checks("ListEntitiesForPolicy"))
 def list_entities_for_policy(context: Context, request: Request) -> Response:
     any_policy(context, request)
-    arn = str(request["PolicyArn"])
-    wanted = request.get("EntityFilter")
-    users = _attached(context, User, "User", arn) if wanted in (None, "User") else []
-    groups = _attached(context, Group, "Group", arn) if wanted in (None, "Group") else []
-    roles = _attached(context, Role, "Role", arn) if wanted in (None, "Role") else []
-    return {"PolicyUsers": users, "PolicyGroups": groups, "PolicyRoles": roles, "IsTruncated": False}
+    kinds: tuple[tuple[str, Any], ...] = (("Group", Group), ("User", User), ("Role", Role))
+    wanted = request.get("EntityFilter") or "All"
+    found = [
+        (word, row) for word, table in kinds if wanted in ("All", word) for row in _users_of(context, request, table)
+    ]
+    answer = common.page(context, request, "ListEntitiesForPolicy", found, "entities")
+    made: dict[str, Any] = {f"Policy{word}s": [] for word, _ in kinds}
+    for word, row in answer.pop("entities"):
+        made[f"Policy{word}s"].append({f"{word}Name": row.name, f"{word}Id": row.id})
+    return made | answer
 
 
-def _attached(context: Context, table: type[entities.EntityType], word: str, arn: str) -> list[dict[str, str]]:
-    query = select(table).join(Attachment, Attachment.entity_id == table.id)
-    query = query.where(Attachment.policy_arn == arn, Attachment.account_id == context.account_id)
-    rows = context.session.scalars(query.order_by(table.name_key))
-    return [{f"{word}Name": row.name, f"{word}Id": row.id} for row in rows]
+def _users_of(context: Context, request: Request, table: Any) -> list[Any]:
+    """The entities of one kind that have the policy, attached or as their boundary as `PolicyUsageFilter` says."""
+    arn, usage = str(request["PolicyArn"]), request.get("PolicyUsageFilter")
+    attached = select(Attachment.entity_id).where(Attachment.policy_arn == arn)
+    query = select(table).where(table.account_id == context.account_id).order_by(table.name_key)
+    if prefix := request.get("PathPrefix"):
+        query = query.where(table.path.startswith(str(prefix), autoescape=True))
+    conditions = [] if usage == "PermissionsBoundary" else [table.id.in_(attached)]
+    if usage != "PermissionsPolicy" and table is not Group:
+        conditions.append(table.boundary_arn == arn)
+    return list(context.session.scalars(query.where(or_(*conditions)))) if conditions else []
