@@ -44,7 +44,7 @@ interface NewPasswordProps {
 /** Asked for when the password is right but good for one change only. */
 function NewPassword({ value, again, tried, onChange, onChangeAgain }: NewPasswordProps) {
   return (
-    <>
+    <SpaceBetween size="m">
       <FormField label="New password" errorText={tried && !value ? "Enter a new password." : ""}>
         <Input
           type="password"
@@ -64,7 +64,7 @@ function NewPassword({ value, again, tried, onChange, onChangeAgain }: NewPasswo
           name="new-password-again"
         />
       </FormField>
-    </>
+    </SpaceBetween>
   );
 }
 
