@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
-from emr_studio.aws.context import Context
+from emr_studio.aws.context import Check, Context
 from emr_studio.aws.errors import InvalidRequest, ValidationError
 from emr_studio.aws.registry import Request, Response, operation
 from emr_studio.clusters.access import changeable, find, on_cluster, wake
 from emr_studio.clusters.creation import MAX_INSTANCES, add_group, check_group
 from emr_studio.clusters.model import (
+    CLUSTERS,
+    Cluster,
     InstanceGroup,
     Role,
     cluster_arn,
+    find_cluster,
     groups_of,
     living_instances_of,
 )
@@ -41,10 +44,28 @@ def add_instance_groups(context: Context, request: Request) -> Response:
     return {"JobFlowId": cluster.id, "InstanceGroupIds": ids, "ClusterArn": cluster_arn(cluster)}
 
 
-@operation("emr", "ModifyInstanceGroups", checks=on_cluster("elasticmapreduce:ModifyInstanceGroups"))
+def _cluster_id(context: Context, request: Request) -> str:
+    """The cluster that ModifyInstanceGroups names, by its id or by a group's; empty if it names none of ours."""
+    if request.get("ClusterId"):
+        return str(request["ClusterId"])
+    first: Mapping[str, Any] = next(iter(request.get("InstanceGroups") or ()), {})
+    group = context.session.get(InstanceGroup, first.get("InstanceGroupId", ""))
+    cluster = context.session.get(Cluster, group.cluster_id) if group else None
+    return cluster.id if cluster and cluster.account_id == context.account_id else ""
+
+
+def _on_modify(context: Context, request: Request) -> Iterable[Check]:
+    name, cluster_id = "elasticmapreduce:ModifyInstanceGroups", _cluster_id(context, request)
+    return (CLUSTERS.check(context, name, cluster_id) if cluster_id else Check(name, "*"),)
+
+
+@operation("emr", "ModifyInstanceGroups", checks=_on_modify)
 def modify_instance_groups(context: Context, request: Request) -> Response:
     """Change how many instances groups have; what runs on those that leave is finished first."""
-    cluster = changeable(find(context, request))
+    cluster_id = _cluster_id(context, request)
+    if not cluster_id:
+        raise InvalidRequest("ClusterId or the id of an instance group is required.")
+    cluster = changeable(find_cluster(context.session, context.account_id, cluster_id))
     groups = {group.id: group for group in groups_of(context.session, cluster.id)}
     changes = request.get("InstanceGroups") or ()
     _resizable(list(groups.values()))
