@@ -43,7 +43,7 @@ def measure(studio: Studio) -> list[Figure]:
                 ("ListStudios", "ListStudios", "ListClusters"),
             ):
                 rounds = [
-                    (_load(ours_url, keys, ours, Path(folder)), _load(moto_url, keys, peer, Path(folder)))
+                    (load(ours_url, keys, ours, Path(folder)), load(moto_url, keys, peer, Path(folder)))
                     for _ in range(ROUNDS)
                 ]
                 rates = [[pair[side][0] for pair in rounds] for side in (0, 1)]
@@ -60,7 +60,7 @@ def _up(url: str) -> bool:
         return False
 
 
-def _load(url: str, keys: dict[str, str], operation: str, folder: Path) -> tuple[float, float]:
+def load(url: str, keys: dict[str, str], operation: str, folder: Path) -> tuple[float, float]:
     """Run wrk with one signed request; returns requests per second and p99 in ms.
 
     Raises:
