@@ -6,10 +6,12 @@ import csv
 import io
 import json
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import pytest
+from botocore.exceptions import ClientError
 
 from emr_studio.clock import SystemClock
 from emr_studio.iam import managed, uses
@@ -233,6 +235,23 @@ def test_quotas_of_an_account(world: IamWorld, things: str) -> None:
     with world.database.write() as session:
         session.delete(session.get_one(table, f"{things[:4]}{0:017}"))
     getattr(other, operation)(**arguments)
+
+
+def test_quotas_hold_when_all_ask_at_once(world: IamWorld, iam: Any) -> None:
+    iam.create_user(UserName="rush")
+
+    def ask(number: int) -> str:
+        client = world.client("iam")
+        client.tag_user(UserName="rush", Tags=[{"Key": f"k{number}", "Value": "v"}])
+        try:
+            return str(client.create_access_key(UserName="rush")["AccessKey"]["Status"])
+        except ClientError as error:
+            return str(error.response["Error"]["Code"])
+
+    with ThreadPoolExecutor(8) as pool:
+        outcomes = sorted(pool.map(ask, range(8)))
+    assert outcomes == ["Active"] * 2 + ["LimitExceeded"] * 6
+    assert len(iam.list_user_tags(UserName="rush")["Tags"]) == 8
 
 
 # Service-linked roles

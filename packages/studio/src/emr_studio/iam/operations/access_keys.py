@@ -41,6 +41,7 @@ def _key(context: Context, request: Request) -> AccessKey:
 @operation("iam", "CreateAccessKey", checks=common.entity_checks("CreateAccessKey", "user", named_user))
 def create_access_key(context: Context, request: Request) -> Response:
     user = _owner(context, request)
+    common.one_at_a_time(context)
     if len(_keys(context, user)) >= _MOST:
         raise LimitExceeded(f"Cannot exceed quota for AccessKeysPerUser: {_MOST}")
     key, secret = writing.new_access_key(
@@ -69,7 +70,10 @@ def list_access_keys(context: Context, request: Request) -> Response:
 
 @operation("iam", "UpdateAccessKey", checks=common.entity_checks("UpdateAccessKey", "user", named_user))
 def update_access_key(context: Context, request: Request) -> Response:
-    _key(context, request).status = str(request["Status"])
+    key = _key(context, request)
+    if request["Status"] == "Expired":
+        raise common.validation_error("Status can be set to Active or Inactive.")
+    key.status = str(request["Status"])
     return None
 
 

@@ -20,6 +20,7 @@ def _register(holder: Holder) -> None:
     def attach(context: Context, request: Request) -> Response:
         entity = holder.changeable(context, request)
         arn = common.attachable(context, str(request["PolicyArn"]))
+        common.one_at_a_time(context)
         others = [one for one in entities.attachments(context.session, entity.id) if one.policy_arn != arn]
         if len(others) >= _MOST:
             raise LimitExceeded(f"Cannot exceed quota for PoliciesPer{holder.word}: {_MOST}")

@@ -314,12 +314,22 @@ def boundary_shape(arn: str | None) -> dict[str, Any]:
     return {"PermissionsBoundary": shape}
 
 
+def one_at_a_time(context: Context) -> None:
+    """Let nobody else change this account's identities until this transaction ends.
+
+    What is counted after it is still so when it is written. SQLite has one writer anyhow.
+    """
+    query = select(Account.account_id).where(Account.account_id == context.account_id)
+    context.session.execute(query.with_for_update())
+
+
 def check_quota(context: Context, table: type[AnyEntity], things: str, most: int) -> None:
     """Room for one more in the account.
 
     Raises:
         LimitExceeded: "Cannot exceed quota for <things>PerAccount".
     """
+    one_at_a_time(context)
     count = context.session.scalar(select(func.count()).where(table.account_id == context.account_id)) or 0
     if count >= most:
         raise LimitExceeded(f"Cannot exceed quota for {things}PerAccount: {most}")

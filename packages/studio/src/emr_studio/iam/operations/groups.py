@@ -83,6 +83,7 @@ def add_user_to_group(context: Context, request: Request) -> Response:
     session = context.session
     group = the_group(context, request)
     user = entities.get_user(session, context.account_id, str(request["UserName"]))
+    common.one_at_a_time(context)
     if session.get(GroupMember, (group.id, user.id)) is not None:
         return None
     if len(entities.groups_of(session, user.id)) >= _MOST_GROUPS_OF_A_USER:

@@ -13,6 +13,7 @@ from emr_studio.iam.policy import PolicyKind, size_without_white_space
 
 
 def _check_quota(context: Context, holder: Holder, entity: User | Group | Role, name: str, document: str) -> None:
+    common.one_at_a_time(context)
     others = [one.document for one in entities.inline_policies(context.session, entity.id) if one.name != name]
     if sum(map(size_without_white_space, [*others, document])) > holder.inline_quota:
         raise LimitExceeded(

@@ -63,6 +63,8 @@ def create_policy_version(context: Context, request: Request) -> Response:
     document = str(request["PolicyDocument"])
     common.checked_policy(document, PolicyKind.IDENTITY)
     check_size(document)
+    common.one_at_a_time(context)
+    context.session.refresh(policy)
     if len(_versions(context, policy)) >= _MOST:
         raise LimitExceeded(
             f"A managed policy can have up to {_MOST} versions. Before you create a new version, you must delete an "

@@ -47,13 +47,13 @@ def register(tagged: Tagged) -> None:
 
     @operation("iam", f"Tag{tagged.word}", checks=tagged.checks(f"Tag{tagged.word}", True))
     def tag(context: Context, request: Request) -> Response:
-        entity = tagged.get(context, request)
+        entity = _alone(context, tagged.get(context, request))
         entity.tags = common.check_tag_count(merge_tags(entity.tags, common.read_tags(request)))
         return None
 
     @operation("iam", f"Untag{tagged.word}", checks=tagged.checks(f"Untag{tagged.word}", True))
     def untag(context: Context, request: Request) -> Response:
-        entity = tagged.get(context, request)
+        entity = _alone(context, tagged.get(context, request))
         gone = {str(key).lower() for key in request.get("TagKeys") or ()}
         entity.tags = {key: value for key, value in entity.tags.items() if key.lower() not in gone}
         return None
@@ -64,6 +64,13 @@ def register(tagged: Tagged) -> None:
     def list_tags(context: Context, request: Request) -> Response:
         shapes = common.tag_list(tagged.get(context, request).tags)
         return common.page(context, request, listing, shapes, "Tags")
+
+
+def _alone(context: Context, entity: HasTags) -> HasTags:
+    """The entity as it is now, to be written by nobody else: its tags are one column."""
+    common.one_at_a_time(context)
+    context.session.refresh(entity)
+    return entity
 
 
 for _tagged in _TAGGED:

@@ -86,6 +86,12 @@ def _add(context: Context, kind: _Kind, user: User, key: str, facts: dict[str, A
     return made
 
 
+def _others(context: Context, kind: _Kind, user: User) -> list[UserCredential]:
+    """Those that a new one comes to; nobody else adds one meanwhile."""
+    common.one_at_a_time(context)
+    return _of_user(context, kind, user)
+
+
 def _check_quota(kind: _Kind, others: list[UserCredential]) -> None:
     if len(others) >= kind.quota:
         raise LimitExceeded(f"Cannot exceed quota for {kind.things}: {kind.quota}")
@@ -161,7 +167,7 @@ def _ssh_shape(user: User, found: UserCredential, body: str) -> dict[str, Any]:
 def upload_ssh_public_key(context: Context, request: Request) -> Response:
     user, body = the_user(context, request), str(request["SSHPublicKeyBody"])
     fingerprint = _fingerprint(_ssh_key(body))
-    others = _of_user(context, _SSH, user)
+    others = _others(context, _SSH, user)
     if any(other.facts["fingerprint"] == fingerprint for other in others):
         raise ClientError("DuplicateSSHPublicKey", "The SSH public key is already associated with this user.")
     _check_quota(_SSH, others)
@@ -208,7 +214,7 @@ def _certificate_shape(user: User, found: UserCredential) -> dict[str, Any]:
 def upload_signing_certificate(context: Context, request: Request) -> Response:
     user, body = the_user(context, request), str(request["CertificateBody"])
     digest = hashlib.sha256(read_certificate(body).tbs_certificate_bytes).hexdigest()
-    others = _of_user(context, _CERTIFICATE, user)
+    others = _others(context, _CERTIFICATE, user)
     if any(other.facts["digest"] == digest for other in others):
         raise ClientError("DuplicateCertificate", "The certificate is already associated with this user.", 409)
     _check_quota(_CERTIFICATE, others)
@@ -261,7 +267,7 @@ def _with_secret(shape: dict[str, Any]) -> Response:
 )
 def create_service_specific_credential(context: Context, request: Request) -> Response:
     user, service = the_user(context, request), _check_service(str(request["ServiceName"]))
-    others = [one for one in _of_user(context, _SERVICE, user) if one.facts["service"] == service]
+    others = [one for one in _others(context, _SERVICE, user) if one.facts["service"] == service]
     _check_quota(_SERVICE, others)
     # As AWS's: the second one of a user is numbered.
     taken = {one.facts["user_name"] for one in others}
