@@ -321,3 +321,29 @@ def test_only_compatible_clusters(play: ClusterPlay) -> None:
     ended = play.create()
     play.emr.call("TerminateJobFlows", JobFlowIds=[ended])
     assert compatible_for_attach(play.row(ended)) == "The cluster is TERMINATING."
+
+
+def test_flags_of_clusters(play: ClusterPlay) -> None:
+    cluster_id = play.create()
+    play.settle(cluster_id)
+    call = play.emr.call
+    call("SetUnhealthyNodeReplacement", JobFlowIds=[cluster_id], UnhealthyNodeReplacement=True)
+    assert play.describe(cluster_id)["UnhealthyNodeReplacement"] is True
+    assert call("ModifyCluster", ClusterId=cluster_id, StepConcurrencyLevel=3) == {"StepConcurrencyLevel": 3}
+    assert play.describe(cluster_id)["StepConcurrencyLevel"] == 3
+    for wrong in ({}, {"StepConcurrencyLevel": 0}, {"StepConcurrencyLevel": 257}):
+        assert play.refused("ModifyCluster", ClusterId=cluster_id, **wrong)[0] == "InvalidRequestException"
+    call("SetKeepJobFlowAliveWhenNoSteps", JobFlowIds=[cluster_id], KeepJobFlowAliveWhenNoSteps=False)
+    assert play.describe(cluster_id)["AutoTerminate"] is True
+    assert cluster_id in play.controller.pending()
+    assert play.settle(cluster_id)[-1] == "TERMINATED"
+    assert play.describe(cluster_id)["Status"]["StateChangeReason"]["Code"] == "ALL_STEPS_COMPLETED"
+
+
+def test_supported_instance_types(play: ClusterPlay) -> None:
+    found = play.emr.call("ListSupportedInstanceTypes", ReleaseLabel="emr-8.0.0")["SupportedInstanceTypes"]
+    by_name = {one["Type"]: one for one in found}
+    assert (by_name["m5.xlarge"]["VCPU"], by_name["m5.xlarge"]["MemoryGB"]) == (4, 16)
+    assert by_name["r6g.2xlarge"]["Architecture"] == "ARM64"
+    assert by_name["c5d.large"]["StorageGB"] == 75
+    assert play.refused("ListSupportedInstanceTypes", ReleaseLabel="emr-1")[0] == "InvalidRequestException"

@@ -128,7 +128,9 @@ class ClusterReconciler:
             found = list(session.scalars(moving))
             # A request changed the target and the wake was lost.
             resting = select(Cluster.id).where(Cluster.state == State.WAITING)
-            unsettled = or_(Cluster.target != Target.RUNNING, has_unfinished_steps(), is_unbalanced())
+            unsettled = or_(
+                Cluster.target != Target.RUNNING, has_unfinished_steps(), is_unbalanced(), ~Cluster.keep_alive
+            )
             found += session.scalars(resting.where(unsettled))
         if time.monotonic() >= self._next_look:
             self._next_look = time.monotonic() + _LOOK_SECONDS
@@ -187,7 +189,7 @@ class ClusterReconciler:
         turns = [self._watch(layout), self._managed.turn(layout), self._resizing.turn(layout)]
         if cluster.state == State.RUNNING:
             turns.append(self._run_steps(layout))
-        elif self._steps.are_waiting(cluster):
+        elif self._steps.are_waiting(cluster) or not cluster.keep_alive:
             self._enter(cluster, State.RUNNING, message="Running step")
             return 0
         else:

@@ -15,6 +15,7 @@ from emr_studio import ids
 from emr_studio.aws.context import Context
 from emr_studio.aws.errors import AwsError, ValidationError
 from emr_studio.clusters.bootstrapping import read_actions
+from emr_studio.clusters.catalog.releases import Release, find_release
 from emr_studio.clusters.model import (
     Cluster,
     InstanceGroup,
@@ -24,7 +25,6 @@ from emr_studio.clusters.model import (
     new_instance,
     next_uid,
 )
-from emr_studio.clusters.releases import Release, find_release
 from emr_studio.clusters.roles import ClusterRoles
 from emr_studio.clusters.scaling.policies import check_auto_termination, check_managed_scaling
 from emr_studio.network.model import Subnet, ensure_default_network, get_security_groups, get_subnets
@@ -33,6 +33,7 @@ from emr_studio.tagging import read_tags
 
 MAX_INSTANCES = 20
 """In one cluster: each is processes on this machine."""
+MAX_CONCURRENCY = 256
 _INSTANCE_TYPE = re.compile(r"[a-z][a-z0-9-]*\.[a-z0-9-]+")
 _MAX_DEPTH = 4
 STARTING_MESSAGE = "Provisioning instances"
@@ -269,8 +270,8 @@ def _details(request: Mapping[str, Any], instances: Mapping[str, Any]) -> dict[s
     if instances.get("UnhealthyNodeReplacement") is not None:
         kept["UnhealthyNodeReplacement"] = instances["UnhealthyNodeReplacement"]
     level = kept.setdefault("StepConcurrencyLevel", 1)
-    if not 1 <= level <= 256:
-        raise ValidationError("StepConcurrencyLevel must be between 1 and 256.")
+    if not 1 <= level <= MAX_CONCURRENCY:
+        raise ValidationError(f"StepConcurrencyLevel must be between 1 and {MAX_CONCURRENCY}.")
     kept.setdefault("ScaleDownBehavior", "TERMINATE_AT_TASK_COMPLETION")
     return {**kept, "Ec2InstanceAttributes": own}
 

@@ -6,8 +6,8 @@ import datetime as dt
 from collections.abc import Sequence
 from typing import Any
 
+from emr_studio.clusters.catalog.releases import find_release
 from emr_studio.clusters.model import COMING, ENDED, Cluster, Instance, InstanceGroup, State, cluster_arn
-from emr_studio.clusters.releases import find_release
 from emr_studio.tagging import tag_list
 
 

@@ -18,7 +18,7 @@ from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from emr_studio import ids
 from emr_studio.aws.errors import InvalidRequest
-from emr_studio.clusters.releases import find_release
+from emr_studio.clusters.catalog.releases import find_release
 from emr_studio.db import Base
 from emr_studio.network.model import GATEWAY_PORT
 from emr_studio.runtime.contract import Gateway

@@ -15,8 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from emr_studio.clusters.catalog.releases import Release, find_release
 from emr_studio.clusters.model import Cluster, Instance, Role, workload_owner
-from emr_studio.clusters.releases import Release, find_release
 from emr_studio.network.model import GATEWAY_PORT
 from emr_studio.runtime.contract import ProcessSpec
 from emr_studio.settings import Settings

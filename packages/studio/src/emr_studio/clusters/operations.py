@@ -12,9 +12,9 @@ from emr_studio.aws.context import Check, Context
 from emr_studio.aws.errors import AwsError, InvalidRequest, ValidationError
 from emr_studio.aws.pagination import paginate
 from emr_studio.aws.registry import ChecksFunction, Request, Response, action, operation
-from emr_studio.clusters.access import find, on_cluster, wake
+from emr_studio.clusters.access import changeable, find, on_cluster, wake
 from emr_studio.clusters.bootstrapping import action_shapes
-from emr_studio.clusters.creation import create_cluster
+from emr_studio.clusters.creation import MAX_CONCURRENCY, create_cluster
 from emr_studio.clusters.describe import cluster_shape, group_shape, instance_shape, summary_shape
 from emr_studio.clusters.model import (
     CLUSTERS,
@@ -29,7 +29,6 @@ from emr_studio.clusters.model import (
     instances_of,
     primary_of,
 )
-from emr_studio.clusters.releases import Release, find_release, releases
 from emr_studio.clusters.roles import resolve_roles
 from emr_studio.clusters.steps.reading import add_steps
 from emr_studio.tagging import (
@@ -39,6 +38,7 @@ from emr_studio.tagging import (
 )
 
 _PAGE = 50
+_MODIFIABLE = ("StepConcurrencyLevel", "ExtendedSupport")
 TERMINATED_BY_USER = "Terminated by user request"
 register("j-", CLUSTERS)
 
@@ -196,45 +196,44 @@ def set_visible_to_all_users(context: Context, request: Request) -> Response:
     return None
 
 
+@operation(
+    "emr",
+    "SetKeepJobFlowAliveWhenNoSteps",
+    checks=_on_job_flows("elasticmapreduce:SetKeepJobFlowAliveWhenNoSteps"),
+)
+def set_keep_job_flow_alive_when_no_steps(context: Context, request: Request) -> Response:
+    """Keep clusters when their steps are done, or no longer: one at rest then ends."""
+    for cluster in _alive(context, request):
+        cluster.keep_alive = request["KeepJobFlowAliveWhenNoSteps"]
+        wake(context, cluster)
+    return None
+
+
+@operation("emr", "SetUnhealthyNodeReplacement", checks=_on_job_flows("elasticmapreduce:SetUnhealthyNodeReplacement"))
+def set_unhealthy_node_replacement(context: Context, request: Request) -> Response:
+    """Keep and show the flag: a program that ends unasked is always started again here."""
+    for cluster in _alive(context, request):
+        cluster.details = {**cluster.details, "UnhealthyNodeReplacement": request["UnhealthyNodeReplacement"]}
+    return None
+
+
+@operation("emr", "ModifyCluster", checks=on_cluster("elasticmapreduce:ModifyCluster"))
+def modify_cluster(context: Context, request: Request) -> Response:
+    """Change how many steps run at a time."""
+    cluster = changeable(find(context, request))
+    changes = {name: request[name] for name in _MODIFIABLE if request.get(name) is not None}
+    if not changes:
+        raise InvalidRequest("ModifyCluster needs StepConcurrencyLevel or ExtendedSupport.")
+    if not 1 <= changes.get("StepConcurrencyLevel", 1) <= MAX_CONCURRENCY:
+        raise InvalidRequest(f"StepConcurrencyLevel must be between 1 and {MAX_CONCURRENCY}.")
+    cluster.details = {**cluster.details, **changes}
+    wake(context, cluster)
+    return changes
+
+
 def _alive(context: Context, request: Request) -> list[Cluster]:
     clusters = _job_flows(context, request)
     for cluster in clusters:
         if cluster.target != Target.RUNNING:
             raise ValidationError(f"Job flow {cluster.id} is {cluster.state}: it cannot be modified.")
     return clusters
-
-
-# Releases.
-
-
-@operation("emr", "ListReleaseLabels", checks=action("elasticmapreduce:ListReleaseLabels"))
-def list_release_labels(_context: Context, request: Request) -> Response:
-    """List release labels, newest first; by prefix, and by application (`spark` or `spark@4.1.4`)."""
-    filters = request.get("Filters") or {}
-    found = [
-        release.label
-        for release in releases()
-        if release.label.startswith(filters.get("Prefix") or "") and _has(release, filters.get("Application"))
-    ]
-    return {"ReleaseLabels": found}
-
-
-def _has(release: Release, wanted: str | None) -> bool:
-    if not wanted:
-        return True
-    name, _, version = wanted.partition("@")
-    proper = release.application(name)
-    return proper is not None and version in ("", release.applications[proper])
-
-
-@operation("emr", "DescribeReleaseLabel", checks=action("elasticmapreduce:DescribeReleaseLabel"))
-def describe_release_label(_context: Context, request: Request) -> Response:
-    """Describe a release label: its applications with their versions."""
-    label = request.get("ReleaseLabel")
-    if not label:
-        raise InvalidRequest("ReleaseLabel is required.")
-    release = find_release(label)
-    if release is None:
-        raise InvalidRequest(f"Release label '{label}' is not valid.")
-    applications = [{"Name": name, "Version": version} for name, version in release.applications.items()]
-    return {"ReleaseLabel": release.label, "Applications": applications, "AvailableOSReleases": []}

@@ -13,7 +13,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from emr_studio.clusters.instance_types import vcpus
+from emr_studio.clusters.catalog.instance_types import vcpus
 from emr_studio.clusters.model import Cluster, InstanceGroup, Role, groups_of
 from emr_studio.clusters.nodes import Layout
 from emr_studio.clusters.probe import Load

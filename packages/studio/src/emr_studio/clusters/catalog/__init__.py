@@ -1,0 +1,1 @@
+"""What clusters can be made of: releases with their applications, instance types."""
