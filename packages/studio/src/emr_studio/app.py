@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from emr_studio.signin.setup import Front
     from emr_studio.trail.setup import AuditTrail
 
-DOMAINS = ("iam", "keys", "secrets", "studios", "workspaces", "clusters", "clusters.steps", "clusters.scaling", "trail")
+DOMAINS = ("iam", "keys", "secrets", "studios", "workspaces", "clusters", "clusters.steps", "clusters.scaling", "clusters.catalog", "trail")
 """Rooms with an `operations` module, or a package that loads its own by `load()`."""
 TABLES = (
     "controllers",
@@ -226,7 +226,7 @@ def _account_of(database: Database, sessions: SessionAuthenticator, request: Req
 
 def _console_defaults(settings: Settings, database: Database, account_id: str) -> dict[str, Any]:
     """What the console's forms are filled with."""
-    from emr_studio.clusters.releases import releases
+    from emr_studio.clusters.catalog.releases import releases
     from emr_studio.iam.bootstrap import EC2_ROLE, EMR_ROLE, SERVICE_ROLE, bucket_name
     from emr_studio.network.model import ensure_default_network
 
