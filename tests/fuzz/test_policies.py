@@ -170,7 +170,7 @@ def test_mutated_policies_through_the_wire(world: IamWorld) -> None:
 
 
 def simulation(random: Random, document: str) -> dict[str, Any]:
-    asked = {
+    asked: dict[str, Any] = {
         "PolicyInputList": [document, text_of(identity_policy(random))],
         "ActionNames": ["s3:GetObject", random.choice(("iam:PassRole", *STRINGS))],
         "ResourceArns": ["arn:aws:s3:::b/k", random.choice(("*", *STRINGS))],

@@ -44,6 +44,8 @@ RESOURCE_PATTERNS = (
     *("arn:aws:s3:::b/${*}${aws:username}*", "arn:aws:s3:::*/${aws:username}/c?d", "arn:aws:s3:::b/*${aws:username}?*"),
     *("arn:aws:s3:::b/${aws:TagKeys, 'a'}*", "arn:aws:*3::?:b/${aws:username}*", "arn:aws:s3:${aws:username}::b/*"),
     *("arn:aws:s3:::b/${aws:username", "arn:aws:ec2:*", "arn:aws:s3:::${aws:UserName,'b'}/*"),
+    *("${aws:username}", "arn:aws:*:::b/${aws:username}*", "arn:a?s:s3:::b/${aws:PrincipalTag/k, 'Ann'}/?"),
+    *("arn:a*:s3:::b/${aws:username}/*", "arn:aws:*s3:::${aws:PrincipalTag/k}*"),
     *("arn:aws:ec2:us-*-1:*:*/i*1", "arn:*:ec2:*1:instance/*", "arn:aws:s3:::*/*/*", "arn:aws:s3:::b/${nokey}/*"),
 )
 KEYS = ("aws:username", "AWS:PrincipalTag/k", "aws:TagKeys", "x:n", "x:d", "x:b", "aws:SourceIp", "x:arn", "x:bin")
@@ -51,14 +53,15 @@ VALUES = {
     "aws:username": ("Ann", "ann", "Bob", "", "A*", LONG, f"x{LONG}{LONG}y"),
     "AWS:PrincipalTag/k": ("Ann", "v", "*"),
     "aws:TagKeys": ("k1", "k2", "K1"),
-    "x:n": ("10", "10.0", "9.5", "-1", "ten", "1e1", "9007199254740993", "9007199254740992"),
+    "x:n": ("10", "10.0", "9.5", "-1", "ten", "1e1", "9007199254740993", "9007199254740992", "9" * 70, "١"),
     "x:d": ("2026-01-01", "2026-01-01T00:00:00Z", "1767225600", "2026-01-01T01:00:00+01:00", "2027", "soon", "2026-01"),
     "x:b": ("true", "TRUE", "false", "yes"),
     "aws:SourceIp": ("10.1.2.3", "10.1.2.0/24", "10.0.0.1", "2001:db8::1", "2001:db8::/32", "here"),
     "x:arn": (USER, ROLE, f"arn:aws:iam::{A}:role/*", "arn:aws:iam::*:*", "arn:aws", "${aws:PrincipalArn}", "*"),
     "x:bin": ("QUJD", "ABC", "QUI=", "!"),
 }
-VALUES["x:d"] += ("2025-12-31T23:59:59.5Z", "1767225599.5", "1969-12-31T23:59:59.25Z", "-0.75", "2026-02-30")
+VALUES["x:d"] += ("2025-12-31T23:59:59.5Z", "1767225599.5", "1969-12-31T23:59:59.25Z", "-0.75", "2026-02-30", "٢٠٢٦")
+VALUES["x:d"] += ("2026-01-01T00:00:00+99:00", "2026-01-01T00:00:00.000000000000000001Z", "2026-01-01T00:00Z")
 TEMPLATES = (
     *(
         f"*{LONG}?",
@@ -171,7 +174,7 @@ def resource_policy(random: Random) -> dict[str, Any]:
     found = []
     for _ in range(random.randrange(1, 4)):
         statement = _statement(random)
-        named = "NotPrincipal" if statement["Effect"] == "Deny" and random.random() < 0.4 else "Principal"
+        named = "NotPrincipal" if statement["Effect"] == "Deny" and random.random() < 0.5 else "Principal"
         statement[named] = random.choice(PRINCIPAL_ELEMENTS)
         if random.random() < 0.5:
             statement.pop("Resource", None)

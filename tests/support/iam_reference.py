@@ -238,13 +238,17 @@ def condition_holds(spelling: str, key: str, values: list[str], context: Any, va
     return isinstance(actual, str) and passes(actual)
 
 
+WORDS = (
+    "ForAllValues ForAnyValue String Numeric Date Bool Binary IpAddress Arn Null Not Equals IgnoreCase Like LessThan "
+    "GreaterThan IfExists"
+)
+
+
 def canonical(spelling: str) -> str:
     """The operator as AWS's pages write it: its case does not matter."""
-    words = ("For", "All", "Any", "Values", "Value", "String", "Numeric", "Date", "Bool", "Binary", "Ip", "Address")
-    words += ("Arn", "Null", "Not", "Equals", "Ignore", "Case", "Like", "Less", "Greater", "Than", "If", "Exists")
-    return re.sub(
-        "|".join(sorted(words, key=len, reverse=True)), lambda at: at[0].title(), spelling, flags=re.IGNORECASE
-    )
+    for word in WORDS.split():
+        spelling = re.sub(word, word, spelling, flags=re.IGNORECASE)
+    return spelling
 
 
 def unreadable(operator: str, value: str) -> bool:

@@ -28,7 +28,22 @@ STRINGS = (
     *("10.0.0.0/33", "::/129", "fe80::1%eth0", "1.2.3.4/", "QUJD=", "====", "AIDAAAAAAAAAAAAAAAAAA", "111111111111"),
     *("ForAllValues:Null", "NullIfExists", "ForAnyValue:ForAllValues:Bool", "StringEqualsIfExistsIfExists", "Not"),
 )
-JUNK = (None, True, False, 0, -1, 1.5, 10**400, [], {}, [[]], [None], {"": ""}, {"AWS": "*"}, {"a": {"b": "c"}})
+JUNK: tuple[Any, ...] = (
+    None,
+    True,
+    False,
+    0,
+    -1,
+    1.5,
+    10**400,
+    [],
+    {},
+    [[]],
+    [None],
+    {"": ""},
+    {"AWS": "*"},
+    {"a": {"b": "c"}},
+)
 NAMES = (
     *("Version", "Id", "Statement", "Sid", "Effect", "Principal", "NotPrincipal", "Action", "NotAction", "Resource"),
     *("NotResource", "Condition", "StringEquals", "ForAllValues:StringLike", "NotIpAddressIfExists", "AWS", "Service"),

@@ -17,7 +17,7 @@ import pytest
 from emr_studio.iam.policy import glob
 from emr_studio.iam.policy.cases import decide_line
 
-PATTERNS = {
+PATTERNS: dict[str, Callable[[int], str]] = {
     "stars": lambda n: "a*" * n + "b",
     "stars and marks": lambda n: "*?" * n + "b",
     "marks": lambda n: "*" + "?" * n + "b",

@@ -110,7 +110,7 @@ def test_who_is_named(principal: dict[str, Any], entry: Any, expected: str) -> N
 @pytest.mark.parametrize("account", [A, f"arn:aws:iam::{A}:root"])
 @pytest.mark.parametrize("principal", [ANN, IN_ROLE, BOB], ids=lambda one: one["type"])
 def test_naming_the_account_is_no_grant_but_denies(principal: dict[str, Any], account: str) -> None:
-    session = {"sessionPolicies": ALL}
+    session: dict[str, Any] = {"sessionPolicies": ALL}
     assert decide(principal, NONE, resourcePolicy=on_resource({"AWS": account}), **session) == NO
     assert decide(principal, ALL, resourcePolicy=on_resource({"AWS": account}, "Deny"), **session) == NEVER
     assert decide(principal, ALL, owner=B, resourcePolicy=on_resource({"AWS": account}), **session) == YES
@@ -135,7 +135,11 @@ def test_naming_the_account_is_no_grant_but_denies(principal: dict[str, Any], ac
 def test_limits_beside_a_grant_of_the_resource(
     principal: dict[str, Any], entry: str, boundary: Any, session: Any, expected: str
 ) -> None:
-    more = {"permissionBoundaries": boundary, "sessionPolicies": session, "resourcePolicy": on_resource({"AWS": entry})}
+    more: dict[str, Any] = {
+        "permissionBoundaries": boundary,
+        "sessionPolicies": session,
+        "resourcePolicy": on_resource({"AWS": entry}),
+    }
     assert decide(principal, [], **more) == expected
     # In another account no naming goes round boundary or session, and identity must allow.
     if expected != NEVER:
@@ -192,7 +196,7 @@ def test_other_actions_of_sts_need_no_trust_policy() -> None:
 )
 def test_not_principal(principal: dict[str, Any], listed: list[str], bounded: str, plain: str) -> None:
     outsider = principal in (EC2, NOBODY)
-    session = {"sessionPolicies": ALL} if principal is BOB else {}
+    session: dict[str, Any] = {"sessionPolicies": ALL} if principal is BOB else {}
     granted = {"Effect": "Allow", "Principal": "*", "Action": "*"}
     policy = {"Statement": [granted, spared(*listed)["Statement"]]} if outsider else spared(*listed)
     assert decide(principal, ALL, resourcePolicy=policy, **session) == plain

@@ -174,8 +174,7 @@ def compile_document(document: Document) -> tuple[_Compiled, ...]:
 
 def _action_test(actions: tuple[str, ...], negated: bool) -> TextMatcher:
     found = matcher(tokenize(action.lower()) for action in actions)
-    if found is None:
-        return lambda _action: negated
+    assert found is not None, "a statement has actions: the grammar sees to it"
     if not negated:
         return found
     return lambda action: not found(action)

@@ -102,6 +102,9 @@ class PrincipalSet:
         behind = principal.behind
         if behind is not None and behind in self._aws:
             return Naming.BEHIND
+        # A session that a trust policy names is kept as `role's id:session name`.
+        if principal.user_id is not None and principal.user_id in self._aws:
+            return Naming.DIRECT
         if self._ids and principal.user_id:
             unique_id, _, session = principal.user_id.partition(":")
             if unique_id in self._ids:

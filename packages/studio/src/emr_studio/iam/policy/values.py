@@ -7,24 +7,22 @@ import binascii
 import datetime as dt
 import ipaddress
 import re
-from decimal import Decimal
+from decimal import Context, Decimal
 from functools import lru_cache
 
-_NUMBER = re.compile(r"[+-]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d{1,3})?")
+_NUMBER = re.compile(r"[+-]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d{1,3})?", re.ASCII)
 _DATE = re.compile(
     r"(?P<year>\d{4})(?:-(?P<month>\d\d)(?:-(?P<day>\d\d)"
-    r"(?:[Tt](?P<hour>\d\d):(?P<minute>\d\d)(?::(?P<second>\d\d)(?:\.(?P<fraction>\d{1,18}))?)?"
-    r"(?P<zone>[Zz]|[+-]\d\d:?\d\d)?)?)?)?"
+    r"(?:[Tt](?P<hour>\d\d):(?P<minute>\d\d)(?::(?P<second>\d\d)(?:\.(?P<fraction>\d{1,40}))?)?"
+    r"(?P<zone>[Zz]|[+-]\d\d:?\d\d)?)?)?)?",
+    re.ASCII,
 )
 _EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
-_LONGEST_NUMBER = 64
+_EXACT = Context(prec=60)
 
 
 def number(text: str) -> Decimal | None:
     """A decimal number."""
-    if len(text) > _LONGEST_NUMBER or not text.isascii():
-        return None
-    text = text.strip()
     return Decimal(text) if _NUMBER.fullmatch(text) else None
 
 
@@ -33,8 +31,6 @@ def date(text: str) -> Decimal | None:
 
     Four digits are a year. A date without a time is midnight UTC, a time without a zone is UTC.
     """
-    if not text.isascii():
-        return None
     found = _DATE.fullmatch(text)
     if not found:
         return number(text)
@@ -59,7 +55,7 @@ def _seconds(found: re.Match[str]) -> Decimal | None:
     if offset is None:
         return None
     whole = (moment - _EPOCH) // dt.timedelta(seconds=1) - offset
-    return Decimal(whole) + Decimal(f"0.{part['fraction'] or 0}")
+    return _EXACT.add(Decimal(whole), Decimal(f"0.{part['fraction'] or 0}"))
 
 
 def _offset(zone: str | None) -> int | None:
