@@ -9,6 +9,8 @@ export class AwsError extends Error {
     readonly code: string,
     readonly detail: string,
     readonly status: number,
+    /** Of a denial: the sealed message that says why, for those who may open it. */
+    readonly sealed?: string,
   ) {
     super(`${code}: ${detail}`);
     this.name = "AwsError";
@@ -61,7 +63,8 @@ export async function errorOf(response: Response): Promise<AwsError> {
     const parsed: unknown = JSON.parse(text);
     if (typeof parsed === "object" && parsed !== null) body = parsed as Record<string, unknown>;
   } catch {
-    // Not JSON: a proxy's page, or nothing.
+    // Not JSON: the query protocol's XML, a proxy's page, or nothing.
+    body = { code: textOf(text, "Code"), message: textOf(text, "Message") };
   }
   const type = body["__type"] ?? body["code"] ?? response.headers.get("x-amzn-errortype");
   // `__type` may be a shape's full name ("com.amazon#Code"), the header may end in ":http://…".
@@ -71,7 +74,25 @@ export async function errorOf(response: Response): Promise<AwsError> {
     code ?? `HTTP ${response.status}`,
     typeof message === "string" && message ? message : fallback(response.status),
     response.status,
+    response.headers.get(SEALED_HEADER) ?? undefined,
   );
+}
+
+const SEALED_HEADER = "x-emr-studio-authorization-message";
+const ENTITIES: Record<string, string> = { amp: "&", apos: "'", gt: ">", lt: "<", quot: '"' };
+
+/** The text of the first element of that name in an XML answer, which has no attributes there. */
+export function textOf(xml: string, name: string): string | undefined {
+  const start = xml.indexOf(`<${name}>`);
+  const end = xml.indexOf(`</${name}>`, start);
+  if (start < 0 || end < 0) return undefined;
+  return xml
+    .slice(start + name.length + 2, end)
+    .replace(/&(?:#x([0-9a-f]+)|#(\d+)|(\w+));/gi, (whole, hex?: string, decimal?: string, named?: string) => {
+      if (hex) return String.fromCodePoint(parseInt(hex, 16));
+      if (decimal) return String.fromCodePoint(Number(decimal));
+      return ENTITIES[(named ?? "").toLowerCase()] ?? whole;
+    });
 }
 
 function fallback(status: number): string {
@@ -80,6 +101,10 @@ function fallback(status: number): string {
 
 export function isSignedOut(error: unknown): boolean {
   return error instanceof AwsError && (error.status === 401 || SIGNED_OUT_CODES.has(error.code));
+}
+
+function asJson<T>(text: string): T {
+  return (text ? JSON.parse(text) : {}) as T;
 }
 
 export class Client {
@@ -126,30 +151,48 @@ export class Client {
 
   /** Read JSON from a page route of our own (`/_console/…`). */
   async read<T>(path: string): Promise<T> {
+    return asJson<T>(
+      await this.withSession(() =>
+        this.request(path, {
+          headers: { Accept: "application/json", "X-Csrf-Token": this.session?.csrfToken ?? "" },
+        }),
+      ),
+    );
+  }
+
+  /** Call an operation of the query protocol (STS); the answer is XML. */
+  async query(action: string, version: string, parameters: Record<string, string>): Promise<string> {
     return this.withSession(() =>
-      this.request(path, {
-        headers: { Accept: "application/json", "X-Csrf-Token": this.session?.csrfToken ?? "" },
+      this.request("/", {
+        method: "POST",
+        headers: {
+          "Content-Type": "application/x-www-form-urlencoded; charset=utf-8",
+          "X-Csrf-Token": this.session?.csrfToken ?? "",
+        },
+        body: new URLSearchParams({ Action: action, Version: version, ...parameters }).toString(),
       }),
     );
   }
 
   /** Call an operation, for example `ElasticMapReduce.ListStudios`. */
   async call<T>(target: string, input: object, signal?: AbortSignal): Promise<T> {
-    return this.withSession(() =>
-      this.request("/", {
-        method: "POST",
-        headers: {
-          "Content-Type": "application/x-amz-json-1.1",
-          "X-Amz-Target": target,
-          "X-Csrf-Token": this.session?.csrfToken ?? "",
-        },
-        body: JSON.stringify(input),
-        ...(signal ? { signal } : {}),
-      }),
+    return asJson<T>(
+      await this.withSession(() =>
+        this.request("/", {
+          method: "POST",
+          headers: {
+            "Content-Type": "application/x-amz-json-1.1",
+            "X-Amz-Target": target,
+            "X-Csrf-Token": this.session?.csrfToken ?? "",
+          },
+          body: JSON.stringify(input),
+          ...(signal ? { signal } : {}),
+        }),
+      ),
     );
   }
 
-  private async withSession<T>(ask: () => Promise<Response>): Promise<T> {
+  private async withSession(ask: () => Promise<Response>): Promise<string> {
     let response = await ask();
     if (!response.ok) {
       const error = await errorOf(response);
@@ -166,8 +209,7 @@ export class Client {
       response = await ask();
       if (!response.ok) throw await errorOf(response);
     }
-    const text = await response.text();
-    return (text ? JSON.parse(text) : {}) as T;
+    return response.text();
   }
 
   private async request(path: string, init: RequestInit): Promise<Response> {

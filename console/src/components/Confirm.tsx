@@ -4,7 +4,9 @@ import Button from "@cloudscape-design/components/button";
 import Modal from "@cloudscape-design/components/modal";
 import SpaceBetween from "@cloudscape-design/components/space-between";
 import { useState, type ReactNode } from "react";
+import type { AwsError } from "../api/client";
 import { asAwsError } from "../state/polled";
+import { Failure } from "./Failure";
 
 interface Props {
   title: string;
@@ -20,17 +22,16 @@ interface Props {
 /** Ask, do, and say what went wrong: a modal with one action. */
 export function Confirm({ title, action, children, run, onClose, disabled }: Props) {
   const [busy, setBusy] = useState(false);
-  const [error, setError] = useState("");
+  const [error, setError] = useState<AwsError>();
 
   async function confirm(): Promise<void> {
     setBusy(true);
-    setError("");
+    setError(undefined);
     try {
       await run();
       onClose();
     } catch (failure) {
-      const found = asAwsError(failure);
-      setError(`${found.code}: ${found.detail}`);
+      setError(asAwsError(failure));
       setBusy(false);
     }
   }
@@ -56,7 +57,11 @@ export function Confirm({ title, action, children, run, onClose, disabled }: Pro
     >
       <SpaceBetween size="m">
         {children}
-        {error ? <Alert type="error">{error}</Alert> : null}
+        {error ? (
+          <Alert type="error">
+            <Failure error={error} />
+          </Alert>
+        ) : null}
       </SpaceBetween>
     </Modal>
   );

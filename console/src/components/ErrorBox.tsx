@@ -1,6 +1,7 @@
 import Alert from "@cloudscape-design/components/alert";
 import Button from "@cloudscape-design/components/button";
 import type { AwsError } from "../api/client";
+import { Failure } from "./Failure";
 
 interface Props {
   what: string;
@@ -12,7 +13,7 @@ interface Props {
 export function ErrorBox({ what, error, retry }: Props) {
   return (
     <Alert type="error" header={what} action={retry ? <Button onClick={() => void retry()}>Retry</Button> : null}>
-      {error.code}: {error.detail}
+      <Failure error={error} />
     </Alert>
   );
 }

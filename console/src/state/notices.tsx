@@ -1,6 +1,7 @@
 /** The flashbar: what succeeded, what failed. Anything below the shell may add to it. */
 import Flashbar, { type FlashbarProps } from "@cloudscape-design/components/flashbar";
 import { createContext, useCallback, useContext, useMemo, useState, type ReactNode } from "react";
+import { Failure } from "../components/Failure";
 import { asAwsError } from "./polled";
 
 interface Notices {
@@ -32,8 +33,7 @@ export function NoticesProvider({ children }: { children: ReactNode }) {
       items,
       success: (text) => add({ type: "success", content: text }, SUCCESS_STAYS_MS),
       failure: (what, error) => {
-        const found = asAwsError(error);
-        add({ type: "error", header: what, content: `${found.code}: ${found.detail}` });
+        add({ type: "error", header: what, content: <Failure error={asAwsError(error)} /> });
       },
     }),
     [add, items],

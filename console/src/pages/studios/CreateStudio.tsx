@@ -9,9 +9,11 @@ import Input from "@cloudscape-design/components/input";
 import SpaceBetween from "@cloudscape-design/components/space-between";
 import Spinner from "@cloudscape-design/components/spinner";
 import { useState, type FormEvent } from "react";
+import type { AwsError } from "../../api/client";
 import { createStudio, defaults } from "../../api/emr";
 import type { Defaults } from "../../api/types";
 import { ErrorBox } from "../../components/ErrorBox";
+import { Failure } from "../../components/Failure";
 import { navigate } from "../../router";
 import { useNotices } from "../../state/notices";
 import { asAwsError, usePolled } from "../../state/polled";
@@ -49,7 +51,7 @@ function StudioFields({ given }: { given: Defaults | undefined }) {
   const [form, setForm] = useState<StudioForm>(given ? fromDefaults(given) : EMPTY);
   const [tried, setTried] = useState(false);
   const [busy, setBusy] = useState(false);
-  const [error, setError] = useState("");
+  const [error, setError] = useState<AwsError>();
   const notices = useNotices();
   const set = (change: Partial<StudioForm>) => setForm((old) => ({ ...old, ...change }));
   const nameProblem = studioNameError(form.name);
@@ -61,14 +63,13 @@ function StudioFields({ given }: { given: Defaults | undefined }) {
     setTried(true);
     if (nameProblem || locationProblem || busy) return;
     setBusy(true);
-    setError("");
+    setError(undefined);
     try {
       const { StudioId, Url } = await createStudio(toRequest(form));
       notices.success(`Studio ${form.name} is created. Its access URL: ${Url}`);
       navigate(`/studios/${StudioId}`);
     } catch (failure) {
-      const found = asAwsError(failure);
-      setError(`${found.code}: ${found.detail}`);
+      setError(asAwsError(failure));
       setBusy(false);
     }
   }
@@ -87,7 +88,7 @@ function StudioFields({ given }: { given: Defaults | undefined }) {
             </Button>
           </SpaceBetween>
         }
-        {...(error ? { errorText: error, errorIconAriaLabel: "Error" } : {})}
+        {...(error ? { errorText: <Failure error={error} />, errorIconAriaLabel: "Error" } : {})}
       >
         <SpaceBetween size="l">
           <Container header={<Header variant="h2">Settings</Header>}>

@@ -8,8 +8,10 @@ import Button from "@cloudscape-design/components/button";
 import SpaceBetween from "@cloudscape-design/components/space-between";
 import Spinner from "@cloudscape-design/components/spinner";
 import { useEffect, useState } from "react";
+import type { AwsError } from "../../api/client";
 import { attachEditor, describeEditor, openEditor, startEditor } from "../../api/emr";
 import type { Editor } from "../../api/types";
+import { Failure } from "../../components/Failure";
 import { announceChange, asAwsError } from "../../state/polled";
 import { Product } from "../../shell/Product";
 import { nextStep } from "./opening";
@@ -65,7 +67,7 @@ async function open(
 export function OpenWorkspace({ editorId, clusterId }: Props) {
   const [name, setName] = useState("");
   const [text, setText] = useState("Looking for the Workspace");
-  const [error, setError] = useState("");
+  const [error, setError] = useState<AwsError>();
   const [attempt, setAttempt] = useState(0);
 
   useEffect(() => {
@@ -81,15 +83,14 @@ export function OpenWorkspace({ editorId, clusterId }: Props) {
       },
       (failure: unknown) => {
         if (stopper.signal.aborted) return;
-        const found = asAwsError(failure);
-        setError(found.status ? `${found.code}: ${found.detail}` : found.detail);
+        setError(asAwsError(failure));
       },
     );
     return () => stopper.abort();
   }, [editorId, clusterId, attempt]);
 
   function retry(): void {
-    setError("");
+    setError(undefined);
     setAttempt((old) => old + 1);
   }
 
@@ -104,7 +105,7 @@ export function OpenWorkspace({ editorId, clusterId }: Props) {
         </Box>
         {error ? (
           <Alert type="error" header="The Workspace did not open" action={<Button onClick={retry}>Retry</Button>}>
-            {error}
+            {error.status ? <Failure error={error} /> : error.detail}
           </Alert>
         ) : (
           <div role="status">
