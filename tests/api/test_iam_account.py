@@ -391,3 +391,38 @@ def test_trust_across_accounts_of_this_installation(world: IamWorld, iam: Any) -
     other.update_user(UserName="abroad", NewUserName="moved")
     shown = iam.get_role(RoleName="foreign")["Role"]["AssumeRolePolicyDocument"]["Statement"][0]["Principal"]["AWS"]
     assert shown[0].endswith("user/moved")
+
+
+def test_trust_in_a_session_ends_with_its_role(world: IamWorld, iam: Any) -> None:
+    anyone = json.dumps(policy(allow("sts:AssumeRole")))
+
+    def new_inner() -> None:
+        iam.create_role(RoleName="inner", Path="/deep/", AssumeRolePolicyDocument=trust({"AWS": ACCOUNT}))
+        iam.put_role_policy(RoleName="inner", PolicyName="p", PolicyDocument=anyone)
+
+    def assume_outer() -> Any:
+        made = world.client("sts").assume_role(RoleArn=f"{ARN}:role/deep/inner", RoleSessionName="job")
+        session = world.session(made["Credentials"], "sts")
+        return session.assume_role, {"RoleArn": f"{ARN}:role/outer", "RoleSessionName": "s1"}
+
+    named = f"arn:aws:sts::{ACCOUNT}:assumed-role/inner/job"
+    missing = error_of(iam.create_role, RoleName="outer", AssumeRolePolicyDocument=trust({"AWS": named}))
+    assert missing[2] == f'Invalid principal in policy: "AWS":"{named}"'
+    new_inner()
+    iam.create_role(RoleName="outer", AssumeRolePolicyDocument=trust({"AWS": named}))
+    shown = iam.get_role(RoleName="outer")["Role"]["AssumeRolePolicyDocument"]
+    assert shown["Statement"][0]["Principal"] == {"AWS": named}
+    call, arguments = assume_outer()
+    assert call(**arguments)["AssumedRoleUser"]["Arn"].endswith("assumed-role/outer/s1")
+    iam.delete_role_policy(RoleName="inner", PolicyName="p")
+    iam.delete_role(RoleName="inner")
+    new_inner()
+    call, arguments = assume_outer()
+    assert error_of(call, **arguments)[0] == "AccessDenied"
+    # What is left of the name cannot be saved again either.
+    shown = iam.get_role(RoleName="outer")["Role"]["AssumeRolePolicyDocument"]
+    left = shown["Statement"][0]["Principal"]["AWS"]
+    assert left.startswith("AROA")
+    assert error_of(iam.update_assume_role_policy, RoleName="outer", PolicyDocument=json.dumps(shown))[2] == (
+        f'Invalid principal in policy: "AWS":"{left}"'
+    )
