@@ -30,7 +30,7 @@ def parts(settings: Settings) -> list[Part]:
         "store": lambda: store.ready(settings),
         "api": lambda: _answers(f"http://api{HEALTH}", str(settings.api_socket)),
         "agent": lambda: _agent_ready(settings),
-        "controller": lambda: _datagram_socket_open(str(settings.controller_socket)),
+        "controller": lambda: _is_open(str(settings.controller_socket), socket.SOCK_DGRAM),
         "edge": lambda: _answers(f"http://127.0.0.1:{settings.port}{HEALTH}", host=settings.host_port),
     }
     return [
@@ -47,6 +47,9 @@ _STOP_SECONDS = {"store": 3.0}
 
 
 def _answers(url: str, uds: str | None = None, host: str = "api") -> bool:
+    # Asked first: httpx leaves the socket of a connection that was refused to the garbage collector.
+    if uds is not None and not _is_open(uds, socket.SOCK_STREAM):
+        return False
     try:
         with httpx.Client(transport=httpx.HTTPTransport(uds=uds), timeout=2.0) as client:
             return client.get(url, headers={"Host": host}).status_code == httpx.codes.OK
@@ -62,10 +65,6 @@ def _agent_ready(settings: Settings) -> bool:
     return True
 
 
-def _datagram_socket_open(path: str) -> bool:
-    with closing(socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)) as probe:
-        try:
-            probe.connect(path)
-        except OSError:
-            return False
-    return True
+def _is_open(path: str, kind: socket.SocketKind) -> bool:
+    with closing(socket.socket(socket.AF_UNIX, kind)) as probe:
+        return probe.connect_ex(path) == 0
