@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,7 +11,13 @@ from typing import Any
 import pytest
 
 from emr_studio.aws.errors import AccessDenied, AwsError, InvalidRequest
+from emr_studio.iam.sealing import Sealer
+from emr_studio.keys.making import new_key
+from emr_studio.keys.master import FileMaster, Masters
+from emr_studio.keys.model import KmsKey
+from emr_studio.keys.ring import KeyRing
 from emr_studio.network.model import SecurityGroup, Subnet, Vpc
+from emr_studio.storage.model import Bucket
 from emr_studio.studios.model import Studio
 from tests.support.emr_world import (
     ACCOUNT,
@@ -32,6 +39,9 @@ def world(tmp_path: Path) -> Iterator[World]:
         yield made
 
 
+_S3_ACTIONS = (*("s3:PutObject", "s3:GetObject", "s3:DeleteObject", "s3:ListBucket", "s3:GetEncryptionConfiguration"),)
+
+
 def refused(world: World, **changes: Any) -> str:
     """Create with these changes; it must be refused and store nothing. Returns the message."""
     with pytest.raises(AwsError) as caught:
@@ -42,12 +52,36 @@ def refused(world: World, **changes: Any) -> str:
     return caught.value.message
 
 
+def kms_key(world: World, *statements: dict[str, Any], account_id: str = ACCOUNT) -> str:
+    """A key; without statements its policy leaves all to IAM and lets the Studio's service role use it through S3."""
+    root = f"arn:aws:iam::{account_id}:root"
+    use = {
+        "Effect": "Allow",
+        "Principal": {"AWS": f"arn:aws:iam::{ACCOUNT}:role/{SERVICE_ROLE}"},
+        "Action": ["kms:Decrypt", "kms:GenerateDataKey", "kms:ReEncrypt*", "kms:DescribeKey"],
+        "Resource": "*",
+        "Condition": {
+            "StringEquals": {
+                "kms:CallerAccount": ACCOUNT,
+                "kms:ViaService": "s3.us-east-1.amazonaws.com",
+                "kms:EncryptionContext:aws:s3:arn": f"arn:aws:s3:::{BUCKET}",
+            }
+        },
+    }
+    manage = {"Effect": "Allow", "Principal": {"AWS": root}, "Action": "kms:*", "Resource": "*"}
+    policy = json.dumps({"Version": "2012-10-17", "Statement": [manage, *(statements or (use,))]})
+    ring = KeyRing(Masters(FileMaster(Sealer(b"k" * 32))))
+    with world.database.write() as session:
+        key = new_key(session, ring, account_id=account_id, region="us-east-1", policy=policy, now=world.clock.now())
+        return key.arn
+
+
 # Create and describe.
 
 
 @pytest.mark.capability("ST-01", "ST-10")
 def test_create_and_describe_echo_every_member(world: World) -> None:
-    key = f"arn:aws:kms:us-east-1:{ACCOUNT}:key/1"
+    key = kms_key(world)
     request = world.studio_request(
         Description="what for",
         IdpAuthUrl="https://idp.example.com/login",
@@ -198,10 +232,9 @@ def test_one_to_five_subnets(world: World) -> None:
 
 
 @pytest.mark.capability("ST-07")
-@pytest.mark.parametrize("missing", ["s3:PutObject", "s3:GetObject", "s3:DeleteObject", "s3:ListBucket"])
+@pytest.mark.parametrize("missing", _S3_ACTIONS)
 def test_a_role_that_cannot_use_the_location_is_refused(world: World, missing: str) -> None:
-    actions = {"s3:PutObject", "s3:GetObject", "s3:DeleteObject", "s3:ListBucket"} - {missing}
-    world.role("weak", statement(sorted(actions)))
+    world.role("weak", statement(sorted({*_S3_ACTIONS} - {missing})))
     message = refused(world, ServiceRole="weak")
     assert "Service role does not have permission to access" in message
     assert "'ServiceRole' does not have permission to access the 'S3 Location'" in message
@@ -213,17 +246,68 @@ def test_a_role_limited_to_the_location_is_enough(world: World) -> None:
         "narrow",
         statement(["s3:PutObject", "s3:GetObject", "s3:DeleteObject"], f"arn:aws:s3:::{BUCKET}/studio/*"),
         statement("s3:ListBucket", f"arn:aws:s3:::{BUCKET}", StringLike={"s3:prefix": "studio/*"}),
+        statement("s3:GetEncryptionConfiguration", f"arn:aws:s3:::{BUCKET}"),
     )
     studio_id = world.studio(ServiceRole=arn)
     assert world.call("DescribeStudio", StudioId=studio_id)["Studio"]["ServiceRole"] == arn
     assert "PutObject" in refused_update(world, studio_id, DefaultS3Location=f"s3://{BUCKET}/elsewhere")
 
 
-def test_the_bucket_must_be_there_and_ours(world: World) -> None:
-    world.role("strong", statement("s3:*"))
-    for name in ("no-such-bucket", OTHER_BUCKET):
-        message = refused(world, ServiceRole="strong", DefaultS3Location=f"s3://{name}/x")
-        assert f"The bucket {name} does not exist." in message
+@pytest.mark.capability("ST-07")
+def test_the_bucket_must_be_there_and_let_the_role_in(world: World) -> None:
+    role = world.role("strong", statement("s3:*"))
+    message = refused(world, ServiceRole="strong", DefaultS3Location="s3://no-such-bucket/x")
+    assert "The bucket no-such-bucket does not exist." in message
+    message = refused(world, ServiceRole="strong", DefaultS3Location=f"s3://{OTHER_BUCKET}/x")
+    assert "s3:PutObject" in message
+    _set_policy(world, OTHER_BUCKET, {"Effect": "Allow", "Principal": {"AWS": role}})
+    assert world.studio(ServiceRole="strong", DefaultS3Location=f"s3://{OTHER_BUCKET}/x")
+
+
+@pytest.mark.capability("ST-07")
+def test_a_bucket_policy_may_shut_the_role_out(world: World) -> None:
+    _set_policy(world, BUCKET, {"Effect": "Deny", "Principal": "*"}, "s3:PutObject")
+    message = refused(world)
+    assert "'ServiceRole' does not have permission to access the 'S3 Location'" in message
+    assert "Missing: s3:PutObject" in message
+
+
+def _set_policy(world: World, bucket: str, statement: dict[str, Any], action: str = "s3:*") -> None:
+    resources = [f"arn:aws:s3:::{bucket}", f"arn:aws:s3:::{bucket}/*"]
+    text = {"Version": "2012-10-17", "Statement": [statement | {"Action": action, "Resource": resources}]}
+    with world.database.write() as session:
+        session.get_one(Bucket, bucket).policy = json.dumps(text)
+
+
+@pytest.mark.capability("ST-07")
+def test_the_key_must_be_there_usable_and_for_the_role(world: World) -> None:
+    told = "'ServiceRole' does not have permission to access the 'S3 Location' or associated KMS key(s)"
+    absent = f"arn:aws:kms:us-east-1:{ACCOUNT}:key/00000000-0000-0000-0000-000000000000"
+    message = refused(world, EncryptionKeyArn=absent)
+    assert told in message
+    assert "does not exist" in message
+    kept = kms_key(world, {"Effect": "Deny", "Principal": "*", "Action": "kms:Decrypt", "Resource": "*"})
+    message = refused(world, EncryptionKeyArn=kept)
+    assert told in message
+    assert f"kms:Decrypt on {kept}" in message
+    foreign = kms_key(world, account_id=OTHER_ACCOUNT)
+    assert "is not in this account" in refused(world, EncryptionKeyArn=foreign)
+    key = kms_key(world)
+    with world.database.write() as session:
+        session.get_one(KmsKey, key.rpartition("/")[2]).enabled = False
+    assert f"{key} is disabled." in refused(world, EncryptionKeyArn=key)
+    world.role("older-text", statement("s3:*"), statement(["kms:Decrypt", "kms:GenerateDataKey", "kms:ReEncrypt"]))
+    assert "kms:DescribeKey" in refused(world, ServiceRole="older-text", EncryptionKeyArn=kms_key(world))
+
+
+@pytest.mark.capability("ST-14")
+def test_update_changes_the_key(world: World) -> None:
+    studio_id, key = world.studio(), kms_key(world)
+    world.call("UpdateStudio", StudioId=studio_id, EncryptionKeyArn=key)
+    assert world.call("DescribeStudio", StudioId=studio_id)["Studio"]["EncryptionKeyArn"] == key
+    other = kms_key(world, {"Effect": "Deny", "Principal": "*", "Action": "kms:GenerateDataKey", "Resource": "*"})
+    assert "kms:GenerateDataKey" in refused_update(world, studio_id, EncryptionKeyArn=other)
+    assert world.call("DescribeStudio", StudioId=studio_id)["Studio"]["EncryptionKeyArn"] == key
 
 
 @pytest.mark.capability("SR-01")

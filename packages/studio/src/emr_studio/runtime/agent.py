@@ -50,6 +50,7 @@ class AgentApp:
             "list": lambda _: [wire.dump_observation(seen) for seen in self._host.list()],
             "logs": lambda v: self._host.logs(v["workload_id"], int(v["lines"])),
             "set_gateway": lambda v: self._host.set_gateway(v["workload_id"], wire.load_gateway(v["gateway"])),
+            "set_encryption": lambda v: self._host.set_encryption(v["workload_id"], v["kms_key_id"]),
             "flush": lambda v: self._host.flush(v["workload_id"]),
             "shutdown": lambda v: self._host.shutdown(bool(v["keep"])),
             "helpers": lambda _: self._host.workspaces.helpers(),

@@ -52,6 +52,9 @@ class LocalRuntime:
     def set_gateway(self, workload_id: str, gateway: Gateway | None) -> None:
         self._call("set_gateway", workload_id=workload_id, gateway=wire.dump_gateway(gateway))
 
+    def set_encryption(self, workload_id: str, kms_key_id: str) -> None:
+        self._call("set_encryption", workload_id=workload_id, kms_key_id=kms_key_id)
+
     def flush(self, workload_id: str) -> None:
         self._call("flush", _FLUSH_TIMEOUT, workload_id=workload_id)
 

@@ -92,6 +92,8 @@ class WorkspaceSpec:
     environment: Mapping[str, str] = field(default_factory=dict)
     limits: Limits = Limits()
     kind: WorkloadKind = WorkloadKind.WORKSPACE
+    kms_key_id: str = ""
+    """The KMS key with which its files are sealed in S3; empty: S3's own key."""
 
 
 Spec = ProcessSpec | WorkspaceSpec
@@ -165,6 +167,10 @@ class Runtime(Protocol):
 
     def set_gateway(self, workload_id: str, gateway: Gateway | None) -> None:
         """Attach a running Workspace's kernels to a gateway, or detach. Files and layout stay."""
+        ...
+
+    def set_encryption(self, workload_id: str, kms_key_id: str) -> None:
+        """Seal what a running Workspace saves from now on with another KMS key (empty: S3's own)."""
         ...
 
     def flush(self, workload_id: str) -> None:

@@ -83,6 +83,10 @@ class Driver(Protocol):
         """Point its kernels to `gateway`."""
         ...
 
+    def set_encryption(self, record: Record, kms_key_id: str) -> None:
+        """Seal what it saves from now on with another KMS key."""
+        ...
+
     def flush(self, record: Record) -> None:
         """Save what it has to S3.
 
@@ -166,6 +170,9 @@ class ProcessDriver:
 
     def release(self, record: Record, gateway: Gateway | None) -> None:
         """A process has no kernels to point."""
+
+    def set_encryption(self, record: Record, kms_key_id: str) -> None:
+        """A process has nothing to save."""
 
     def flush(self, record: Record) -> None:
         """A process has nothing to save."""

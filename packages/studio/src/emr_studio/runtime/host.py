@@ -132,6 +132,12 @@ class Host:
             self._driver(record).release(record, gateway)
             self._store.save(record)
 
+    def set_encryption(self, workload_id: str, kms_key_id: str) -> None:
+        record = self._records.get(workload_id)
+        if record is not None and record.active:
+            self._driver(record).set_encryption(record, kms_key_id)
+            self._store.save(record)
+
     def flush(self, workload_id: str) -> None:
         record = self._records.get(workload_id)
         if record is not None and record.active:

@@ -38,6 +38,7 @@ class Workload:
     spec: Spec
     observation: Observation
     gateway: Gateway | None = None
+    kms_key_id: str = ""
     flushes: int = 0
 
 
@@ -137,6 +138,12 @@ class InProcessRuntime:
         self.calls.append(("set_gateway", workload_id))
         if workload_id in self.workloads:
             self.workloads[workload_id].gateway = gateway
+
+    def set_encryption(self, workload_id: str, kms_key_id: str) -> None:
+        self._check(Stage.GATEWAY, workload_id)
+        self.calls.append(("set_encryption", workload_id))
+        if workload_id in self.workloads:
+            self.workloads[workload_id].kms_key_id = kms_key_id
 
     def flush(self, workload_id: str) -> None:
         self._check(Stage.FLUSH, workload_id)

@@ -225,6 +225,7 @@ class WorkspaceDriver:
                 )
                 owner = user_of(spec.uid) or os.geteuid()
                 found = self._make_mirror(base / "files", spec.s3_location, client, base / "mirror.json", owner)
+                found.kms_key_id = spec.kms_key_id
                 self._mirrors[spec.workload_id] = found
             return found
 
@@ -233,6 +234,13 @@ class WorkspaceDriver:
         old = self._mirrors.pop(workload_id, None)
         if old is not None:
             old.stop()
+
+    def set_encryption(self, record: Record, kms_key_id: str) -> None:
+        """Seal with another key from now on."""
+        record.spec = {**record.spec, "kms_key_id": kms_key_id}
+        mirror = self._mirrors.get(record.workload_id)
+        if mirror is not None:
+            mirror.kms_key_id = kms_key_id
 
     def flush(self, record: Record) -> None:
         mirror = self._mirrors.get(record.workload_id)

@@ -89,6 +89,8 @@ class Mirror:
         self._state = MirrorState(state_path)
         self._scanner = Scanner(self._tree, self._state)
         self._client: Any = None
+        self.kms_key_id = ""
+        """The KMS key with which S3 seals what is written from now on; empty: S3's own."""
         self._working = threading.Lock()
         self._condition = threading.Condition()
         self._dirty: set[str] = set()
@@ -287,7 +289,8 @@ class Mirror:
     def _transfer(self) -> Transfer:
         if self._client is None:
             self._client = self._client_factory()
-        return Transfer(self._client, self._bucket, self._prefix, self._tree, self._state)
+        place = (self._client, self._bucket, self._prefix)
+        return Transfer(*place, self._tree, self._state, kms_key_id=self.kms_key_id)
 
     def _restore(self, progress: Progress | None) -> None:
         transfer = self._transfer()

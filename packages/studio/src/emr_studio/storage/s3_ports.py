@@ -9,6 +9,7 @@ from emr_studio.aws.context import Authorizer
 from emr_studio.clock import Clock
 from emr_studio.db import Database
 from emr_studio.settings import Settings
+from emr_studio.storage.s3_keys import NoObjectKeys, ObjectKeys
 from emr_studio.storage.s3_policy import Principals
 from emr_studio.storage.s3_recording import NoS3Recorder, S3Recorder
 
@@ -24,3 +25,4 @@ class S3Ports:
     authorizer: Authorizer
     principals: Principals
     recorder: S3Recorder = field(default_factory=NoS3Recorder)
+    keys: ObjectKeys = field(default_factory=NoObjectKeys)

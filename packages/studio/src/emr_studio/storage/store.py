@@ -23,6 +23,7 @@ import httpx
 
 from emr_studio.loopback import free_port
 from emr_studio.settings import Settings
+from emr_studio.storage.kms_way import start_way, write_config
 from emr_studio.storage.own_network import own_network
 
 PROBE_BUCKET = "emr-studio-ready"
@@ -49,10 +50,14 @@ def run_store(settings: Settings, *, hidden: bool = False) -> NoReturn:
     data.mkdir(mode=0o700, parents=True, exist_ok=True)
     sockets = _sockets(settings)
     sockets.mkdir(mode=0o700, parents=True, exist_ok=True)
-    _note_hidden(settings, hidden and own_network())
+    machine = os.open("/proc/self/ns/net", os.O_RDONLY) if hidden else -1
+    apart = hidden and own_network()
+    _note_hidden(settings, apart)
+    if apart:
+        start_way(settings, machine)
     for stale in sockets.glob("*.sock"):
         stale.unlink()
-    argv = store_command(data, sockets, ports)
+    argv = [*store_command(data, sockets, ports), f"-s3.config={write_config(settings, hidden=apart)}"]
     os.dup2(1, 2)
     os.execve(argv[0], argv, dict(os.environ) | _encryption(settings))
 

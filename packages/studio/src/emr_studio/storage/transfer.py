@@ -52,7 +52,10 @@ class _Job:
 class Transfer:
     """Moves the files of one mirror. Thread-safe; `client` is a boto-style S3 client."""
 
-    def __init__(self, client: Any, bucket: str, prefix: str, tree: Tree, state: MirrorState) -> None:
+    def __init__(
+        self, client: Any, bucket: str, prefix: str, tree: Tree, state: MirrorState, *, kms_key_id: str = ""
+    ) -> None:
+        self._sealing = sealing(kms_key_id)
         self._client = client
         self._bucket = bucket
         self._prefix = prefix
@@ -73,7 +76,8 @@ class Transfer:
         """
         with _running:
             if path.endswith("/"):
-                answer = self._client.put_object(Bucket=self._bucket, Key=self._prefix + key, Body=b"")
+                place = {"Bucket": self._bucket, "Key": self._prefix + key}
+                answer = self._client.put_object(**place, Body=b"", **self._sealing)
                 self._state.put(path, Saved(key, "marker", _tag(answer)))
                 return
             node = self._tree.node(path)
@@ -110,7 +114,7 @@ class Transfer:
         known = job.saved.etag if job.saved else ""
         for _ in range(3):
             condition = {"IfMatch": f'"{known}"'} if known else {"IfNoneMatch": "*"}
-            place = {"Bucket": self._bucket, "Key": self._prefix + job.key}
+            place = {"Bucket": self._bucket, "Key": self._prefix + job.key, **self._sealing}
             try:
                 return _tag(self._client.put_object(**place, Body=body, Metadata=job.metadata, **condition))
             except ClientError as error:
@@ -137,7 +141,8 @@ class Transfer:
         if found and (job.saved is None or found.etag != job.saved.etag):
             self._settle(job, "")
         place = {"Bucket": self._bucket, "Key": self._prefix + job.key}
-        upload = place | {"UploadId": self._client.create_multipart_upload(**place, Metadata=job.metadata)["UploadId"]}
+        begun = self._client.create_multipart_upload(**place, Metadata=job.metadata, **self._sealing)
+        upload = place | {"UploadId": begun["UploadId"]}
         try:
             parts, length = self._send_parts(descriptor, node, upload)
             same = self._check_whole(job, descriptor, node, length)
@@ -258,6 +263,13 @@ class Transfer:
     def _digest(self, path: str) -> str:
         with self._tree.opened(path) as (descriptor, _):
             return _md5(_read(descriptor, PART_SIZE + 1))
+
+
+def sealing(kms_key_id: str) -> dict[str, Any]:
+    """How S3 is to encrypt what is written: with a KMS key, or with its own (SSE-S3)."""
+    if not kms_key_id:
+        return {"ServerSideEncryption": "AES256"}
+    return {"ServerSideEncryption": "aws:kms", "SSEKMSKeyId": kms_key_id, "BucketKeyEnabled": True}
 
 
 def _path_of(key: str, metadata: dict[str, str]) -> str:

@@ -15,7 +15,7 @@ from emr_studio.edge.presign import Presigner
 from emr_studio.settings import Settings
 from emr_studio.studios import rules
 from emr_studio.studios.model import Studio, find_studio, studio_arn, studio_url
-from emr_studio.studios.service_role import check_location_access, pass_role, usable_role_arn
+from emr_studio.studios.service_role import check_key_access, check_location_access, pass_role, usable_role_arn
 from emr_studio.tagging import (
     TagTarget,
     add_tags,
@@ -82,6 +82,8 @@ def create_studio(context: Context, request: Request) -> Response:
     own_arn = emr_arn(context.region, context.account_id, f"studio/{studio_id}")
     service_role_arn = usable_role_arn(context, request["ServiceRole"], own_arn)
     check_location_access(context, service_role_arn, request["DefaultS3Location"])
+    if key := request.get("EncryptionKeyArn"):
+        check_key_access(context, service_role_arn, key, request["DefaultS3Location"])
     studio = Studio(
         id=studio_id,
         account_id=context.account_id,
@@ -154,6 +156,11 @@ def update_studio(context: Context, request: Request) -> Response:
     if "DefaultS3Location" in changes:
         rules.check_s3_location(changes["DefaultS3Location"])
         check_location_access(context, studio.service_role_arn, changes["DefaultS3Location"])
+    key = changes.get("EncryptionKeyArn", studio.encryption_key_arn)
+    if key and changes.keys() & {"EncryptionKeyArn", "DefaultS3Location"}:
+        check_key_access(
+            context, studio.service_role_arn, key, changes.get("DefaultS3Location", studio.default_s3_location)
+        )
     for member, value in changes.items():
         setattr(studio, _COLUMNS[member], value)
     return None

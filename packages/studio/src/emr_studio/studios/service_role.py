@@ -1,17 +1,19 @@
 """The Studio's service role: who may hand it over, who may act as it, what it can reach in S3.
 
 Checked at creation (emr-studio.md 1.2, rules 6 and 7): the caller may pass it, Amazon EMR may
-assume it for this account, and it may read, write, list and delete at the Studio's S3 location.
+assume it for this account, it may read, write, list and delete at the Studio's S3 location, and it may
+use the Studio's KMS key, if there is one.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from sqlalchemy.orm import Session
 
 from emr_studio.aws.context import Check, Context
-from emr_studio.aws.errors import InvalidRequest
+from emr_studio.aws.errors import ClientError, InvalidRequest
 from emr_studio.clock import Clock
 from emr_studio.iam.entities import get_account
 from emr_studio.iam.entities import role_arn as arn_of_name
@@ -24,6 +26,8 @@ from emr_studio.iam.services import (
     resolve_role,
     revoke_grants,
 )
+from emr_studio.keys.finding import FoundKey, find_key, usable
+from emr_studio.keys.services import data_check
 from emr_studio.settings import partition_of
 from emr_studio.storage.model import Bucket
 from emr_studio.studios.model import s3_prefix
@@ -35,6 +39,14 @@ SESSION_NAME = "ElasticMapReduceEditorsSession"
 _NO_ACCESS = (
     "Service role does not have permission to access the S3 location: "
     "'ServiceRole' does not have permission to access the 'S3 Location' or associated KMS key(s)."
+)
+# What the service role needs of a key (emr-studio.md 3.8); older policies say `kms:ReEncrypt`.
+_KEY_ACTIONS = (
+    ("Decrypt",),
+    ("GenerateDataKey",),
+    ("ReEncryptFrom", "ReEncrypt"),
+    ("ReEncryptTo", "ReEncrypt"),
+    ("DescribeKey",),
 )
 _SAMPLE_KEY = "e-0000000000000000000000000/notebook.ipynb"
 
@@ -72,15 +84,50 @@ def check_location_access(context: Context, role_arn: str, location: str) -> Non
     """
     name = s3_prefix(location)[0]
     bucket = context.session.get(Bucket, name)
-    # Another account's bucket is none of ours: its policy cannot let this role in (yet).
-    if bucket is None or bucket.account_id != context.account_id:
+    if bucket is None:
         raise InvalidRequest(f"{_NO_ACCESS} The bucket {name} does not exist.")
-    checks = _location_checks(context.region, location)
-    denied = denied_checks(
+    # Another account's bucket is good where its own policy lets the role in.
+    owner = {"aws:ResourceAccount": bucket.account_id, "s3:ResourceAccount": bucket.account_id}
+    checks = [
+        replace(check, context={**check.context, **owner}, resource_policy=bucket.policy)
+        for check in _location_checks(context.region, location)
+    ]
+    if denied := _denied(context, role_arn, checks):
+        raise InvalidRequest(_no_access(role_arn, location, denied))
+
+
+def check_key_access(context: Context, role_arn: str, key_id: str, location: str) -> str:
+    """Refuse a key that is not there, not of this account, not usable, or not for the role; returns its ARN.
+
+    Raises:
+        InvalidRequest: in AWS's words, with what is missing.
+    """
+    try:
+        found = find_key(context.session, context.account_id, context.region, key_id)
+        usable(found.key)
+    except ClientError as error:
+        raise InvalidRequest(f"{_NO_ACCESS} {error.message}") from error
+    if found.key.account_id != context.account_id:
+        raise InvalidRequest(f"{_NO_ACCESS} The key {found.key.arn} is not in this account.")
+    missing = [names[0] for names in _KEY_ACTIONS if not _may_use(context, role_arn, found, names, location)]
+    if missing:
+        actions = ", ".join(f"kms:{name} on {found.key.arn}" for name in missing)
+        policies = f"Review the policies of {role_arn} and the policy of the key {found.key.arn}."
+        raise InvalidRequest(f"{_NO_ACCESS} {policies} Missing: {actions}.")
+    return found.key.arn
+
+
+def _may_use(context: Context, role_arn: str, found: FoundKey, names: Sequence[str], location: str) -> bool:
+    """True if the role may do one of `names` with the key, through S3, for objects of the location's bucket."""
+    pairs = {"aws:s3:arn": f"arn:{partition_of(context.region)}:s3:::{s3_prefix(location)[0]}"}
+    checks = [data_check(context.session, context.account_id, found, name, service="s3", pairs=pairs) for name in names]
+    return len(_denied(context, role_arn, checks)) < len(checks)
+
+
+def _denied(context: Context, role_arn: str, checks: Sequence[Check]) -> list[Check]:
+    return denied_checks(
         context.session, role_arn, checks, clock=context.clock, region=context.region, session_name=SESSION_NAME
     )
-    if denied:
-        raise InvalidRequest(_no_access(role_arn, location, denied))
 
 
 def _no_access(role_arn: str, location: str, denied: Sequence[Check]) -> str:
@@ -94,7 +141,7 @@ def _location_checks(region: str, location: str) -> list[Check]:
     key = f"{prefix}/{_SAMPLE_KEY}" if prefix else _SAMPLE_KEY
     listing = Check("s3:ListBucket", arn, {"s3:prefix": key.rpartition("/")[0] + "/"})
     objects = [Check(f"s3:{name}", f"{arn}/{key}") for name in ("PutObject", "GetObject", "DeleteObject")]
-    return [*objects, listing]
+    return [*objects, listing, Check("s3:GetEncryptionConfiguration", arn)]
 
 
 def grant_service_role(

@@ -28,6 +28,7 @@ from emr_studio.db import Database
 from emr_studio.iam.bootstrap import bucket_name
 from emr_studio.runtime.contract import Observation, Runtime, RuntimeUnavailable, WorkloadState, WorkspaceSpec
 from emr_studio.settings import Settings
+from emr_studio.studios.model import Studio
 from emr_studio.studios.service_role import end_grants, grant_service_role
 from emr_studio.workspaces import compute
 from emr_studio.workspaces.model import (
@@ -91,7 +92,7 @@ class WorkspaceReconciler:
         with self._database.read() as session:
             settled = select(Editor.id, Editor.status).where(Editor.unsettled.is_(False))
             statuses = {row.id: row.status for row in session.execute(settled)}
-            found = set(compute.lost(session))
+            found = {*compute.lost(session), *_sealed_otherwise(session)}
         try:
             seen = {o.workload_id: o.state for o in self._runtime.list()}
         except RuntimeUnavailable:
@@ -208,6 +209,7 @@ class WorkspaceReconciler:
                     owner=owner,
                 )
                 row.launched_at, row.retry_at, row.attached_cluster_id = self._clock.now(), None, None
+                row.encryption_key_arn = editor.encryption_key_arn = _key_of(session, row)
         except AwsError as error:
             return self._give_up(
                 editor,
@@ -231,6 +233,7 @@ class WorkspaceReconciler:
             credentials_token=token,
             identity_public_key=self._identity_public_key,
             uid=editor.uid,
+            kms_key_id=editor.encryption_key_arn or "",
             origin=self._settings.workspace_url(editor.id),
             default_notebook=default_notebook(editor),
             environment={"EMR_STUDIO_SAMPLE_DATA": f"s3://{bucket_name(self._settings)}/data/"},
@@ -294,9 +297,20 @@ class WorkspaceReconciler:
             return 0.5
         if seen.address != editor.address and not self._save(editor, address=seen.address):
             return 0.0
+        if not self._follow_key(editor):
+            return 0.0
         if editor.wanted_cluster_id is None:
             return self._detach(editor)
         return self._attach(editor, editor.wanted_cluster_id)
+
+    def _follow_key(self, editor: Editor) -> bool:
+        """What is saved from now on is sealed with the key that the Studio has now; False if the row has changed."""
+        with self._database.read() as session:
+            key = _key_of(session, editor)
+        if key == editor.encryption_key_arn:
+            return True
+        self._runtime.set_encryption(editor.id, key or "")
+        return self._save(editor, encryption_key_arn=key)
 
     def _detach(self, editor: Editor) -> float | None:
         # Also where the row names no cluster: a gateway may have been set just before a kill.
@@ -440,3 +454,19 @@ def _cause(seen: Observation) -> str:
     lines = [line for line in seen.log_tail[-_LOG_LINES:] if line.strip()]
     tail = f" Last lines of its log: {' | '.join(lines)}." if lines else ""
     return f"{cause.rstrip('.')}.{tail}"
+
+
+def _key_of(session: Session, editor: Editor) -> str | None:
+    """The KMS key of the Workspace's Studio; of one that is gone the last that it had."""
+    studio = session.get(Studio, editor.studio_id)
+    return studio.encryption_key_arn if studio is not None else editor.encryption_key_arn
+
+
+def _sealed_otherwise(session: Session) -> list[str]:
+    """Running Workspaces whose Studio has got another key."""
+    found = (
+        select(Editor.id)
+        .join(Studio, Studio.id == Editor.studio_id)
+        .where(Editor.status.in_(RUNNING), Studio.encryption_key_arn.is_distinct_from(Editor.encryption_key_arn))
+    )
+    return list(session.scalars(found))

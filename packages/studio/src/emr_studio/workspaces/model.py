@@ -75,6 +75,8 @@ class Editor(Base):
     # Kept from the Studio as it was when the Workspace was made: both outlive the Studio.
     s3_location: Mapped[str]
     service_role_arn: Mapped[str]
+    encryption_key_arn: Mapped[str | None] = mapped_column(default=None)
+    """The Studio's KMS key, as the running server's mirror knows it; follows the Studio's while that is there."""
 
     status: Mapped[str]
     target: Mapped[str]

@@ -118,6 +118,7 @@ def create_editor(context: Context, request: Request) -> Response:
         tags=_tags_with_creator(context, request),
         s3_location=workspace_location(studio, editor_id),
         service_role_arn=studio.service_role_arn,
+        encryption_key_arn=studio.encryption_key_arn,
         status=Status.STARTING,
         target=Target.READY,
         unsettled=True,
