@@ -142,7 +142,7 @@ def edge_rig(
     decisions = Decisions()
     for kind, resolver in resolvers.items():
         decisions.register(kind, resolver)
-    control = Starlette(routes=[*routes, *decisions.routes(), Mount("/", echo("control plane"))])
+    control = decisions.serving(Starlette(routes=[*routes, Mount("/", echo("control plane"))]))
     upstream = chosen.run_dir / "u.sock"
     with ExitStack() as stack:
         stack.enter_context(serve_unix(control, chosen.api_socket))

@@ -146,7 +146,7 @@ def s3_door(store_settings: Settings) -> Iterator[Door]:
     resolver = S3Authorization(S3Ports(settings, database, clock, IamCredentialStore(sealer), IamAuthorizer(), trust))
     decisions.register("s3", resolver)
     credentials = Route("/_credentials", container_credentials(database, clock, sealer))
-    app = resolver.serving(Starlette(routes=[credentials, *decisions.routes()]))
+    app = decisions.serving(resolver.serving(Starlette(routes=[credentials])))
     server = uvicorn.Server(uvicorn.Config(app, uds=str(settings.api_socket), log_level="warning", lifespan="off"))
     thread = threading.Thread(target=server.run, daemon=True)
     thread.start()

@@ -17,7 +17,7 @@ QUESTION = {"X-Emr-Studio-Question": "1", "X-Forwarded-Uri": "/a%2Fb?c", "X-Forw
 async def ask(resolver: Resolver, headers: dict[str, str] | None = None, kind: str = "s3") -> httpx.Response:
     decisions = Decisions()
     decisions.register("s3", resolver)
-    transport = httpx.ASGITransport(Starlette(routes=decisions.routes()))
+    transport = httpx.ASGITransport(decisions.serving(Starlette()))
     async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as client:
         return await client.get(f"/_edge/{kind}", headers=QUESTION if headers is None else headers)
 

@@ -157,7 +157,7 @@ def build_api(settings: Settings) -> ControlPlane:
     objects = S3Authorization(
         S3Ports(settings, database, clock, credentials, authorizer, trust, recorder=trail.recorder)
     )
-    decisions.register("s3", objects)
+    decisions.register("s3", objects, objects.quickly)
     api = AwsApplication(
         database,
         clock,
@@ -172,7 +172,6 @@ def build_api(settings: Settings) -> ControlPlane:
     routes: list[BaseRoute] = [
         Route(HEALTH, _health(database)),
         Route("/_credentials", container_credentials(database, clock, sealer, settings.credentials_seconds)),
-        *decisions.routes(),
         *front.sign_in.routes(),
         *console_routes(
             lambda account_id: _console_defaults(settings, database, account_id),
@@ -180,7 +179,8 @@ def build_api(settings: Settings) -> ControlPlane:
         ),
     ]
     chores = _chores(ring, clock)
-    return ControlPlane(objects.serving(_Door(api, Starlette(routes=routes))), database, front, trail, chores)
+    application = decisions.serving(objects.serving(_Door(api, Starlette(routes=routes))))
+    return ControlPlane(application, database, front, trail, chores)
 
 
 def _chores(ring: KeyRing, clock: Clock) -> Sequence[Callable[[Session], None]]:

@@ -30,6 +30,7 @@ _TIMESTAMP = re.compile(r"\d{8}T\d{6}Z")
 _SHA256 = re.compile(r"[0-9a-fA-F]{64}")
 # Bound to the signature by other means: the string to sign, the credential, the canonical request.
 _NEED_NOT_BE_SIGNED = frozenset({"x-amz-date", "x-amz-security-token", "x-amz-content-sha256"})
+_PLAIN = re.compile(r"[A-Za-z0-9._~-]*")
 _EMPTY_SHA256 = hashlib.sha256(b"").hexdigest()
 
 
@@ -198,9 +199,23 @@ def same_signature(expected: str, given: str) -> bool:
     return hmac.compare_digest(expected.encode(), given.encode())
 
 
+def moment_of(timestamp: str) -> dt.datetime:
+    """The time that `20261123T160000Z` stands for. (`strptime` takes ten times as long.)
+
+    Raises:
+        ValueError: it is none.
+    """
+    if not _TIMESTAMP.fullmatch(timestamp):
+        raise ValueError(f"not in ISO-8601 basic format: {timestamp!r}")
+    date, time = timestamp[:8], timestamp[9:15]
+    return dt.datetime(
+        int(date[:4]), int(date[4:6]), int(date[6:]), int(time[:2]), int(time[2:4]), int(time[4:]), tzinfo=dt.UTC
+    )
+
+
 def _check_time(signature: Signature, now: dt.datetime, s3: bool) -> None:
     try:
-        signed = dt.datetime.strptime(signature.timestamp, _FORMAT).replace(tzinfo=dt.UTC)
+        signed = moment_of(signature.timestamp)
     except ValueError:
         raise _malformed("Date must be in ISO-8601 'basic format'.") from None
     skew = _S3_SKEW if s3 else _SKEW
@@ -295,10 +310,11 @@ def _canonical_query(query: str) -> str:
         name, _, value = part.partition("=")
         if name == "X-Amz-Signature":
             continue
-        pairs.append((_encode(name), _encode(value)))
+        pairs.append((_encode(name), value if _PLAIN.fullmatch(value) else _encode(value)))
     return "&".join(f"{name}={value}" for name, value in sorted(pairs))
 
 
+@lru_cache(maxsize=512)
 def _encode(text: str) -> str:
     # A plus sign stands for a space in a query: SDKs send %20 and %2B, so that only forms have it.
     return quote(unquote_to_bytes(text.replace("+", " ")), safe="~")

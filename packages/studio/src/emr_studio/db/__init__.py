@@ -15,6 +15,8 @@ from typing import Any, ClassVar
 from sqlalchemy import JSON, DateTime, Dialect, Engine, TypeDecorator, create_engine, event, text
 from sqlalchemy.orm import DeclarativeBase, Session, sessionmaker
 
+from emr_studio.db.known import Watch, attach
+
 
 class UtcDateTime(TypeDecorator[dt.datetime]):
     """An aware UTC datetime; SQLite has none of its own."""
@@ -49,11 +51,21 @@ class Database:
     def __init__(self, url: str) -> None:
         self.engine = _engine(url)
         self._sessions = sessionmaker(self.engine, expire_on_commit=False)
+        file = self.engine.url.database
+        self._watch = Watch(Path(file)) if self.engine.dialect.name == "sqlite" and file else None
 
     @contextmanager
     def read(self) -> Iterator[Session]:
         """A session for reading; whatever it holds is rolled back."""
         with self._sessions() as session:
+            yield session
+
+    @contextmanager
+    def glance(self) -> Iterator[Session]:
+        """A session for reading in which `known.remembered` need not ask again what stands since the last commit."""
+        with self._sessions() as session:
+            if self._watch is not None:
+                attach(session, self._watch.known())
             yield session
 
     @contextmanager
@@ -72,6 +84,8 @@ class Database:
     def dispose(self) -> None:
         """Close all connections (before a fork, at the end)."""
         self.engine.dispose()
+        if self._watch is not None:
+            self._watch.close()
 
 
 @contextmanager

@@ -17,7 +17,7 @@ import re
 from pathlib import Path
 from typing import Any
 
-from emr_studio.edge.decisions import DELETE, IDENTITY, QUESTION, REPLACE_PREFIX, REPLACEABLE, UPSTREAM, URI
+from emr_studio.edge.decisions import CHANGES, DELETE, IDENTITY, QUESTION, REPLACE_PREFIX, REPLACEABLE, UPSTREAM, URI
 from emr_studio.settings import Settings
 
 Json = dict[str, Any]
@@ -276,8 +276,17 @@ def _answer(name: str) -> str:
 
 
 def _take_answer(replaceable: tuple[str, ...]) -> list[Json]:
-    routes: list[Json] = [{"handle": [{"handler": "vars", _UPSTREAM_VAR: _answer(UPSTREAM)}]}]
+    """The address; and, where the answer says that there are any, the changes to the request."""
+    unchanged = {"vars": {_answer(CHANGES): [""]}}
+    return [
+        {"handle": [{"handler": "vars", _UPSTREAM_VAR: _answer(UPSTREAM)}]},
+        {"match": [{"not": [unchanged]}], "handle": [_subroute(_changes(replaceable))]},
+    ]
+
+
+def _changes(replaceable: tuple[str, ...]) -> list[Json]:
     rewrite = {"handler": "rewrite", "uri": _answer(URI)}
+    routes: list[Json] = []
     routes.append({"match": [{"not": [{"vars": {_answer(URI): [""]}}]}], "handle": [rewrite]})
     for name, source in [(IDENTITY, IDENTITY), *((name, REPLACE_PREFIX + name) for name in replaceable)]:
         unset, delete = {"vars": {_answer(source): [""]}}, {"vars": {_answer(source): [DELETE]}}

@@ -6,7 +6,7 @@ For a request that is not for the control plane itself, Caddy first sends its he
 
     registry = Decisions()
     registry.register("workspace", resolve_workspace)     # app.py does this
-    routes += registry.routes()
+    app = registry.serving(app)
 
 What a question says about the client (`X-Forwarded-*`, `X-Emr-Studio-*`) is believed because only
 the edge can write to the socket, and the edge strips those headers from what clients send.
@@ -20,9 +20,8 @@ from dataclasses import dataclass, field
 
 from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import Headers
-from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Route
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 log = logging.getLogger(__name__)
 
@@ -34,6 +33,8 @@ REPLACE_PREFIX = "X-Emr-Studio-Set-"
 """`X-Emr-Studio-Set-<Name>` in an answer replaces the request header `<Name>` on its way upstream."""
 URI = "X-Emr-Studio-Uri"
 """In an answer: path and query as the upstream shall get them, instead of those sent."""
+CHANGES = "X-Emr-Studio-Changes"
+"""In an answer: something of the above is in it. Without it the edge need not look for each."""
 DELETE = "-"
 """As a replacement's value: the header is removed."""
 REPLACEABLE = (
@@ -116,54 +117,69 @@ class EdgeAnswer:
 
 Resolver = Callable[[EdgeRequest], EdgeAnswer]
 """Synchronous; called in a worker thread."""
+QuickResolver = Callable[[EdgeRequest], EdgeAnswer | None]
+"""Synchronous; called on the event loop. None: this question is for the thread."""
+_PATH = "/_edge/"
 
 
 class Decisions:
     """The resolvers, by kind (`workspace`, `appui`, `s3`)."""
 
     def __init__(self) -> None:
-        self._resolvers: dict[str, Resolver] = {}
+        self._resolvers: dict[str, tuple[Resolver, QuickResolver | None]] = {}
 
-    def register(self, kind: str, resolver: Resolver) -> None:
-        """Let `resolver` answer the questions at `/_edge/<kind>`."""
-        self._resolvers[kind] = resolver
+    def register(self, kind: str, resolver: Resolver, quick: QuickResolver | None = None) -> None:
+        """Let `resolver` answer the questions at `/_edge/<kind>`; `quick`, if there is one, is asked first."""
+        self._resolvers[kind] = (resolver, quick)
 
-    def routes(self) -> list[Route]:
-        """Routes of the control plane for the edge's questions."""
-        return [Route("/_edge/{kind}", self._answer, methods=["GET"])]
+    def serving(self, app: ASGIApp) -> ASGIApp:
+        """Wrap the control plane: the edge's questions are answered here, all else is left to `app`.
 
-    async def _answer(self, request: Request) -> Response:
-        resolver = self._resolvers.get(request.path_params["kind"])
-        if resolver is None or QUESTION not in request.headers:
+        No framework is on this way: it is taken before every request that is not for the control plane.
+        """
+
+        async def serve(scope: Scope, receive: Receive, send: Send) -> None:
+            sent = Headers(raw=scope.get("headers", []))
+            if scope["type"] != "http" or not scope["path"].startswith(_PATH) or QUESTION not in sent:
+                await app(scope, receive, send)
+                return
+            response = await self._answer(scope["path"].removeprefix(_PATH), sent)
+            await response(scope, receive, send)
+
+        return serve
+
+    async def _answer(self, kind: str, sent: Headers) -> Response:
+        if kind not in self._resolvers:
             return Response(status_code=404)
+        resolver, quick = self._resolvers[kind]
         try:
-            answer = await run_in_threadpool(resolver, question(request))
-            return _response(answer)
+            asked = question(sent)
+            answer = quick(asked) if quick else None
+            return _response(await run_in_threadpool(resolver, asked) if answer is None else answer)
         except Exception:
-            log.exception("the question %s failed", request.url.path)
+            log.exception("a question about %s failed", kind)
             return Response("The studio could not decide about this request.\n", 503, {"Cache-Control": "no-store"})
 
 
-def question(request: Request) -> EdgeRequest:
-    """Read the edge's question."""
-    sent = request.headers
+def question(sent: Headers) -> EdgeRequest:
+    """Read the edge's question from its headers."""
     return EdgeRequest(
         method=sent.get("x-forwarded-method", "GET"),
         uri=sent.get("x-forwarded-uri", "/"),
         host=sent.get("host", ""),
-        headers=_client_headers(request),
+        headers=_client_headers(sent),
         source_ip=sent.get("x-forwarded-for", "").rpartition(",")[2].strip() or "127.0.0.1",
         upgrade=bool(sent.get(_UPGRADE)),
         tls_version=sent.get(_TLS, "").removeprefix("tls"),
     )
 
 
-_OURS = ("x-emr-studio-", "x-forwarded-")
+_OURS = (b"x-emr-studio-", b"x-forwarded-")
 
 
-def _client_headers(request: Request) -> Headers:
-    kept = [(name, value) for name, value in request.headers.raw if not name.decode("latin-1").startswith(_OURS)]
-    if length := request.headers.get(_LENGTH):
+def _client_headers(sent: Headers) -> Headers:
+    kept = [(name, value) for name, value in sent.raw if not name.startswith(_OURS)]
+    if length := sent.get(_LENGTH):
         kept = [(name, value) for name, value in kept if name != b"content-length"]
         kept.append((b"content-length", length.encode("latin-1")))
     return Headers(raw=kept)
@@ -176,6 +192,8 @@ def _response(answer: EdgeAnswer) -> Response:
     if not answer.upstream:
         raise ValueError("a resolver answered 200 without an upstream")
     headers[UPSTREAM] = answer.upstream
+    if answer.identity or answer.uri or answer.headers:
+        headers[CHANGES] = "1"
     if answer.identity:
         headers[IDENTITY] = answer.identity
     if answer.uri:

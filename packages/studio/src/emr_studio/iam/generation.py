@@ -12,6 +12,7 @@ from typing import Any
 from sqlalchemy import bindparam, event, select, update
 from sqlalchemy.orm import Session
 
+from emr_studio.db.known import remembered
 from emr_studio.iam.model import Account, Governed
 
 _SELECT = select(Account.generation).where(Account.account_id == bindparam("account"))
@@ -20,6 +21,10 @@ _MEMO = "iam_generation"
 
 def current(session: Session, account_id: str) -> int:
     """The account's generation as this transaction sees it; 0 for an account that is not there."""
+    return remembered(session, (_MEMO, account_id), lambda: _read(session, account_id))
+
+
+def _read(session: Session, account_id: str) -> int:
     transaction = session.get_transaction()
     memo = session.info.get(_MEMO)
     if memo is not None and memo[0] is transaction and memo[1] == account_id:

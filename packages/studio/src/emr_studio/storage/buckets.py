@@ -18,6 +18,7 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from emr_studio.aws.errors import ClientError, Unavailable
+from emr_studio.db.known import remembered
 from emr_studio.settings import Settings
 from emr_studio.storage.model import Bucket
 from emr_studio.storage.store import PROBE_BUCKET, store_client
@@ -33,7 +34,7 @@ _FORWARDED = ("x-amz-bucket-object-lock-enabled",)
 
 def find_bucket(session: Session, name: str) -> Bucket | None:
     """The bucket of that name, whosever it is."""
-    return session.get(Bucket, name)
+    return remembered(session, ("bucket", name), lambda: session.get(Bucket, name))
 
 
 def owner_of(session: Session, name: str) -> str:

@@ -13,6 +13,7 @@ from urllib.parse import parse_qsl
 
 from emr_studio.aws.context import Check, ContextValue
 from emr_studio.aws.errors import ClientError
+from emr_studio.aws.sigv4 import moment_of
 from emr_studio.storage.s3_request import S3Request, read_copy_source
 
 # (method, sub-resource) -> action. HEAD is as GET.
@@ -126,7 +127,6 @@ _LOCK_KEYS = {
     "x-amz-object-lock-mode": "s3:object-lock-mode",
     "x-amz-object-lock-retain-until-date": "s3:object-lock-retain-until-date",
 }
-_DATE = "%Y%m%dT%H%M%SZ"
 _PARAMETER_KEYS = {"prefix": "s3:prefix", "delimiter": "s3:delimiter", "max-keys": "s3:max-keys"}
 
 
@@ -240,7 +240,7 @@ def _about_signature(signed: Signed) -> dict[str, ContextValue]:
         context = {"s3:authType": signed.kind, "s3:signatureversion": "AWS4-HMAC-SHA256"}
     if signed.kind == "REST-QUERY-STRING" and signed.now is not None:
         # In milliseconds, and of presigned requests only: the policy key reference of S3.
-        made = dt.datetime.strptime(signed.timestamp, _DATE).replace(tzinfo=dt.UTC)
+        made = moment_of(signed.timestamp)
         context["s3:signatureAge"] = str(max(0, int((signed.now - made).total_seconds() * 1000)))
     if signed.tls_version:
         context["s3:TlsVersion"] = signed.tls_version

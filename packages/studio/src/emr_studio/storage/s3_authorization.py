@@ -15,6 +15,7 @@ the store without us. What the store gets instead of what the signature stood fo
 from __future__ import annotations
 
 import secrets
+import time
 from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -46,6 +47,10 @@ from emr_studio.storage.store import store_address
 _FORM = "multipart/form-data"
 
 
+class _TakesTime(Exception):
+    """Not an answer to give on the event loop."""
+
+
 class WrongRegion(ClientError):
     """Signed for another region; the answer names the right one, and SDKs try again there."""
 
@@ -53,6 +58,9 @@ class WrongRegion(ClientError):
         message = f"The authorization header is malformed; the region '{given}' is wrong; expecting '{region}'"
         super().__init__("AuthorizationHeaderMalformed", message, 400)
         self.region = region
+
+
+_ADDRESS_SECONDS = 1.0
 
 
 @dataclass(frozen=True)
@@ -65,6 +73,7 @@ class _Question:
     context: Context
     signature: Signature | None
     host_bucket: str
+    quick: bool = False
 
     @property
     def signed(self) -> Signed:
@@ -82,6 +91,8 @@ class S3Authorization:
         self._ports = ports
         self._settings = ports.settings
         self._domain = base_domain(ports.settings)
+        self._store_address, self._store_until = "", 0.0
+        self._local = ports.database.engine.dialect.name == "sqlite"
         self._served = S3Served(ports)
 
     def serving(self, app: ASGIApp) -> ASGIApp:
@@ -90,9 +101,24 @@ class S3Authorization:
 
     def __call__(self, asked: EdgeRequest) -> EdgeAnswer:
         """Answer; every refusal is S3's own XML error."""
+        return self._respond(asked)
+
+    def quickly(self, asked: EdgeRequest) -> EdgeAnswer | None:
+        """Answer for an object, if that takes no more than a look into the embedded database; else None.
+
+        Handing such a question to a thread and back would take longer than the answer itself.
+        """
+        if not self._local or not _names_object(asked.path):
+            return None
+        try:
+            return self._respond(asked, quick=True)
+        except _TakesTime:
+            return None
+
+    def _respond(self, asked: EdgeRequest, *, quick: bool = False) -> EdgeAnswer:
         call = S3Call(asked, secrets.token_hex(8).upper(), self._ports.clock.now())
         try:
-            answer = self._answer(call)
+            answer = self._answer(call, quick)
         except AwsError as problem:
             answer = self._error(call, problem)
         except FileNotFoundError:
@@ -107,10 +133,12 @@ class S3Authorization:
         told = s3_xml.error(call.refuse(problem), asked.path, call.request_id, head=asked.method == "HEAD")
         return _final(told, call.request_id, {"x-amz-bucket-region": self._settings.region})
 
-    def _answer(self, call: S3Call) -> EdgeAnswer:
+    def _answer(self, call: S3Call, quick: bool) -> EdgeAnswer:
         asked, wire = call.asked, _wire(call.asked)
         host_bucket = bucket_of_host(asked.host, self._domain)
         call.signature = signature = find_signature(wire)
+        if quick and (signature is None or host_bucket):
+            raise _TakesTime
         if signature is None and (early := self._unsigned(call, host_bucket)) is not None:
             return early
         with self._session(asked, host_bucket or "") as session:
@@ -122,7 +150,9 @@ class S3Authorization:
             context = Context(
                 caller, self._settings.region, session, self._ports.clock, call.request_id, info, self._ports.authorizer
             )
-            return self._decide(_Question(asked, request, wire.headers, context, signature, host_bucket or ""))
+            if quick and not request.key:
+                raise _TakesTime
+            return self._decide(_Question(asked, request, wire.headers, context, signature, host_bucket or "", quick))
 
     def _unsigned(self, call: S3Call, host_bucket: str | None) -> EdgeAnswer | None:
         """What needs no caller: forms, preflights, and pages that only look like objects."""
@@ -145,7 +175,7 @@ class S3Authorization:
 
     def _session(self, asked: EdgeRequest, host_bucket: str) -> AbstractContextManager[Session]:
         database = self._ports.database
-        return database.write() if _changes_buckets(asked, host_bucket) else database.read()
+        return database.write() if _changes_buckets(asked, host_bucket) else database.glance()
 
     def _caller(self, session: Session, wire: WireRequest, signature: Signature | None) -> Caller:
         if signature is None:
@@ -201,6 +231,8 @@ class S3Authorization:
         request, context, headers = question.request, question.context, question.headers
         if is_served(request, headers):
             return self._to_us(question)
+        if question.quick and request.subresource:
+            raise _TakesTime
         handler = s3_settings.at_once(request)
         if handler is not None:
             answer = handler(Wanted(self._ports, context, bucket, request, headers))
@@ -222,7 +254,14 @@ class S3Authorization:
         self, asked: EdgeRequest, request: S3Request, headers: Mapping[str, str], host_bucket: str | None
     ) -> EdgeAnswer:
         uri = path_style(request, asked.query) if host_bucket else ""
-        return EdgeAnswer(upstream=store_address(self._settings), uri=uri, headers=replacements(request, headers))
+        return EdgeAnswer(upstream=self._store(), uri=uri, headers=replacements(request, headers))
+
+    def _store(self) -> str:
+        """The store's address; a start of the store may change it, so it is looked up every second."""
+        now = time.monotonic()
+        if now >= self._store_until:
+            self._store_address, self._store_until = store_address(self._settings), now + _ADDRESS_SECONDS
+        return self._store_address
 
 
 def _refuse_anonymous(caller: Caller) -> None:
@@ -232,7 +271,7 @@ def _refuse_anonymous(caller: Caller) -> None:
 
 def _changes_buckets(asked: EdgeRequest, host_bucket: str) -> bool:
     """True for requests that the question itself answers by a change of our table."""
-    if asked.method not in {"PUT", "DELETE"}:
+    if asked.method not in {"PUT", "DELETE"} or (not host_bucket and _names_object(asked.path)):
         return False
     try:
         request = understand(asked.method, asked.path, asked.query, host_bucket)
@@ -241,6 +280,11 @@ def _changes_buckets(asked: EdgeRequest, host_bucket: str) -> bool:
     if request.key:
         return False
     return not request.subresource or (request.method, request.subresource) in s3_settings.WRITING
+
+
+def _names_object(path: str) -> bool:
+    # As the store reads it: `/bucket/%2F` is the bucket.
+    return "/" in unquote(path).strip("/")
 
 
 def _wire(asked: EdgeRequest) -> WireRequest:

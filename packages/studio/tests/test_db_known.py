@@ -1,0 +1,47 @@
+"""What a glance remembers, and that any commit makes it forget."""
+
+from __future__ import annotations
+
+import sqlite3
+from pathlib import Path
+
+from emr_studio.db import Database
+from emr_studio.db.known import remembered
+
+
+def test_what_was_read_is_known_until_somebody_commits(tmp_path: Path) -> None:
+    file = tmp_path / "x.sqlite"
+    database, reads = Database(f"sqlite:///{file}"), []
+    with database.write() as session:
+        session.connection().exec_driver_sql("CREATE TABLE t (n INTEGER)")
+
+    def ask() -> int:
+        with database.glance() as session:
+            return remembered(session, "count", lambda: reads.append(1) or _count(database))
+
+    assert [ask(), ask(), len(reads)] == [0, 0, 1]
+    with database.write() as session:
+        session.connection().exec_driver_sql("INSERT INTO t VALUES (1)")
+    assert [ask(), ask(), len(reads)] == [1, 1, 2]
+    # Another process is another connection.
+    with sqlite3.connect(file) as other:
+        other.execute("INSERT INTO t VALUES (2)")
+    other.close()
+    assert [ask(), len(reads)] == [2, 3]
+    database.dispose()
+    assert ask() == 2
+    database.dispose()
+
+
+def test_nothing_is_remembered_in_other_sessions(tmp_path: Path) -> None:
+    database, reads = Database(f"sqlite:///{tmp_path / 'x.sqlite'}"), []
+    for _ in range(2):
+        with database.read() as session:
+            remembered(session, "x", lambda: reads.append(1))
+    assert len(reads) == 2
+    database.dispose()
+
+
+def _count(database: Database) -> int:
+    with database.read() as session:
+        return int(session.connection().exec_driver_sql("SELECT count(*) FROM t").scalar_one())
