@@ -125,8 +125,11 @@ def build_api(settings: Settings) -> ControlPlane:
     from emr_studio.iam.identity import IamAuthorizer, IamCredentialStore
     from emr_studio.iam.sealing import Sealer
     from emr_studio.keys.master import Masters
+    from emr_studio.keys.objects import KmsObjectKeys
     from emr_studio.keys.ring import KeyRing
+    from emr_studio.keys.store_access import WithStore, WithStoreKey
     from emr_studio.signin.setup import compose
+    from emr_studio.storage.kms_way import store_key
     from emr_studio.storage.s3_authorization import S3Authorization
     from emr_studio.storage.s3_ports import S3Ports
     from emr_studio.trail.collector import Collector
@@ -138,7 +141,8 @@ def build_api(settings: Settings) -> ControlPlane:
     database, clock = Database(settings.sqlalchemy_url), SystemClock()
     sealer = Sealer.load(settings.keys_dir)
     ring = KeyRing(Masters.of(settings, sealer))
-    credentials, authorizer = IamCredentialStore(sealer), IamAuthorizer(sealer)
+    credentials = WithStoreKey(IamCredentialStore(sealer), store_key(settings))
+    authorizer = WithStore(IamAuthorizer(sealer))
     trail = AuditTrail.open(settings, database)
     front = compose(settings, database, clock, authorizer, recorder=trail.recorder)
     ports: Mapping[type[Any], Any] = {
@@ -155,7 +159,16 @@ def build_api(settings: Settings) -> ControlPlane:
     decisions = Decisions()
     decisions.register("workspace", front.workspace_edge)
     objects = S3Authorization(
-        S3Ports(settings, database, clock, credentials, authorizer, trust, recorder=trail.recorder)
+        S3Ports(
+            settings,
+            database,
+            clock,
+            credentials,
+            authorizer,
+            trust,
+            recorder=trail.recorder,
+            keys=KmsObjectKeys(settings, database, clock, ring),
+        )
     )
     decisions.register("s3", objects, objects.quickly)
     api = AwsApplication(

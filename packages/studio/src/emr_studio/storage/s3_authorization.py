@@ -61,6 +61,7 @@ class WrongRegion(ClientError):
 
 
 _ADDRESS_SECONDS = 1.0
+_UNKEYED: Mapping[str, str] = {}
 
 
 @dataclass(frozen=True)
@@ -231,7 +232,7 @@ class S3Authorization:
         request, context, headers = question.request, question.context, question.headers
         if is_served(request, headers):
             return self._to_us(question)
-        if question.quick and request.subresource:
+        if question.quick and (request.subresource or self._ports.keys.takes_time(context, request, headers)):
             raise _TakesTime
         handler = s3_settings.at_once(request)
         if handler is not None:
@@ -240,7 +241,8 @@ class S3Authorization:
         if (request.method, request.key, request.subresource) == ("DELETE", "", ""):
             return _final(s3_buckets.delete(self._settings, context, bucket), context.request_id)
         check_supported(request, headers)
-        return self._to_store(question.asked, request, headers, question.host_bucket)
+        keyed = self._ports.keys.replaced(context, request, headers)
+        return self._to_store(question.asked, request, headers, question.host_bucket, keyed)
 
     @property
     def _here(self) -> str:
@@ -251,10 +253,16 @@ class S3Authorization:
         return EdgeAnswer(upstream=self._here, identity=said)
 
     def _to_store(
-        self, asked: EdgeRequest, request: S3Request, headers: Mapping[str, str], host_bucket: str | None
+        self,
+        asked: EdgeRequest,
+        request: S3Request,
+        headers: Mapping[str, str],
+        host_bucket: str | None,
+        keyed: Mapping[str, str] = _UNKEYED,
     ) -> EdgeAnswer:
         uri = path_style(request, asked.query) if host_bucket else ""
-        return EdgeAnswer(upstream=self._store(), uri=uri, headers=replacements(request, headers))
+        changed = {**replacements(request, headers), **keyed}
+        return EdgeAnswer(upstream=self._store(), uri=uri, headers=changed)
 
     def _store(self) -> str:
         """The store's address; a start of the store may change it, so it is looked up every second."""

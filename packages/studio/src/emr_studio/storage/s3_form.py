@@ -94,7 +94,8 @@ class FormUpload:
             for check in needed(request, headers, self._ports.settings.partition, signed):
                 s3_gate.authorize(context, check, found)
             check_supported(request, headers)
-            headers = {**headers, **self._ports.keys.replaced(context, request, headers)}
+            keyed = self._ports.keys.replaced(context, request, headers)
+            headers = {**headers, **{name.lower(): value for name, value in keyed.items()}}
         return _Upload(
             bucket, key, {name: value for name, value in headers.items() if name != "x-amz-acl"}, sizes, fields
         )

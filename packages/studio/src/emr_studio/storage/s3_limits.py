@@ -36,12 +36,22 @@ def check_supported(request: S3Request, headers: Mapping[str, str]) -> None:
         raise not_implemented("Bypassing a governance retention is not implemented by this store.")
     if request.method not in {"PUT", "POST"} or not request.key:
         return
+    _check_folder(request, headers)
     _check_encryption(headers)
     _check_storage_class(headers.get("x-amz-storage-class", "STANDARD"))
     if request.subresource != "acl":
         check_acl_headers(headers)
     if "x-amz-website-redirect-location" in headers:
         raise not_implemented("Websites are not served: x-amz-website-redirect-location is not implemented.")
+
+
+def _check_folder(request: S3Request, headers: Mapping[str, str]) -> None:
+    """The store makes a folder of a key that ends with a slash, and drops the bytes that come with it."""
+    length = headers.get("x-amz-decoded-content-length") or headers.get("content-length")
+    empty = length == "0" or (length is None and "transfer-encoding" not in headers)
+    uploads = request.subresource in {"", "uploads"} and not (empty and request.method == "PUT")
+    if request.key.endswith("/") and uploads:
+        raise not_implemented("An object whose key ends with a slash is kept by this store only if it is empty.")
 
 
 def check_acl_headers(headers: Mapping[str, str]) -> None:
@@ -56,9 +66,9 @@ def check_acl_headers(headers: Mapping[str, str]) -> None:
 
 def _check_encryption(headers: Mapping[str, str]) -> None:
     kind = headers.get("x-amz-server-side-encryption", "AES256")
-    if kind in {"aws:kms", "aws:kms:dsse", "aws:fsx"}:
-        raise not_implemented("Encryption with KMS keys is not implemented by this store.")
-    if kind != "AES256":
+    if kind in {"aws:kms:dsse", "aws:fsx"}:
+        raise not_implemented(f"The encryption {kind} is not implemented by this store.")
+    if kind not in {"AES256", "aws:kms"}:
         raise ClientError("InvalidArgument", "The encryption method specified is not supported", 400)
 
 
