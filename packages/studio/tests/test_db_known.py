@@ -11,13 +11,18 @@ from emr_studio.db.known import remembered
 
 def test_what_was_read_is_known_until_somebody_commits(tmp_path: Path) -> None:
     file = tmp_path / "x.sqlite"
-    database, reads = Database(f"sqlite:///{file}"), []
+    database = Database(f"sqlite:///{file}")
+    reads: list[int] = []
     with database.write() as session:
         session.connection().exec_driver_sql("CREATE TABLE t (n INTEGER)")
 
+    def load() -> int:
+        reads.append(1)
+        return _count(database)
+
     def ask() -> int:
         with database.glance() as session:
-            return remembered(session, "count", lambda: reads.append(1) or _count(database))
+            return remembered(session, "count", load)
 
     assert [ask(), ask(), len(reads)] == [0, 0, 1]
     with database.write() as session:
@@ -34,7 +39,8 @@ def test_what_was_read_is_known_until_somebody_commits(tmp_path: Path) -> None:
 
 
 def test_nothing_is_remembered_in_other_sessions(tmp_path: Path) -> None:
-    database, reads = Database(f"sqlite:///{tmp_path / 'x.sqlite'}"), []
+    database = Database(f"sqlite:///{tmp_path}/x.sqlite")
+    reads: list[int] = []
     for _ in range(2):
         with database.read() as session:
             remembered(session, "x", lambda: reads.append(1))
