@@ -114,6 +114,13 @@ if [ "$WANT" = browser ]; then
   [ -x /usr/bin/aws ] || apt_install "the AWS CLI, version 2 (for the tests)" awscli
   environment .envs/s3clients s3clients
   environment .envs/s3oldest s3oldest
+  if ! done_already saml-idp "$(digest tests/peers/saml/package-lock.json)"; then
+    say "a SAML identity provider for the tests (samlp)"
+    [ -x .envs/node/bin/node ] && PATH="$PWD/.envs/node/bin:$PATH"
+    (cd tests/peers/saml && npm ci --no-audit --no-fund --loglevel=error >/dev/null) \
+      || die "npm could not fetch the SAML identity provider for the tests"
+    finish saml-idp "$(digest tests/peers/saml/package-lock.json)"
+  fi
 fi
 if [ "$WANT" = bench ]; then
   environment .venv dev studio workspace cluster

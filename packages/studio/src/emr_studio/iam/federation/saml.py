@@ -7,10 +7,12 @@ an ID, and the signed element is verified alone and read anew from the very byte
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 
-from emr_studio.iam.federation import xml
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
+
+from emr_studio.iam.federation import xml, xml_encryption
 from emr_studio.iam.federation.errors import BadProof, ExpiredProof
 from emr_studio.iam.federation.saml_metadata import Metadata, moment
 from emr_studio.iam.federation.xml import Element
@@ -33,6 +35,17 @@ class Expected:
 
 
 @dataclass(frozen=True)
+class Decryption:
+    """Keys that assertions may be encrypted for, and whether they must be."""
+
+    keys: Sequence[RSAPrivateKey] = ()
+    required: bool = False
+
+
+NO_DECRYPTION = Decryption()
+
+
+@dataclass(frozen=True)
 class Assertion:
     """What a verified assertion says. `attributes` are by name, `friendly` by their friendly names."""
 
@@ -47,7 +60,9 @@ class Assertion:
     friendly: dict[str, list[str]] = field(default_factory=dict)
 
 
-def read_response(data: bytes, metadata: Metadata, expected: Expected, now: dt.datetime) -> Assertion:
+def read_response(
+    data: bytes, metadata: Metadata, expected: Expected, now: dt.datetime, *, decryption: Decryption = NO_DECRYPTION
+) -> Assertion:
     """Verify a response and read its assertion.
 
     Raises:
@@ -58,23 +73,41 @@ def read_response(data: bytes, metadata: Metadata, expected: Expected, now: dt.d
     if root.tag != f"{_PROTOCOL}Response":
         raise BadProof("The document is not a SAML response.")
     xml.refuse_twins(root)
-    assertion = _signed_assertion(root, metadata)
+    assertion = _signed_assertion(root, metadata, decryption)
     _check_status(root, expected)
     return _read(assertion, metadata, expected, now)
 
 
-def _signed_assertion(root: Element, metadata: Metadata) -> Element:
+def _signed_assertion(root: Element, metadata: Metadata, decryption: Decryption) -> Element:
     """The one assertion, as it was signed: alone, or as a part of the response."""
-    everywhere = list(root.iter(f"{_SAML}Assertion", f"{_SAML}EncryptedAssertion"))
-    if len(everywhere) != 1 or everywhere[0].getparent() is not root:
+    if len(_assertions(root)) != 1:
         raise BadProof("The response must have one assertion.")
-    if everywhere[0].tag != f"{_SAML}Assertion":
-        raise BadProof("The assertion is encrypted.")
-    if xml.is_signed(root):
-        return _only(xml.signed(root, metadata.certificates).findall(f"{_SAML}Assertion"))
-    if not xml.is_signed(everywhere[0]):
+    verified = xml.is_signed(root)
+    whole = xml.signed(root, metadata.certificates) if verified else root
+    assertion = _only(whole.findall(f"{_SAML}Assertion") + whole.findall(f"{_SAML}EncryptedAssertion"))
+    if assertion.tag == f"{_SAML}EncryptedAssertion":
+        assertion = _decrypted(assertion, decryption, verified)
+    elif decryption.required:
+        raise BadProof("The provider requires encrypted assertions.")
+    if verified:
+        return assertion
+    if not xml.is_signed(assertion):
         raise BadProof("Response signature invalid")
-    return xml.signed(everywhere[0], metadata.certificates)
+    return xml.signed(assertion, metadata.certificates)
+
+
+def _assertions(element: Element) -> list[Element]:
+    return list(element.iter(f"{_SAML}Assertion", f"{_SAML}EncryptedAssertion"))
+
+
+def _decrypted(encrypted: Element, decryption: Decryption, verified: bool) -> Element:
+    if not decryption.keys:
+        raise BadProof("The assertion is encrypted, and the provider has no private key here.")
+    assertion = xml_encryption.decrypt(encrypted, decryption.keys, verified=verified)
+    xml.refuse_twins(assertion)
+    if assertion.tag != f"{_SAML}Assertion" or len(_assertions(assertion)) != 1:
+        raise BadProof("The response must have one assertion.")
+    return assertion
 
 
 def _check_status(root: Element, expected: Expected) -> None:

@@ -16,6 +16,7 @@ from emr_studio.aws.context import Context
 from emr_studio.aws.registry import Request, Response, action, operation
 from emr_studio.iam.errors import EntityAlreadyExists, InvalidInput, LimitExceeded, NoSuchEntity
 from emr_studio.iam.federation.errors import BadProof
+from emr_studio.iam.federation.saml import Decryption
 from emr_studio.iam.federation.saml_metadata import read_metadata
 from emr_studio.iam.model import SamlProvider
 from emr_studio.iam.operations import common
@@ -31,6 +32,16 @@ _PROVIDERS = ByArn(SamlProvider, "SAMLProviderArn", "Manifest not found for arn 
 def key_purpose(key_id: str) -> str:
     """What a provider's private key is sealed for."""
     return f"iam:saml-private-key:{key_id}"
+
+
+def decryption(sealer: Sealer, provider: SamlProvider) -> Decryption:
+    """The provider's keys, opened."""
+    keys = []
+    for kept in provider.private_keys:
+        key = load_pem_private_key(sealer.open(base64.b64decode(kept["sealed"]), key_purpose(kept["id"])), None)
+        assert isinstance(key, RSAPrivateKey)
+        keys.append(key)
+    return Decryption(keys, required=provider.encryption_mode == "Required")
 
 
 def _arn(context: Context, request: Request) -> str:

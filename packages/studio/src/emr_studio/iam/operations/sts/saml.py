@@ -17,9 +17,11 @@ from emr_studio.iam.federation.saml import Assertion, Expected, read_response
 from emr_studio.iam.federation.saml_metadata import read_metadata
 from emr_studio.iam.model import SamlProvider, UsedAssertion
 from emr_studio.iam.operations import common
+from emr_studio.iam.operations.saml_providers import decryption
 from emr_studio.iam.operations.sts import federated, parts
 from emr_studio.iam.operations.sts.federated import SESSION_NAME, Stranger, invalid_token
 from emr_studio.iam.policy import Principal
+from emr_studio.iam.sealing import Sealer
 from emr_studio.settings import Settings
 
 _ACTION = "sts:AssumeRoleWithSAML"
@@ -69,15 +71,15 @@ def _verify(preparation: Preparation, request: Request) -> Assertion:
     # A provider vouches in its own account only.
     if provider is None or provider.account_id != role_arn.split(":", 5)[4]:
         raise invalid_token("Specified provider doesn't exist")
-    if provider.encryption_mode == "Required":
-        raise invalid_token("The provider requires encrypted assertions.")
     try:
         data = base64.b64decode("".join(str(request["SAMLAssertion"]).split()), validate=True)
     except (binascii.Error, ValueError):
         raise invalid_token("Invalid base64 SAMLResponse") from None
     try:
         metadata = read_metadata(provider.document)
-        return read_response(data, metadata, expected(preparation.ports[Settings]), preparation.clock.now())
+        wanted, now = expected(preparation.ports[Settings]), preparation.clock.now()
+        keys = decryption(preparation.ports[Sealer], provider)
+        return read_response(data, metadata, wanted, now, decryption=keys)
     except BadProof as error:
         raise invalid_token(str(error)) from None
     except ExpiredProof as error:
