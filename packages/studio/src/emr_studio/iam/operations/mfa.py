@@ -18,13 +18,17 @@ from emr_studio.iam.operations.by_arn import ByArn, creation_checks, with_tags
 from emr_studio.iam.sealing import Sealer
 
 _MOST_OF_A_USER = 8
+_LONGEST_NAME = 226
+"""As AWS's documentation has it; the model names no limit."""
 _ISSUER = "EMR Studio"
 _DEVICES = ByArn(MfaDevice, "SerialNumber", "VirtualMFADevice with serial number {arn} doesn't exist.")
 
 
 def _serial(context: Context, request: Request) -> str:
-    path = str(request.get("Path") or "/")
-    return common.entity_arn(context, "mfa", str(request["VirtualMFADeviceName"]), path)
+    path, name = str(request.get("Path") or "/"), str(request["VirtualMFADeviceName"])
+    if len(name) > _LONGEST_NAME:
+        raise common.validation_error(f"virtualMFADeviceName must have at most {_LONGEST_NAME} characters")
+    return common.entity_arn(context, "mfa", name, path)
 
 
 @operation("iam", "CreateVirtualMFADevice", checks=creation_checks("CreateVirtualMFADevice", _serial))
