@@ -11,6 +11,7 @@ import signal
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -20,6 +21,7 @@ from botocore.exceptions import ClientError
 from emr_studio.clusters.model import Cluster, gateway_of
 from emr_studio.db import Database
 from emr_studio.runtime.contract import Gateway
+from emr_studio.storage.store import read_ports
 from tests.support.cluster_rig import Kernel
 from tests.support.studio import Studio, running, until
 
@@ -163,6 +165,35 @@ def test_elsewhere_there_is_a_clean_denial(inside: Inside) -> None:
     assert len([line for line in lines if line.startswith("('AccessDenied', 'User: arn:aws:sts::")]) == 3, lines
     assert len([line for line in lines if line.startswith("PermissionError")]) == 2, lines
     assert lines.count("AccessDenied") == 2, lines
+
+
+ATTACK = """
+import os, socket
+open_ports, open_sockets = [], []
+for port in {ports}:
+    with socket.socket() as probe:
+        probe.settimeout(2)
+        if probe.connect_ex(("127.0.0.1", port)) == 0:
+            open_ports.append(port)
+for path in {sockets}:
+    with socket.socket(socket.AF_UNIX) as probe:
+        if probe.connect_ex(path) == 0:
+            open_sockets.append(path)
+readable = [path for path in {files} if os.access(path, os.R_OK)]
+print("reached", open_ports, open_sockets, readable)
+"""
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root gives the store a network, and clusters users, of their own")
+def test_the_stores_own_doors_are_shut(inside: Inside) -> None:
+    settings = inside.studio.settings
+    ports = [*read_ports(settings).values(), 4599]
+    sockets = [str(path) for path in settings.run_dir.rglob("*.sock")]
+    sockets += [str(path) for path in Path("/tmp").glob("seaweedfs-*.sock")]
+    files = [str(path) for path in (settings.keys_dir, settings.store_dir, settings.data_dir / "db")]
+    files += [str(path) for path in settings.keys_dir.iterdir()]
+    shown = inside.run(ATTACK, ports=ports, sockets=sockets, files=files)
+    assert shown == "reached [] [] []\n"
 
 
 def test_the_api_may_be_restarted(inside: Inside) -> None:

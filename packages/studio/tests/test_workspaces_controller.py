@@ -18,6 +18,7 @@ from emr_studio.iam.services import find_grant
 from emr_studio.runtime.contract import WorkloadState, WorkspaceSpec
 from emr_studio.runtime.inprocess import InProcessRuntime, Stage
 from emr_studio.settings import Settings
+from emr_studio.studios.model import Studio
 from emr_studio.workspaces import controller
 from emr_studio.workspaces.controller import MAX_CRASHES, WorkspaceReconciler
 from emr_studio.workspaces.model import Editor, Status, Target, edge_target, held_by_other, next_uid, note_activity
@@ -142,6 +143,29 @@ def test_starting_becomes_ready(world: Play) -> None:
     with world.database.read() as session:
         grant, role = find_grant(session, spec.credentials_token) or pytest.fail("the token is not good")
     assert (grant.owner, grant.session_name, role.arn) == (f"editor/{ID}", "ElasticMapReduceEditorsSession", ROLE)
+
+
+def _set_key(world: Play, key: str | None) -> None:
+    with world.database.write() as session:
+        session.get_one(Studio, world.editor().studio_id).encryption_key_arn = key
+
+
+def test_it_starts_with_the_studios_key_and_follows_it(world: Play) -> None:
+    _set_key(world, "arn:first")
+    world.start()
+    spec = world.runtime.workloads[ID].spec
+    assert isinstance(spec, WorkspaceSpec)
+    assert (spec.kms_key_id, world.editor().encryption_key_arn) == ("arn:first", "arn:first")
+    assert world.reconciler().changed() == []
+    _set_key(world, "arn:second")
+    assert world.reconciler().changed() == [ID]
+    world.settle()
+    assert world.runtime.workloads[ID].kms_key_id == "arn:second"
+    assert (world.editor().encryption_key_arn, world.reconciler().changed()) == ("arn:second", [])
+    with world.database.write() as session:
+        session.delete(session.get_one(Studio, world.editor().studio_id))
+    assert world.reconciler().changed() == []
+    assert world.editor().encryption_key_arn == "arn:second"
 
 
 def test_the_edge_is_told_the_address_only_while_it_runs(world: Play) -> None:
