@@ -250,7 +250,7 @@ def test_server_certificates(iam: Any) -> None:
         "EntityAlreadyExists"
     )
     found = iam.get_server_certificate(ServerCertificateName="site")["ServerCertificate"]
-    assert (found["CertificateBody"], found["CertificateChain"]) == (body, chain)
+    assert (found["CertificateBody"], found["CertificateChain"]) == (body.strip(), chain.strip())
     iam.tag_server_certificate(ServerCertificateName="site", Tags=[{"Key": "c", "Value": "d"}])
     iam.untag_server_certificate(ServerCertificateName="site", TagKeys=["a"])
     assert iam.list_server_certificate_tags(ServerCertificateName="site")["Tags"] == [{"Key": "c", "Value": "d"}]

@@ -53,7 +53,7 @@ def _check_chain(chain: Any) -> str | None:
         x509.load_pem_x509_certificates(str(chain).encode())
     except (ValueError, UnsupportedAlgorithm):
         raise ClientError("MalformedCertificate", "Unable to parse certificate chain.") from None
-    return str(chain)
+    return str(chain).strip()
 
 
 def _check_key(certificate: x509.Certificate, pem: str) -> None:
@@ -95,7 +95,8 @@ def upload_server_certificate(context: Context, request: Request) -> Response:
     _check_key(parsed, str(request["PrivateKey"]))
     made = ServerCertificate(
         id=ids.iam_id("ASCA"),
-        body=body,
+        # As AWS answers, and as Terraform compares it.
+        body=body.strip(),
         chain=_check_chain(request.get("CertificateChain")),
         expires_at=parsed.not_valid_after_utc,
         tags=common.read_tags(request),
