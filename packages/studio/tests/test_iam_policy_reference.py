@@ -62,6 +62,7 @@ def _operators(case: dict[str, Any]) -> Iterator[str]:
 UNREACHED = {
     "compiler.py self._known.clear()",  # more actions than a layer remembers
     "compiler.py return _compile_layer(sources, kind)",  # longer than is remembered
+    "compiler.py return _make_action_test(actions, negated)",  # likewise
     "compiler.py return Naming.DIRECT",  # a statement without principals, as a resource's
     "operators.py return None",  # no such operator
 }
@@ -90,8 +91,10 @@ def _reached(files: set[str]) -> set[tuple[str, int]]:
     def trace(frame: FrameType, _event: str, _argument: Any) -> Any:
         return local if frame.f_code.co_filename in files else None
 
-    for remembered in (compiler._remembered_layer, compiler._remembered_text, glob._remembered, glob.compiled):
+    for remembered in (compiler._remembered_layer, compiler._remembered_text, compiler._remembered_action_test):
         remembered.cache_clear()
+    glob._remembered.cache_clear()
+    glob.compiled.cache_clear()
     operators.read_operator.cache_clear()
     values.address.cache_clear()
     random = Random(1)

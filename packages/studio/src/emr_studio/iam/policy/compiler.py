@@ -15,6 +15,7 @@ from emr_studio.iam.policy.variables import RequestContext, Template, TemplateMa
 
 ResourceTest = Callable[[str, RequestContext], bool]
 _ACTIONS_REMEMBERED = 2048
+_ACTIONS_TOGETHER = 32
 _LONGEST_REMEMBERED = 20_480
 """Characters. Every policy that fits AWS's quotas is remembered; longer ones would fill the memory."""
 _ARN_PARTS = 6
@@ -173,11 +174,20 @@ def compile_document(document: Document) -> tuple[_Compiled, ...]:
 
 
 def _action_test(actions: tuple[str, ...], negated: bool) -> TextMatcher:
+    if len(actions) > _ACTIONS_TOGETHER:
+        return _make_action_test(actions, negated)
+    return _remembered_action_test(actions, negated)
+
+
+def _make_action_test(actions: tuple[str, ...], negated: bool) -> TextMatcher:
     found = matcher(tokenize(action.lower()) for action in actions)
     assert found is not None, "a statement has actions: the grammar sees to it"
     if not negated:
         return found
     return lambda action: not found(action)
+
+
+_remembered_action_test = lru_cache(maxsize=1024)(_make_action_test)
 
 
 def _resource_test(statement: Statement, *, variables: bool) -> ResourceTest | None:

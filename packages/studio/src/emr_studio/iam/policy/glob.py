@@ -157,7 +157,7 @@ def _match_pieces(pieces: Sequence[Tokens], text: str) -> bool:
 
 
 def _width(piece: Tokens) -> int:
-    return sum(1 if token is ONE else len(str(token)) for token in piece)
+    return sum(len(token) if isinstance(token, str) else 1 for token in piece)
 
 
 def _stands_at(piece: Tokens, text: str, at: int) -> bool:
@@ -214,10 +214,11 @@ def any_of(exact: Iterable[str], prefixes: Iterable[str], patterns: Iterable[Par
     if starts:
         tests.append(_starts_with(starts))
     different = list(dict.fromkeys(patterns))
-    usual = [parts for parts in different if _is_usual(parts)]
+    long = [parts for parts in different if not _is_usual(parts)]
+    usual = [parts for parts in different if parts not in long] if long else different
     if usual:
         tests.append(compiled("|".join(f"(?>{arn_expression(parts)}\\Z)" for parts in usual)).match)
-    tests += [partial(match_parts, parts) for parts in different if not _is_usual(parts)]
+    tests += [partial(match_parts, parts) for parts in long]
     if not tests:
         return None
     return tests[0] if len(tests) == 1 else _either(tuple(tests))
@@ -225,6 +226,8 @@ def any_of(exact: Iterable[str], prefixes: Iterable[str], patterns: Iterable[Par
 
 def _is_usual(parts: Parts) -> bool:
     """True if a regular expression is quick for it: it compares a piece anew at every place."""
+    if sum(map(_width, parts)) <= _LONGEST_PIECE:
+        return True
     searched = [piece for part in parts for piece in pieces_of(part)[1:]]
     return len(searched) <= _MOST_PIECES and all(_width(piece) <= _LONGEST_PIECE for piece in searched)
 

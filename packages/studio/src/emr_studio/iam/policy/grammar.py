@@ -121,7 +121,7 @@ def _load(text: str) -> Any:
     if len(text) > _LONGEST:
         raise MalformedPolicy
     try:
-        return json.loads(text, object_pairs_hook=_object, parse_int=Number, parse_float=Number, parse_constant=_refuse)
+        return _DECODER.decode(text)
     except (ValueError, RecursionError):
         raise MalformedPolicy from None
 
@@ -135,6 +135,9 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     if len(made) != len(pairs):
         raise MalformedPolicy
     return made
+
+
+_DECODER = json.JSONDecoder(object_pairs_hook=_object, parse_int=Number, parse_float=Number, parse_constant=_refuse)
 
 
 def _takes_principal(kind: PolicyKind) -> bool:
@@ -253,7 +256,8 @@ def _condition_value(value: Any) -> str:
 
 def _texts(value: Any) -> tuple[str, ...]:
     values = value if isinstance(value, list) else [value]
-    if not values or any(not isinstance(item, str) or isinstance(item, Number) for item in values):
+    # A `Number` is text of another type.
+    if not values or set(map(type, values)) != {str}:
         raise MalformedPolicy
     return tuple(values)
 
