@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import datetime as dt
 import json
 import os
 from collections.abc import Iterator, Mapping
@@ -10,7 +11,9 @@ from pathlib import Path
 
 import httpx
 import pytest
-from sqlalchemy import select
+from sqlalchemy import create_engine, select
+from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.orm import Session
 from starlette.applications import Starlette
 from starlette.routing import Route
 
@@ -24,7 +27,7 @@ from emr_studio.iam.container_credentials import container_credentials
 from emr_studio.iam.decisions import Circumstances, decide
 from emr_studio.iam.errors import AssumeRoleDenied, RoleNotFound
 from emr_studio.iam.identity import IamCredentialStore
-from emr_studio.iam.model import AccessKey, Attachment, User
+from emr_studio.iam.model import AccessKey, Attachment, EntityUse, User
 from emr_studio.iam.sealing import BadSeal, Sealer
 from emr_studio.iam.sessions import issue_role_session
 from emr_studio.iam.subjects import Subjects
@@ -343,6 +346,25 @@ def test_key_uses_are_written_when_flushed(world: World) -> None:
         assert uses.last_use(session, key) == used
         assert uses.last_use(session, "ASIA234567") is None
         assert uses.services_used(session, admin.user_id) == {"emr": used}
+
+
+def test_uses_that_cannot_be_written_are_kept(world: World) -> None:
+    with world.database.read() as session:
+        admin = services.caller_for_user(session, ACCOUNT, "admin")
+    later = world.clock.now() + dt.timedelta(hours=1)
+    with world.database.write() as session:
+        session.add(EntityUse(entity_id=admin.user_id, service="s3", used_at=later, region="us-east-1"))
+    uses.note(admin, uses.Use(world.clock.now(), "s3", "us-east-1"))
+    uses.note(admin, uses.Use(world.clock.now(), "iam", "us-east-1"))
+    full = create_engine("sqlite://")
+    with pytest.raises(SQLAlchemyError), Session(full) as session:
+        uses.flush(session)
+    full.dispose()
+    with world.database.write() as session:
+        uses.flush(session)
+    with world.database.read() as session:
+        used = uses.services_used(session, admin.user_id)
+    assert {service: use.used_at for service, use in used.items()} == {"s3": later, "iam": world.clock.now()}
 
 
 def test_users_are_found_by_arn(world: World) -> None:

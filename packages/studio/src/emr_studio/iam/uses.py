@@ -7,10 +7,12 @@ process calls `flush` every minute or so and at its end.
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Mapping
 from threading import Lock
 from typing import NamedTuple
 
 from sqlalchemy import delete, select
+from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
 from emr_studio.aws.context import Caller
@@ -69,12 +71,29 @@ def forget(session: Session, entity_id: str) -> None:
 
 
 def flush(session: Session) -> None:
-    """Write what is remembered, in a session that commits."""
+    """Write what is remembered, in a session that commits; what cannot be written now is kept for the next time."""
     with _lock:
         uses, of_entities = dict(_pending), dict(_entities)
         _pending.clear()
         _entities.clear()
+    try:
+        _write(session, uses, of_entities)
+    except SQLAlchemyError:
+        for key, use in uses.items():
+            _pending.setdefault(key, use)
+        for pair, use in of_entities.items():
+            _entities.setdefault(pair, use)
+        raise
+
+
+def _write(session: Session, uses: Mapping[str, Use], of_entities: Mapping[tuple[str, str], Use]) -> None:
+    """Another process may have written a later use, or the same row just now (then this fails)."""
     for key, use in uses.items():
-        session.merge(AccessKeyUse(access_key_id=key, used_at=use.used_at, service=use.service, region=use.region))
+        row = session.get(AccessKeyUse, key)
+        if row is None or row.used_at < use.used_at:
+            session.merge(AccessKeyUse(access_key_id=key, used_at=use.used_at, service=use.service, region=use.region))
     for (entity_id, service), use in of_entities.items():
-        session.merge(EntityUse(entity_id=entity_id, service=service, used_at=use.used_at, region=use.region))
+        used = session.get(EntityUse, (entity_id, service))
+        if used is None or used.used_at < use.used_at:
+            session.merge(EntityUse(entity_id=entity_id, service=service, used_at=use.used_at, region=use.region))
+    session.flush()
