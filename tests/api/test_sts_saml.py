@@ -218,3 +218,14 @@ def test_a_rolled_over_key_and_a_provider_that_is_gone(tmp_path: Path) -> None:
         assert play.refused(play.says())[2] == "Specified provider doesn't exist"
         # As with AWS, who is in stays in until her session ends or her role is gone.
         assert world.session(made["Credentials"], "iam").list_users()["Users"]
+
+
+def test_federated_principals_are_providers_or_domains(play: Play) -> None:
+    for name in (f"arn:aws:iam::{ACCOUNT}:user/ann", "nonsense", f"arn:aws:iam::{ACCOUNT}:saml-provider/"):
+        statement = {"Effect": "Allow", "Principal": {"Federated": name}, "Action": "sts:AssumeRoleWithSAML"}
+        document = json.dumps(policy(statement))
+        assert error_of(play.iam.create_role, RoleName="odd", AssumeRolePolicyDocument=document) == (
+            "MalformedPolicyDocument",
+            400,
+            "Federated principals must be valid domain names or SAML metadata ARNs",
+        )

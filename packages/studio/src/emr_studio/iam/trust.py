@@ -24,6 +24,8 @@ _ACCOUNT_ID = re.compile(r"\d{12}")
 _SESSION_ARN = re.compile(r"arn:[a-z\-]+:sts::(\d{12}):assumed-role/([^/]+)/(.+)")
 _ANYONE_OR_OTHER = re.compile(r"\*|arn:[^:]+:(iam::\d{12}:root|sts::\d{12}:federated-user/.+)")
 _UNIQUE_ID = re.compile(r"A(?:IDA|ROA)[A-Z2-7]{17}(?::.+)?")
+_PROVIDER = re.compile(r"arn:[a-z\-]+:iam::\d{12}:(saml-provider/[\w.\-]+|oidc-provider/[\x21-\x7e]+)", re.ASCII)
+_DOMAIN = re.compile(r"[a-zA-Z0-9\-]+(\.[a-zA-Z0-9\-]+)+")
 _SERVICE = re.compile(r"[a-z0-9.\-]+\.amazonaws\.com(\.cn)?|[a-z0-9.\-]+\.(internal|aws)")
 
 
@@ -65,6 +67,8 @@ def _map_names(kind: str, names: Any, change: Callable[[str, str], str]) -> Any:
 def _id_of(session: Session, kind: str, name: str) -> str:
     if kind == "Service" and not _SERVICE.fullmatch(name):
         raise MalformedPolicyDocument(f'Invalid principal in policy: "SERVICE":"{name}"')
+    if kind == "Federated" and not (_PROVIDER.fullmatch(name) or _DOMAIN.fullmatch(name)):
+        raise MalformedPolicyDocument("Federated principals must be valid domain names or SAML metadata ARNs")
     if kind != "AWS" or _ANYONE_OR_OTHER.fullmatch(name):
         return name
     if _ACCOUNT_ID.fullmatch(name):

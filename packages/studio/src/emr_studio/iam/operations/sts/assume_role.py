@@ -36,7 +36,10 @@ def _checks(context: Context, request: Request) -> Iterable[Check]:
 
 
 def _keys(context: Context, request: Request, role: Role | None, inherited: dict[str, str]) -> dict[str, ContextValue]:
-    keys: dict[str, ContextValue] = {"sts:RoleSessionName": str(request["RoleSessionName"])}
+    keys: dict[str, ContextValue] = {
+        "sts:RoleSessionName": str(request["RoleSessionName"]),
+        "sts:DurationSeconds": str(request.get("DurationSeconds") or parts.HOUR),
+    }
     keys |= {f"aws:RequestTag/{key}": value for key, value in inherited.items()}
     keys |= parts.tag_context(
         {str(tag["Key"]): str(tag.get("Value", "")) for tag in request.get("Tags") or ()},

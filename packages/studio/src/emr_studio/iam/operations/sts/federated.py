@@ -75,7 +75,7 @@ def become(context: Context, request: Request, action: str, stranger: Stranger) 
     role = entities.find_role_by_arn(context.session, arn)
     if role is None:
         raise not_authorized(action)
-    _ask(context, action, role, stranger)
+    _ask(context, action, role, stranger, int(request.get("DurationSeconds") or parts.HOUR))
     parts.checked_transitive(stranger.transitive, stranger.tags)
     policies = parts.session_policies(context, request, role.account_id)
     parts.refuse_large(policies, stranger.tags)
@@ -103,13 +103,14 @@ def _duration(request: Request, role: Role, stranger: Stranger) -> int:
     return seconds if stranger.longest is None else min(seconds, stranger.longest)
 
 
-def _ask(context: Context, action: str, role: Role, stranger: Stranger) -> None:
+def _ask(context: Context, action: str, role: Role, stranger: Stranger, seconds: int) -> None:
     keys: dict[str, ContextValue] = {
         **stranger.keys,
         **parts.tag_context(stranger.tags, stranger.transitive),
         **common.resource_tag_context(role.tags),
         "aws:FederatedProvider": stranger.provider,
         "sts:RoleSessionName": stranger.session_name,
+        "sts:DurationSeconds": str(seconds),
     }
     actions = [action]
     if stranger.tags:
