@@ -49,6 +49,12 @@ class Settings(BaseSettings):
     """The account that the first start makes."""
     region: str = "us-east-1"
     """The one region that is served; a request signed for another is refused."""
+    s3_endpoint: str = ""
+    """URL of an S3 of your own (`https://s3.example.com`); empty: the embedded store. Reached in path style."""
+    s3_region: str = ""
+    """Region that requests to it are signed for; empty: the studio's."""
+    s3_credentials_file: Path | None = None
+    """JSON with `access_key_id`, `secret_access_key` and perhaps `session_token` of it; read again when it changes."""
     database_url: str = ""
     """SQLAlchemy URL; empty: SQLite in the data folder. PostgreSQL: `postgresql+psycopg://…`."""
     loopback_octet: int = 31

@@ -194,6 +194,20 @@ def sign_text(secret_access_key: str, credential_scope: str, text: str) -> str:
     return hmac.new(key, text.encode(), hashlib.sha256).hexdigest()
 
 
+def authorization(request: WireRequest, secret_access_key: str, access_key_id: str, region: str) -> str:
+    """The `Authorization` header of a request to S3, of which all headers given are signed.
+
+    `x-amz-date` and `x-amz-content-sha256` are among the headers.
+    """
+    timestamp = request.headers["x-amz-date"]
+    names = tuple(sorted(request.headers))
+    made = Signature(access_key_id, timestamp[:8], region, "s3", names, "", timestamp, None, None)
+    key = _derived_key(secret_access_key, made.date, region, "s3")
+    path = quote(unquote_to_bytes(request.path), safe="/~")
+    signature = _calculate(request, made, path, request.headers["x-amz-content-sha256"], key)
+    return f"{ALGORITHM} Credential={access_key_id}/{made.scope}, SignedHeaders={';'.join(names)}, Signature={signature}"
+
+
 def same_signature(expected: str, given: str) -> bool:
     """Compare in a time that tells nothing."""
     return hmac.compare_digest(expected.encode(), given.encode())

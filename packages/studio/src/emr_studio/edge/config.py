@@ -29,6 +29,7 @@ _RETRY = {"try_duration": "5s", "try_interval": "100ms"}
 # Shorter than uvicorn's own 5 s: else a request could meet a connection that is being closed.
 _TRANSPORT = {"protocol": "http", "compression": False, "keep_alive": {"idle_timeout": "3s"}}
 _LOOPBACK = "127.0.0.1"
+_NOT_THE_STORES = ("Authorization", "Cookie")
 _UPSTREAM_VAR = "emr_studio_upstream"
 _IMMUTABLE = "public, max-age=31536000, immutable"
 # JupyterLab's `1014.073326ef5d98db5e.js` and `0031b1860ea4ad75.woff`, Vite's `index-BX3f9a0Q.js`.
@@ -175,8 +176,15 @@ def _s3_route(settings: Settings, hosts: list[str]) -> Json:
 
 def _s3_handlers(settings: Settings) -> list[Json]:
     # A cookie is the console's or somebody else's; an object store has no use for it.
-    dropped = ("Authorization", "Cookie")
-    return [_question(settings, "s3", REPLACEABLE), _answered_upstream(drop=dropped, name="store")]
+    question, embedded = _question(settings, "s3", REPLACEABLE), _answered_upstream(drop=_NOT_THE_STORES, name="store")
+    if not settings.s3_endpoint:
+        return [question, embedded]
+    # What goes there has a signature of ours; what comes to the control plane keeps the client's.
+    outside = _answered_upstream(drop=("Cookie",), name="store")
+    if settings.s3_endpoint.startswith("https:"):
+        outside["transport"]["tls"] = {}
+    ours = {"vars": {f"{{http.vars.{_UPSTREAM_VAR}}}": [_unix(settings.api_socket)]}}
+    return [question, _subroute([_route(ours, embedded), _route(None, outside)])]
 
 
 def _sandbox() -> Json:

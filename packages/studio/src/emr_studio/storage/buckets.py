@@ -20,6 +20,7 @@ from sqlalchemy.orm import Session
 from emr_studio.aws.errors import ClientError, Unavailable
 from emr_studio.db.known import remembered
 from emr_studio.settings import Settings
+from emr_studio.storage.external import external
 from emr_studio.storage.model import Bucket
 from emr_studio.storage.store import PROBE_BUCKET, store_client
 
@@ -82,13 +83,25 @@ def create_bucket(
     session.add(made)
     session.flush()
     sent = {key: value for key, value in (headers or {}).items() if key in _FORWARDED}
-    answer = _ask_store(settings, "PUT", name, sent)
+    answer = _ask_store(settings, "PUT", name, sent, _location(settings))
+    if external(settings) is not None and _code(answer) in {"BucketAlreadyExists", "AccessDenied"}:
+        message = "The external S3 does not give us a bucket of this name."
+        raise ClientError("BucketAlreadyExists", message, 409)
     # 409: it is left over from a process that died between store and table.
     if answer.status_code not in {200, 409}:
         raise Unavailable(f"The store did not make the bucket: {_code(answer)}")
     if tags:
         _put_tags(settings, name, tags)
     return made
+
+
+def _location(settings: Settings) -> bytes:
+    """What an external S3 outside of the first region wants to be told."""
+    outside = external(settings)
+    if outside is None or outside.region == "us-east-1":
+        return b""
+    inner = f"<LocationConstraint>{outside.region}</LocationConstraint>"
+    return f"<CreateBucketConfiguration>{inner}</CreateBucketConfiguration>".encode()
 
 
 def _put_tags(settings: Settings, bucket: str, tags: Mapping[str, str]) -> None:

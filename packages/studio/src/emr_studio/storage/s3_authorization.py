@@ -14,6 +14,7 @@ the store without us. What the store gets instead of what the signature stood fo
 
 from __future__ import annotations
 
+import logging
 import secrets
 import time
 from collections.abc import Mapping
@@ -32,6 +33,7 @@ from emr_studio.aws.wire import WireRequest
 from emr_studio.edge.config import base_domain
 from emr_studio.edge.decisions import EdgeAnswer, EdgeRequest
 from emr_studio.storage import buckets, s3_buckets, s3_gate, s3_settings, s3_xml
+from emr_studio.storage.external import external
 from emr_studio.storage.model import Bucket
 from emr_studio.storage.s3_actions import Signed, needed
 from emr_studio.storage.s3_forward import replacements
@@ -43,6 +45,8 @@ from emr_studio.storage.s3_served import S3Served, form_ticket, is_served, ticke
 from emr_studio.storage.s3_settings import Wanted
 from emr_studio.storage.s3_xml import Served
 from emr_studio.storage.store import store_address
+
+log = logging.getLogger(__name__)
 
 _FORM = "multipart/form-data"
 
@@ -122,8 +126,9 @@ class S3Authorization:
             answer = self._answer(call, quick)
         except AwsError as problem:
             answer = self._error(call, problem)
-        except FileNotFoundError:
-            answer = self._error(call, ClientError("ServiceUnavailable", "The store was never started.", 503))
+        except OSError:  # the address or the keys of the store
+            log.warning("%s: the store cannot be asked", call.request_id, exc_info=True)
+            answer = self._error(call, ClientError("ServiceUnavailable", "The store cannot be asked now.", 503))
         # What comes to us whole is recorded once its body is known; a page's own address is no request to S3.
         if (not answer.identity and call.request is not None) or call.error is not None:
             self._ports.recorder.record_s3(call)
@@ -240,7 +245,7 @@ class S3Authorization:
             return _final(answer, context.request_id, head=request.method == "HEAD")
         if (request.method, request.key, request.subresource) == ("DELETE", "", ""):
             return _final(s3_buckets.delete(self._settings, context, bucket), context.request_id)
-        check_supported(request, headers)
+        check_supported(request, headers, kms=not self._settings.s3_endpoint)
         keyed = self._ports.keys.replaced(context, request, headers)
         return self._to_store(question.asked, request, headers, question.host_bucket, keyed)
 
@@ -262,7 +267,11 @@ class S3Authorization:
     ) -> EdgeAnswer:
         uri = path_style(request, asked.query) if host_bucket else ""
         changed = {**replacements(request, headers), **keyed}
-        return EdgeAnswer(upstream=self._store(), uri=uri, headers=changed)
+        answer = EdgeAnswer(upstream=self._store(), uri=uri, headers=changed)
+        outside = external(self._settings)
+        if outside is None:
+            return answer
+        return outside.resigned(answer, request, asked, headers, self._ports.clock.now())
 
     def _store(self) -> str:
         """The store's address; a start of the store may change it, so it is looked up every second."""

@@ -93,7 +93,7 @@ class FormUpload:
             signed = Signed("POST") if call.caller is not ANONYMOUS else Signed()
             for check in needed(request, headers, self._ports.settings.partition, signed):
                 s3_gate.authorize(context, check, found)
-            check_supported(request, headers)
+            check_supported(request, headers, kms=not self._ports.settings.s3_endpoint)
             keyed = self._ports.keys.replaced(context, request, headers)
             headers = {**headers, **{name.lower(): value for name, value in keyed.items()}}
         return _Upload(

@@ -26,8 +26,10 @@ def acls_not_supported() -> ClientError:
     return ClientError("AccessControlListNotSupported", "The bucket does not allow ACLs", 400)
 
 
-def check_supported(request: S3Request, headers: Mapping[str, str]) -> None:
+def check_supported(request: S3Request, headers: Mapping[str, str], *, kms: bool) -> None:
     """Return if the store really does what the headers of a (permitted) request ask for.
+
+    `kms`: it knows the keys of our KMS (an external S3 does not).
 
     Raises:
         ClientError: NotImplemented, AccessControlListNotSupported, InvalidStorageClass, InvalidArgument.
@@ -37,7 +39,7 @@ def check_supported(request: S3Request, headers: Mapping[str, str]) -> None:
     if request.method not in {"PUT", "POST"} or not request.key:
         return
     _check_folder(request, headers)
-    _check_encryption(headers)
+    _check_encryption(headers, kms)
     _check_storage_class(headers.get("x-amz-storage-class", "STANDARD"))
     if request.subresource != "acl":
         check_acl_headers(headers)
@@ -64,9 +66,9 @@ def check_acl_headers(headers: Mapping[str, str]) -> None:
         raise acls_not_supported()
 
 
-def _check_encryption(headers: Mapping[str, str]) -> None:
+def _check_encryption(headers: Mapping[str, str], kms: bool) -> None:
     kind = headers.get("x-amz-server-side-encryption", "AES256")
-    if kind in {"aws:kms:dsse", "aws:fsx"}:
+    if kind in {"aws:kms:dsse", "aws:fsx"} or (kind == "aws:kms" and not kms):
         raise not_implemented(f"The encryption {kind} is not implemented by this store.")
     if kind not in {"AES256", "aws:kms"}:
         raise ClientError("InvalidArgument", "The encryption method specified is not supported", 400)

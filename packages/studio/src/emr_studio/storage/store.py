@@ -23,6 +23,7 @@ import httpx
 
 from emr_studio.loopback import free_port
 from emr_studio.settings import Settings
+from emr_studio.storage.external import StoreAuth, external
 from emr_studio.storage.kms_way import start_way, write_config
 from emr_studio.storage.own_network import own_network
 
@@ -138,6 +139,8 @@ def store_address(settings: Settings) -> str:
     Raises:
         FileNotFoundError: if it was never started on this data folder.
     """
+    if (outside := external(settings)) is not None:
+        return outside.address
     port = read_ports(settings)["s3"]
     return f"unix/{_sockets(settings) / 's3.sock'}" if is_hidden(settings) else f"{_HOST}:{port}"
 
@@ -148,6 +151,8 @@ def store_client(settings: Settings, *, part: str = "s3", timeout: float = 20) -
     Raises:
         FileNotFoundError: if it was never started on this data folder.
     """
+    if part == "s3" and (outside := external(settings)) is not None:
+        return httpx.Client(base_url=outside.endpoint, auth=StoreAuth(outside), timeout=timeout)
     port = read_ports(settings)[part]
     if not is_hidden(settings):
         return httpx.Client(base_url=f"http://{_HOST}:{port}", timeout=timeout)
@@ -161,6 +166,8 @@ def async_store_client(settings: Settings, *, timeout: float = 20) -> httpx.Asyn
     Raises:
         FileNotFoundError: if it was never started on this data folder.
     """
+    if (outside := external(settings)) is not None:
+        return httpx.AsyncClient(base_url=outside.endpoint, auth=StoreAuth(outside), timeout=timeout)
     if not is_hidden(settings):
         return httpx.AsyncClient(base_url=f"http://{_HOST}:{read_ports(settings)['s3']}", timeout=timeout)
     transport = httpx.AsyncHTTPTransport(uds=str(_sockets(settings) / "s3.sock"))
