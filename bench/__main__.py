@@ -6,10 +6,10 @@ import sys
 import tempfile
 from pathlib import Path
 
-from bench import api, iam, results, workspaces
+from bench import api, iam, results, trail, workspaces
 from tests.support.studio import running
 
-BENCHMARKS = {"workspaces": workspaces.measure, "api": api.measure, "iam": iam.measure}
+BENCHMARKS = {"workspaces": workspaces.measure, "api": api.measure, "iam": iam.measure, "trail": trail.measure}
 
 
 def main() -> None:

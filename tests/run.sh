@@ -8,4 +8,4 @@ $PYTEST -n "${WORKERS:-2}" packages
 if [ -d console/node_modules ]; then (cd console && npm test --silent); fi
 $PYTEST tests/api tests/security tests/fuzz tests/system tests/browser tests/chaos
 $PYTEST -n "${WORKERS:-2}" -p tests.support.postgres tests/api packages/studio/tests \
-  -k "studios or workspaces or clusters or iam or network or controllers or signin or migrate"
+  -k "studios or workspaces or clusters or iam or network or controllers or signin or migrate or trail_journal or trail_lookup or trail_trails"

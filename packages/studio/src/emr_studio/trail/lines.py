@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import datetime as dt
+import os
 import re
-import uuid
+from functools import lru_cache
 from typing import Any
 
 import msgspec
@@ -60,13 +61,20 @@ def clean(text: str | None, longest: int = _LONGEST_TEXT) -> str | None:
 
 
 def new_event_id() -> str:
-    """An event's id."""
-    return str(uuid.uuid4())
+    """An event's id: a random UUID, put together faster than by `uuid`, as each request needs one."""
+    digits = os.urandom(16).hex()
+    variant = "89ab"[int(digits[16], 16) & 3]
+    return f"{digits[:8]}-{digits[8:12]}-4{digits[13:16]}-{variant}{digits[17:20]}-{digits[20:]}"
 
 
 def event_time(moment: dt.datetime) -> str:
     """`2026-11-26T11:48:00Z`."""
-    return f"{moment.astimezone(dt.UTC):%Y-%m-%dT%H:%M:%SZ}"
+    return _written(int(moment.timestamp()))
+
+
+@lru_cache(maxsize=16)
+def _written(seconds: int) -> str:
+    return f"{dt.datetime.fromtimestamp(seconds, dt.UTC):%Y-%m-%dT%H:%M:%SZ}"
 
 
 def milliseconds(moment: dt.datetime) -> int:

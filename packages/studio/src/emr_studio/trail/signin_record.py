@@ -33,7 +33,6 @@ class ConsoleSignIn:
     caller: Caller | None = None
     known_name: str | None = None
     error: str = FAILED
-    used_mfa: bool = False
     event_name: str = "ConsoleLogin"
 
 
@@ -61,7 +60,7 @@ def sign_in_line(sign_in: ConsoleSignIn, region: str) -> Line:
         "additionalEventData": {
             "LoginTo": clean(sign_in.url),
             "MobileVersion": "No",
-            "MFAUsed": "Yes" if sign_in.used_mfa else "No",
+            "MFAUsed": "Yes" if caller is not None and caller.mfa_at is not None else "No",
         },
         "eventID": event_id,
         "readOnly": False,
