@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 from botocore.exceptions import ClientError
 
@@ -240,6 +241,30 @@ def test_calls_that_nobody_signed_rightly(api: TrailApi) -> None:
     assert (forged["errorCode"], forged["userIdentity"]["type"]) == ("SignatureDoesNotMatch", "Unknown")
     (unknown,) = api.events("AccessKeyId", "AKIAQQQQQQQQQQQQQQQQ")
     assert unknown["errorCode"] == "InvalidClientTokenId"
+
+
+def test_sign_ins_at_the_console(api: TrailApi) -> None:
+    iam = api.client("iam")
+    iam.create_user(UserName="visitor-ann")
+    iam.create_login_profile(UserName="visitor-ann", Password="Correct-horse-7")
+
+    def sign_in(name: str, password: str) -> int:
+        headers = {"Host": api.settings.host_port, "Origin": api.settings.endpoint_url, "User-Agent": "firefox"}
+        body = {"userName": name, "password": password}
+        return httpx.post(f"{api.endpoint}/_signin", json=body, headers=headers, timeout=30).status_code
+
+    assert sign_in("visitor-ann", "wrong") == 401
+    assert sign_in("Correct-horse-7", "typed into the wrong field") == 401
+    assert sign_in("visitor-ann", "Correct-horse-7") == 200
+    good, mistyped, wrong = api.events("EventName", "ConsoleLogin")
+    assert good["responseElements"] == {"ConsoleLogin": "Success"}
+    assert good["userIdentity"]["userName"] == wrong["userIdentity"]["userName"] == "visitor-ann"
+    assert mistyped["userIdentity"]["userName"] == "HIDDEN_DUE_TO_SECURITY_REASONS"
+    assert "Correct-horse-7" not in json.dumps([good, mistyped, wrong])
+    for event in (good, mistyped, wrong):
+        assert (event["eventType"], event["eventSource"]) == ("AwsConsoleSignIn", "signin.amazonaws.com")
+        assert event["userAgent"] == "firefox"
+    assert [event["eventName"] for event in api.events("Username", "visitor-ann")] == ["ConsoleLogin"] * 2
 
 
 def test_a_denial_keeps_its_explanation_where_nobody_reads_it(api: TrailApi) -> None:
