@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -221,3 +222,24 @@ def test_life_of_a_provider(play: Play) -> None:
     assert play.assume(token)["Credentials"]
     iam.delete_open_id_connect_provider(OpenIDConnectProviderArn=play.provider)
     assert "No OpenIDConnect provider found" in play.refused(token)[2]
+
+
+def test_an_issuer_that_hangs_holds_nobody_up(play: Play) -> None:
+    """No transaction is open while it is waited for, and it is waited for five seconds."""
+    play.issuer.hold = threading.Event()
+    token = play.issuer.token()
+    found: list[tuple[str, int, str]] = []
+    waiting = threading.Thread(target=lambda: found.append(play.refused(token)))
+    waiting.start()
+    assert play.issuer.was_asked.wait(10)
+    play.iam.create_user(UserName="meanwhile")
+    assert waiting.is_alive()
+    waiting.join(20)
+    play.issuer.hold.set()
+    assert found[0][0] == "IDPCommunicationError"
+
+
+def test_claims_that_are_too_large(play: Play) -> None:
+    token = play.issuer.token(amr=["x" * 100] * 90)
+    assert play.refused(token)[2] == "The claims of the identity provider are too large for a session."
+    assert play.refused(play.issuer.token(), RoleSessionName="añn")[0] == "ValidationError"

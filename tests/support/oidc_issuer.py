@@ -30,6 +30,7 @@ class Issuer:
     answers: dict[str, tuple[int, dict[str, str], bytes]] = field(default_factory=dict)
     asked: list[str] = field(default_factory=list)
     hold: threading.Event | None = None
+    was_asked: threading.Event = field(default_factory=threading.Event)
 
     def new_key(self, kid: str, kind: type[RSAKey] | type[ECKey] = RSAKey) -> None:
         """Sign with a new key from now on; the older ones are published no more."""
@@ -38,6 +39,7 @@ class Issuer:
 
     def answer(self, path: str) -> tuple[int, dict[str, str], bytes]:
         self.asked.append(path)
+        self.was_asked.set()
         if self.hold is not None:
             self.hold.wait(30)
         if path in self.answers:

@@ -209,12 +209,13 @@ def _matcher(pattern: str) -> Callable[[Any], bool] | None:
 def java_pattern(pattern: str) -> re.Pattern[str] | None:
     """Return a model's pattern, written for Java, as Python's; None if it cannot be said in Python.
 
-    Java joins two `\\u` escapes of a surrogate pair into one character and knows `\\p{L}`.
+    Java joins two `\\u` escapes of a surrogate pair into one character and knows `\\p{L}`; its `\\w` and `\\d`
+    are ASCII's.
     """
     text = _SURROGATES.sub(lambda m: _join_surrogates(m.group(1), m.group(2)), pattern)
     try:
         text = _CATEGORY.sub(lambda m: _ranges_of(m.group(1), bracketed=not _inside_class(text, m.start())), text)
-        return re.compile(text)
+        return re.compile(text, re.ASCII)
     except (re.error, KeyError):
         return None
 

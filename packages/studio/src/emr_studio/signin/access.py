@@ -11,6 +11,7 @@ from emr_studio.aws.errors import AccessDenied
 from emr_studio.clock import Clock
 from emr_studio.iam.errors import NoSuchEntity, RoleNotFound
 from emr_studio.iam.services import caller_for_root, caller_for_user, resolve_role
+from emr_studio.iam.subjects import find_subject
 from emr_studio.settings import Settings
 from emr_studio.signin.origins import Kind, Origin
 from emr_studio.studios.model import Studio, studio_arn
@@ -96,6 +97,8 @@ def _now(session: Session, then: Caller) -> Caller:
         return caller_for_user(session, then.account_id, then.user_name)
     if then.kind == "root":
         return caller_for_root(session, then.account_id)
+    if then.federating_user is not None and find_subject(session, then.account_id, then.federating_user) is None:
+        raise NoSuchEntity(f"The user of {then.arn} cannot be found.")
     # A role's session keeps the tags that it began with.
     if then.role_name is not None:
         resolve_role(session, then.account_id, then.principal_arn)

@@ -20,6 +20,7 @@ from emr_studio.iam.policy import Principal
 from emr_studio.iam.sealing import Sealer
 from emr_studio.iam.sessions import SessionOptions, issue_role_session
 
+_MOST_CLAIMS = 8192
 SESSION_NAME = re.compile(r"[\w+=,.@-]{2,64}", re.ASCII)
 
 
@@ -76,6 +77,7 @@ def become(context: Context, request: Request, action: str, stranger: Stranger) 
     if role is None:
         raise not_authorized(action)
     _ask(context, action, role, stranger, int(request.get("DurationSeconds") or parts.HOUR))
+    _refuse_large_claims(stranger.keys)
     parts.checked_transitive(stranger.transitive, stranger.tags)
     policies = parts.session_policies(context, request, role.account_id)
     parts.refuse_large(policies, stranger.tags)
@@ -95,6 +97,13 @@ def become(context: Context, request: Request, action: str, stranger: Stranger) 
         options=options,
     )
     return parts.assumed(made, options)
+
+
+def _refuse_large_claims(keys: Mapping[str, ContextValue]) -> None:
+    """The session's token carries them, and headers have an end."""
+    size = sum(len(key) + len("".join(value)) for key, value in keys.items())
+    if size > _MOST_CLAIMS:
+        raise invalid_token("The claims of the identity provider are too large for a session.")
 
 
 def _duration(request: Request, role: Role, stranger: Stranger) -> int:

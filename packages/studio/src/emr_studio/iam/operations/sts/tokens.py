@@ -13,8 +13,8 @@ from emr_studio.iam.sessions import SessionOptions, federated_arn, issue_federat
 
 
 def _refuse_sessions(caller: Caller, operation_name: str) -> None:
-    """Only keys that last may ask."""
-    if caller.kind not in ("user", "root") or caller.token_issued_at is not None:
+    """Only keys that last may ask; the console's sessions are sessions too."""
+    if caller.kind not in ("user", "root") or caller.token_issued_at is not None or caller.console:
         raise AccessDenied(f"Cannot call {operation_name} with session credentials")
 
 
