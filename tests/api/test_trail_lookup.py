@@ -239,6 +239,15 @@ def test_calls_that_nobody_signed_rightly(api: TrailApi) -> None:
     assert refused(api.client("iam", "AKIAQQQQQQQQQQQQQQQQ", "wrong").list_users) == "InvalidClientTokenId"
     (forged,) = api.events("AccessKeyId", key)
     assert (forged["errorCode"], forged["userIdentity"]["type"]) == ("SignatureDoesNotMatch", "Unknown")
+    own_key, own_secret = api.other_root
+    made = api.client("iam", own_key, own_secret).create_access_key()["AccessKey"]
+    keys = api.client("iam", own_key, own_secret)
+    keys.update_access_key(AccessKeyId=made["AccessKeyId"], Status="Inactive")
+    inactive = api.client("sts", made["AccessKeyId"], made["SecretAccessKey"])
+    assert refused(inactive.get_caller_identity) == "InvalidClientTokenId"
+    asked = [{"AttributeKey": "AccessKeyId", "AttributeValue": made["AccessKeyId"]}]
+    theirs = api.client("cloudtrail", own_key, own_secret).lookup_events(LookupAttributes=asked)["Events"]
+    assert [event["EventName"] for event in theirs] == ["GetCallerIdentity"], "in its own account's trail"
     (unknown,) = api.events("AccessKeyId", "AKIAQQQQQQQQQQQQQQQQ")
     assert unknown["errorCode"] == "InvalidClientTokenId"
 

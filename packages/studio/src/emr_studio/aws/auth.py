@@ -22,22 +22,22 @@ ANONYMOUS = Caller(account_id="", kind="anonymous", arn="", principal_arn="", us
 class UnknownKey(AuthError):
     """The access key does not exist or is not active."""
 
-    def __init__(self) -> None:
-        super().__init__(AuthFailure.UNKNOWN_KEY)
+    def __init__(self, claimed: str = "") -> None:
+        super().__init__(AuthFailure.UNKNOWN_KEY, claimed=claimed)
 
 
 class InvalidToken(AuthError):
     """The session token is missing, forged, revoked, or not that key's."""
 
-    def __init__(self) -> None:
-        super().__init__(AuthFailure.INVALID_TOKEN)
+    def __init__(self, claimed: str = "") -> None:
+        super().__init__(AuthFailure.INVALID_TOKEN, claimed=claimed)
 
 
 class ExpiredToken(AuthError):
     """The session token was good once."""
 
-    def __init__(self) -> None:
-        super().__init__(AuthFailure.EXPIRED_TOKEN)
+    def __init__(self, claimed: str = "") -> None:
+        super().__init__(AuthFailure.EXPIRED_TOKEN, claimed=claimed)
 
 
 @dataclass(frozen=True)
@@ -101,7 +101,7 @@ def authenticate_signature(
     """
     credential = credentials.find(session, signature.access_key_id, signature.session_token, now)
     if credential.expires is not None and credential.expires <= now:
-        raise ExpiredToken()
+        raise ExpiredToken(credential.caller.account_id)
     try:
         sigv4.verify(request, signature, credential.secret_access_key, now, s3=s3)
     except AuthError as error:

@@ -70,11 +70,11 @@ class AuthFailure(enum.Enum):
 class AuthError(ClientError):
     """The caller could not be identified; `message` is empty where the protocol has a fixed one."""
 
-    def __init__(self, failure: AuthFailure, message: str = "") -> None:
+    def __init__(self, failure: AuthFailure, message: str = "", claimed: str = "") -> None:
         super().__init__(failure.name, message, 403)
         self.failure = failure
-        self.claimed = ""
-        """The account of the key that did not sign this rightly, for the trail; never shown."""
+        self.claimed = claimed
+        """The account of the key that was named, for the trail; never shown."""
 
 
 class InvalidRequest(ClientError):

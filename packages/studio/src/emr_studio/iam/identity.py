@@ -65,12 +65,12 @@ class IamCredentialStore:
         except BadSeal:
             raise InvalidToken from None
         if claims.key != access_key_id:
-            raise InvalidToken
+            raise InvalidToken(claims.account)
         if now.timestamp() >= claims.expires or not _is_granted(session, claims):
-            raise ExpiredToken
+            raise ExpiredToken(claims.account)
         subject = find_subject(session, claims.account, claims.entity_id)
         if subject is None:
-            raise InvalidToken
+            raise InvalidToken(claims.account)
         policies = session_policy_texts(session, claims.account, claims.policies)
         expires = dt.datetime.fromtimestamp(claims.expires, dt.UTC)
         return Credential(claims.key, claims.secret, caller_of(claims, subject.tags, policies), expires)
@@ -79,7 +79,7 @@ class IamCredentialStore:
         key = session.get(AccessKey, access_key_id)
         if key is None or key.status != "Active":
             self._known.pop(access_key_id, None)
-            raise UnknownKey
+            raise UnknownKey(key.account_id if key else "")
         secret = self._sealer.open(key.sealed_secret, secret_purpose(key.id)).decode()
         credential = Credential(key.id, secret, _caller_of_key(session, key))
         self._known[access_key_id] = _Known(key.account_id, generation.current(session, key.account_id), credential)
