@@ -168,7 +168,8 @@ def test_a_bucket_in_the_host(door: Door, s3: Any, by_host: Any, bucket: str, ke
     assert s3.get_object(Bucket=bucket, Key=key)["Body"].read() == b"by host"
     link = by_host.generate_presigned_url("get_object", Params={"Bucket": bucket, "Key": key})
     assert link.startswith(f"http://{bucket}.s3.")
-    assert httpx.get(link).content == b"by host"
+    answer = httpx.get(link)
+    assert answer.content == b"by host", answer.text
     assert key in [item["Key"] for item in by_host.list_objects_v2(Bucket=bucket)["Contents"]]
     by_host.copy_object(Bucket=bucket, Key="copy", CopySource={"Bucket": bucket, "Key": key})
     deleted = by_host.delete_objects(Bucket=bucket, Delete={"Objects": [{"Key": key}, {"Key": "copy"}]})

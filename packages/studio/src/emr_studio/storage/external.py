@@ -27,11 +27,6 @@ from emr_studio.storage.s3_request import S3Request, path_style
 
 _KEY, _SECRET, _TOKEN = (f"EMR_STUDIO_S3_{name}" for name in ("ACCESS_KEY_ID", "SECRET_ACCESS_KEY", "SESSION_TOKEN"))
 _SIGNING = "x-amz-"
-# What made the client's own signature, in the query of a presigned request.
-_OF_SIGNATURE = frozenset(
-    {"x-amz-algorithm", "x-amz-credential", "x-amz-date", "x-amz-expires", "x-amz-security-token", "x-amz-signature",
-     "x-amz-signedheaders", "x-amz-content-sha256"}
-)  # fmt: skip
 
 
 class ExternalError(OSError):
@@ -84,20 +79,15 @@ class External:
         self, answer: EdgeAnswer, request: S3Request, asked: EdgeRequest, headers: Mapping[str, str], now: dt.datetime
     ) -> EdgeAnswer:
         """The answer with a signature of ours; `headers` are the client's."""
-        kept = _without_signature(asked.query)
-        # The path stays as it was sent where it can: the edge would write a plus sign in it anew.
-        if answer.uri or kept != asked.query or "//" in unquote(asked.path):
-            # Never without a query: the edge would leave the old one.
-            uri = target = path_style(request, kept or "x-id=S3")
-        else:
-            uri, target = "", asked.uri
+        # S3 takes `a//b` for another key than `a/b`; the rest of the studio does not.
+        uri = answer.uri or (path_style(request, asked.query) if "//" in unquote(asked.path) else "")
         sent = {name: value for name, value in headers.items() if name.startswith(_SIGNING)}
         for name, value in answer.headers.items():
             sent[name.lower()] = value
         sent = {name: value for name, value in sent.items() if name.startswith(_SIGNING) and value != DELETE}
         sent.pop("x-amz-security-token", None)
         payload = sent.pop("x-amz-content-sha256", UNSIGNED_PAYLOAD)
-        path, _, query = target.partition("?")
+        path, _, query = (uri or asked.uri).partition("?")
         made = self.signed(WireRequest(request.method, path, query, sent), payload, now)
         ours = ("authorization", "host", "x-amz-date", "x-amz-content-sha256", "x-amz-security-token")
         changed = {**answer.headers, **{name.title(): made[name] for name in ours if name in made}}
@@ -180,8 +170,3 @@ def _read_keys(path: Path, _changed: int) -> Keys:
         return Keys(said["access_key_id"], said["secret_access_key"], said.get("session_token"))
     except (ValueError, KeyError, TypeError, AttributeError):
         raise ExternalError(f"{path} must be JSON with access_key_id and secret_access_key.") from None
-
-
-def _without_signature(query: str) -> str:
-    kept = [part for part in query.split("&") if part and part.partition("=")[0].lower() not in _OF_SIGNATURE]
-    return "&".join(kept)

@@ -40,7 +40,14 @@ from emr_studio.storage.s3_forward import replacements
 from emr_studio.storage.s3_limits import check_supported
 from emr_studio.storage.s3_ports import S3Ports
 from emr_studio.storage.s3_recording import S3Call
-from emr_studio.storage.s3_request import S3Request, bucket_of_host, path_style, read_copy_source, understand
+from emr_studio.storage.s3_request import (
+    S3Request,
+    bucket_of_host,
+    path_style,
+    read_copy_source,
+    understand,
+    without_signature,
+)
 from emr_studio.storage.s3_served import S3Served, form_ticket, is_served, ticket
 from emr_studio.storage.s3_settings import Wanted
 from emr_studio.storage.s3_xml import Served
@@ -265,7 +272,9 @@ class S3Authorization:
         host_bucket: str | None,
         keyed: Mapping[str, str] = _UNKEYED,
     ) -> EdgeAnswer:
-        uri = path_style(request, asked.query) if host_bucket else ""
+        # The store has keys of its own: a presigned request's are not among them.
+        query = without_signature(asked.query)
+        uri = path_style(request, query) if host_bucket or query != asked.query else ""
         changed = {**replacements(request, headers), **keyed}
         answer = EdgeAnswer(upstream=self._store(), uri=uri, headers=changed)
         outside = external(self._settings)

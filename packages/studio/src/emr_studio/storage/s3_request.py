@@ -37,6 +37,12 @@ _PARAMETERS = frozenset(
         "X-Amz-Signature", "X-Amz-SignedHeaders", "X-Amz-Content-Sha256", "x-amz-checksum-mode",
     }
 )  # fmt: skip
+_OF_SIGNATURE = frozenset(
+    {
+        "x-amz-algorithm", "x-amz-credential", "x-amz-date", "x-amz-expires", "x-amz-security-token",
+        "x-amz-signature", "x-amz-signedheaders", "x-amz-content-sha256",
+    }
+)  # fmt: skip
 _KEYS_IN_PARAMETERS = ("prefix", "marker", "key-marker", "start-after", "continuation-token")
 
 
@@ -77,9 +83,16 @@ def bucket_of_host(host: str, base_domain: str) -> str | None:
 
 
 def path_style(request: S3Request, query: str) -> str:
-    """Path and query of the request as one to `/bucket/key`, with the query as it was sent."""
-    path = quote(f"/{request.bucket}/{request.key}", safe="/~")
-    return f"{path}?{query}" if query else path
+    """Path and query of the request as one to `/bucket/key`, with the query as it was sent.
+
+    There is always a query: without one the edge would leave that of the client's own URL.
+    """
+    return quote(f"/{request.bucket}/{request.key}", safe="/~") + "?" + (query or "x-id=S3")
+
+
+def without_signature(query: str) -> str:
+    """The query without what signs a presigned request."""
+    return "&".join(part for part in query.split("&") if part.partition("=")[0].lower() not in _OF_SIGNATURE)
 
 
 def read_copy_source(value: str) -> tuple[str, str, str]:
