@@ -133,7 +133,63 @@ PRINCIPAL_ELEMENTS: tuple[Any, ...] = (
 
 
 def random_case(random: Random) -> dict[str, Any]:
-    """One well-formed case."""
+    """One well-formed case: half are of everything at once, half turn on one thing alone."""
+    what = random.randrange(8)
+    if what < 2:
+        return _focused(random, {"Condition": _conditions(random, 1)})
+    if what == 2:
+        member = random.choice(("Resource", "NotResource"))
+        return _focused(random, {member: _some(random, RESOURCE_PATTERNS)})
+    return _of_principals(random) if what == 3 else _of_everything(random)
+
+
+def _focused(random: Random, changes: dict[str, Any]) -> dict[str, Any]:
+    """A user with one statement."""
+    statement = {"Effect": "Allow", "Action": "*", "Resource": "*"} | changes
+    if "NotResource" in changes:
+        del statement["Resource"]
+    return {
+        "id": random.randrange(10**9),
+        "principal": PRINCIPALS[0],
+        "identityPolicies": [_policy(random, [statement])],
+        "request": {
+            "action": "s3:GetObject",
+            "resource": random.choice(RESOURCES),
+            "resourceAccount": A,
+            "context": context(random, 0.85),
+        },
+    }
+
+
+def _of_principals(random: Random) -> dict[str, Any]:
+    """Who may, with layers that allow all or nothing."""
+    nothing, everything = ({"Effect": "Allow", "Action": action, "Resource": "*"} for action in ("no:Thing", "*"))
+
+    def layer(odds: float) -> list[dict[str, Any]]:
+        return [{"Statement": random.choice((nothing, everything))}] if random.random() < odds else []
+
+    statements = []
+    for _ in range(random.randrange(1, 3)):
+        effect = random.choice(("Allow", "Allow", "Deny"))
+        named = "NotPrincipal" if effect == "Deny" and random.random() < 0.6 else "Principal"
+        statements.append({"Effect": effect, "Action": "*", named: random.choice(PRINCIPAL_ELEMENTS)})
+    return {
+        "id": random.randrange(10**9),
+        "principal": random.choice(PRINCIPALS),
+        "identityPolicies": layer(0.9),
+        "sessionPolicies": layer(0.4),
+        "permissionBoundaries": layer(0.4),
+        "resourcePolicy": random.choice(({"Statement": statements}, {"Statement": statements}, None)),
+        "request": {
+            "action": random.choice(("s3:GetObject", "s3:GetObject", *ACTIONS, *RARE_ACTIONS)),
+            "resource": random.choice(RESOURCES),
+            "resourceAccount": random.choice((A, A, B)),
+            "context": {},
+        },
+    }
+
+
+def _of_everything(random: Random) -> dict[str, Any]:
     principal = random.choice(PRINCIPALS)
     action = random.choice(ACTIONS if random.random() < 0.9 else RARE_ACTIONS)
     case = {
@@ -156,10 +212,10 @@ def random_case(random: Random) -> dict[str, Any]:
     return case
 
 
-def context(random: Random) -> dict[str, Any]:
+def context(random: Random, odds: float = 0.6) -> dict[str, Any]:
     made: dict[str, Any] = {"aws:PrincipalArn": USER}
     for key in KEYS:
-        if random.random() < 0.6:
+        if random.random() < odds:
             many = key == "aws:TagKeys" or random.random() < 0.1
             values = VALUES[key]
             made[key] = random.choices(values, k=random.randrange(4)) if many else random.choice(values)
@@ -194,10 +250,15 @@ def _statement(random: Random) -> dict[str, Any]:
     made["Action" if random.random() < 0.85 else "NotAction"] = _some(random, ACTION_PATTERNS)
     made["Resource" if random.random() < 0.85 else "NotResource"] = _some(random, RESOURCE_PATTERNS + ("*",) * 8)
     if random.random() < 0.5:
-        made["Condition"] = {}
-        for _ in range(random.randrange(1, 3)):
-            operator, key, values = _condition(random)
-            made["Condition"].setdefault(operator, {})[key] = values
+        made["Condition"] = _conditions(random, random.randrange(1, 3))
+    return made
+
+
+def _conditions(random: Random, count: int) -> dict[str, Any]:
+    made: dict[str, Any] = {}
+    for _ in range(count):
+        operator, key, values = _condition(random)
+        made.setdefault(operator, {})[key] = values
     return made
 
 

@@ -54,7 +54,7 @@ def test_random_cases_hold_everything() -> None:
 
 def _operators(case: dict[str, Any]) -> Iterator[str]:
     policies = [*case["identityPolicies"], *case.get("sessionPolicies", []), *case.get("permissionBoundaries", [])]
-    for policy in policies + ([case["resourcePolicy"]] if "resourcePolicy" in case else []):
+    for policy in policies + ([case["resourcePolicy"]] if case.get("resourcePolicy") else []):
         for statement in policy["Statement"] if isinstance(policy["Statement"], list) else [policy["Statement"]]:
             yield from statement.get("Condition", {})
 
