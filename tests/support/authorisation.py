@@ -25,12 +25,14 @@ from emr_studio.iam.callers import user_caller
 from emr_studio.iam.identity import IamAuthorizer
 from emr_studio.iam.model import InstanceProfile, User
 from emr_studio.iam.sealing import Sealer
+from emr_studio.trail.model import Trail
 from emr_studio.workspaces.model import Editor, Status
 from tests.support.emr_world import ACCOUNT, EMR, SERVICE_ROLE, World, emr_world
 
 TAGS = {"team": "red"}
 TAG_LIST = [{"Key": "team", "Value": "red"}]
 _ARN = f"arn:aws:iam::{ACCOUNT}:"
+_TRAIL_ARN = f"arn:aws:cloudtrail:us-east-1:{ACCOUNT}:trail/trail"
 _DOCUMENT = json.dumps(
     {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "s3:GetObject", "Resource": "*"}]}
 )
@@ -90,8 +92,15 @@ _MEMBERS: dict[str, Any] = {
 }
 # Optional members that say whose something is, or that have condition keys.
 _ALSO = ("UserName", "Tags", "SourceIdentity", "PermissionsBoundary")
+_TRAIL: dict[str, Any] = {
+    "Name": "trail",
+    "TrailName": "trail",
+    "ResourceId": _TRAIL_ARN,
+    "ResourceIdList": [_TRAIL_ARN],
+}
+_TRAIL |= {"TagsList": TAG_LIST, "S3BucketName": "audit"}
 _NEW = {"CreateUser": "UserName", "CreateRole": "RoleName", "CreateGroup": "GroupName", "CreatePolicy": "PolicyName"}
-_NEW |= {"CreateInstanceProfile": "InstanceProfileName"}
+_NEW |= {"CreateInstanceProfile": "InstanceProfileName", "CreateTrail": "Name"}
 
 
 @dataclass
@@ -168,6 +177,8 @@ class Stage:
             return {}
         wanted = [*shape.required_members, *(name for name in _ALSO if name in shape.members)]
         made = {name: self._value(name, shape.members[name]) for name in dict.fromkeys(wanted)}
+        if operation.service == "cloudtrail":
+            made |= {name: value for name, value in _TRAIL.items() if name in shape.members}
         if operation.name in _NEW:
             made[_NEW[operation.name]] = "new"
         return made
@@ -271,11 +282,27 @@ def stage(folder: Path) -> Iterator[Stage]:
     with emr_world(folder) as world:
         sealer = Sealer.load(world.settings.keys_dir)
         access_key_id = _identities(world, sealer)
+        _trail(world)
         studio_id = world.studio(Tags=TAG_LIST)
         cluster_id = world.cluster(tags=TAGS)
         owner = world.user("ben")
         editors = {state.value.lower(): _editor(world, owner, studio_id, state, cluster_id) for state in _STATES}
         yield Stage(world, sealer, studio_id, editors, cluster_id, access_key_id)
+
+
+def _trail(world: World) -> None:
+    with world.database.write() as session:
+        session.add(
+            Trail(
+                id="trail",
+                account_id=ACCOUNT,
+                region="us-east-1",
+                name="trail",
+                bucket="audit",
+                tags=TAGS,
+                created=world.clock.now(),
+            )
+        )
 
 
 _STATES = (Status.READY, Status.IDLE, Status.ATTACHED)

@@ -92,14 +92,19 @@ def on_trail(
     """Checks of `cloudtrail:<action>` on the trail that a member of the request names."""
 
     def checks(context: Context, request: Request) -> Iterable[Check]:
-        arn = full_arn(context, str(request[member]))
-        found = lookup_trail(context.session, context.account_id, arn)
-        tags: dict[str, ContextValue] = (
-            {f"aws:ResourceTag/{key}": value for key, value in found.tags.items()} if found else {}
-        )
-        return (Check(f"cloudtrail:{action}", arn, {**tags, **more(request)}),)
+        return (trail_check(context, action, str(request[member]), more(request)),)
 
     return checks
+
+
+def trail_check(context: Context, action: str, name_or_arn: str, more: Mapping[str, ContextValue]) -> Check:
+    """The question `cloudtrail:<action>` about a trail, with its tags; one that is not there has none."""
+    arn = full_arn(context, name_or_arn)
+    found = lookup_trail(context.session, context.account_id, arn)
+    tags: dict[str, ContextValue] = (
+        {f"aws:ResourceTag/{key}": value for key, value in found.tags.items()} if found else {}
+    )
+    return Check(f"cloudtrail:{action}", arn, {**tags, **more})
 
 
 def request_tags(request: Request) -> Mapping[str, ContextValue]:

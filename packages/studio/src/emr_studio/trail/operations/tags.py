@@ -16,6 +16,7 @@ from emr_studio.trail.operations.common import (
     on_trail,
     read_tags,
     request_tags,
+    trail_check,
 )
 
 _MOST_RESOURCES = 20
@@ -50,9 +51,9 @@ def remove_tags(context: Context, request: Request) -> Response:
     return {}
 
 
-def _on_all(_context: Context, request: Request) -> Iterable[Check]:
-    arns = [str(arn) for arn in request["ResourceIdList"]] or ["*"]
-    return [Check("cloudtrail:ListTags", arn) for arn in arns]
+def _on_all(context: Context, request: Request) -> Iterable[Check]:
+    arns = [str(arn) for arn in request["ResourceIdList"]]
+    return [trail_check(context, "ListTags", arn, {}) for arn in arns] or [Check("cloudtrail:ListTags", "*")]
 
 
 @operation("cloudtrail", "ListTags", checks=_on_all)
