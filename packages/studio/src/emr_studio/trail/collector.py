@@ -21,6 +21,10 @@ from emr_studio.trail.journal import Journal, abandoned, read_abandoned
 from emr_studio.trail.lines import Line
 
 _SECONDS = 1.0
+_PAUSE_SECONDS = 0.005
+"""Between two batches: requests that write come first."""
+_MOST_BATCHES = 100
+"""In one go: whoever waits for the next one (LookupEvents) waits a second at most, however busy it is."""
 _COLUMNS = (
     *("event_id", "account_id", "moment", "event_name", "event_source", "username", "access_key_id"),
     *("is_read_only", "is_shown", "is_denied", "request_id", "authorization", "event"),
@@ -82,29 +86,37 @@ class Collector:
 
     def _run(self) -> None:
         while not self._stop.wait(_SECONDS):
-            self.collect()
+            self.collect(_PAUSE_SECONDS)
 
-    def collect(self) -> bool:
-        """Bring in all that is there now. False if the database would not take it: it waits."""
+    def collect(self, pause: float = 0.0) -> bool:
+        """Bring in what is there now. False if the database would not take it: it waits.
+
+        `pause`: seconds between two batches.
+        """
         try:
             with self._lock:
-                self._own()
-                self._adopt()
+                self._own(pause)
+                self._adopt(pause)
         except (SQLAlchemyError, OSError):
             log.warning("the audit trail's journal waits: the database does not take it", exc_info=True)
             return False
         return True
 
-    def _own(self) -> None:
-        while self._journal is not None and (lines := self._journal.unread()):
+    def _own(self, pause: float) -> None:
+        for _ in range(_MOST_BATCHES):
+            lines = self._journal.unread() if self._journal is not None else b""
+            if self._journal is None or not lines:
+                return
             self._insert(lines)
             self._journal.advance(len(lines))
+            self._stop.wait(pause)
 
-    def _adopt(self) -> None:
+    def _adopt(self, pause: float) -> None:
         with abandoned(self._folder) as paths:
             for path in paths:
                 for lines in read_abandoned(path):
                     self._insert(lines)
+                    self._stop.wait(pause)
                 path.unlink(missing_ok=True)
 
     def _insert(self, lines: bytes) -> None:

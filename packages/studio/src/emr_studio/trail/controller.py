@@ -32,6 +32,7 @@ from emr_studio.trail.signing import DigestKey
 
 _AGAIN_SECONDS = 30.0
 _HOUSE_SECONDS = 5.0
+_PAUSE_SECONDS = 0.005
 _FORGET_SECONDS = 300.0
 _HOUSE_ROWS = 1000
 log = logging.getLogger(__name__)
@@ -228,7 +229,7 @@ class TrailHousekeeping:
 
     def reconcile(self, resource_id: str) -> float | None:
         self._next = time.monotonic() + _HOUSE_SECONDS
-        self._collector.collect()
+        self._collector.collect(pause=_PAUSE_SECONDS)
         if time.monotonic() < self._forget_next:
             return None
         if self.forget():

@@ -25,8 +25,8 @@ from emr_studio.trail.model import Digest, EventRow, LogFile, Trail
 from emr_studio.trail.naming import digest_key, log_key
 from emr_studio.trail.signing import DigestKey
 
-MOST_BATCHES = 40
-"""How many batches one file may hold at most: a batch is half a megabyte of lines at most."""
+MOST_BATCHES = 160
+"""How many batches one file may hold at most: a batch has 128 KB of lines."""
 _GLOBAL = ("iam.amazonaws.com", "sts.amazonaws.com", "signin.amazonaws.com")
 _ALGORITHM = "SHA-256"
 

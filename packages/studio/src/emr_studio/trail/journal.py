@@ -25,7 +25,8 @@ from pathlib import Path
 _SUFFIX = ".lines"
 _DRAFT = ".new"
 _ROTATE_BYTES = 256 * 1024
-_CHUNK_BYTES = 512 * 1024
+_CHUNK_BYTES = 128 * 1024
+"""What is brought in at once: the database's one writer (SQLite) is held for a few milliseconds."""
 _COMPLAIN_EVERY = 1000
 log = logging.getLogger(__name__)
 
@@ -76,7 +77,7 @@ class Journal:
         self._descriptor, self._path, self._read = descriptor, path, 0
 
     def unread(self) -> bytes:
-        """Whole lines that come next, half a megabyte at most; empty when all were read."""
+        """Whole lines that come next, as many as are brought in at once; empty when all were read."""
         if self._descriptor < 0:
             return b""
         return _read_lines(self._path, self._read)
@@ -150,7 +151,7 @@ def _take(path: Path) -> int | None:
 
 
 def read_abandoned(path: Path) -> Iterator[bytes]:
-    """All lines of an abandoned journal, half a megabyte at a time; a torn last line ends it."""
+    """All lines of an abandoned journal, bit by bit; a torn last line ends it."""
     start = 0
     while path.exists() and (lines := _read_lines(path, start)):
         yield lines
