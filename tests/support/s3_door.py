@@ -39,6 +39,7 @@ from emr_studio.iam.container_credentials import container_credentials
 from emr_studio.iam.identity import IamAuthorizer, IamCredentialStore
 from emr_studio.iam.model import InlinePolicy, User
 from emr_studio.iam.sealing import Sealer
+from emr_studio.iam.subjects import policies_mention
 from emr_studio.loopback import free_port
 from emr_studio.settings import Settings
 from emr_studio.storage.s3_authorization import S3Authorization
@@ -143,7 +144,11 @@ def s3_door(store_settings: Settings) -> Iterator[Door]:
         alice = _user(session, sealer, settings.account_id, "alice", ALICE)
         _, root_key, root_secret = create_account(session, sealer, STRANGER_ACCOUNT, "aws", clock.now())
     decisions = Decisions()
-    resolver = S3Authorization(S3Ports(settings, database, clock, IamCredentialStore(sealer), IamAuthorizer(), trust))
+    resolver = S3Authorization(
+        S3Ports(
+            settings, database, clock, IamCredentialStore(sealer), IamAuthorizer(), trust, mentions=policies_mention
+        )
+    )
     decisions.register("s3", resolver)
     credentials = Route("/_credentials", container_credentials(database, clock, sealer))
     app = decisions.serving(resolver.serving(Starlette(routes=[credentials])))

@@ -188,6 +188,26 @@ def test_conditions_of_a_policy(door: Door, bucket: str) -> None:
     assert code(lambda: alice.put_object(Bucket=bucket, Key="t", Body=b"")) == ("AccessDenied", 403)
 
 
+def test_tags_of_an_object_decide(door: Door, bucket: str) -> None:
+    admin, alice = door.client(door.admin), door.client(door.alice)
+    me = {"AWS": f"arn:aws:iam::{door.settings.account_id}:user/alice"}
+    shared = {"Condition": {"StringEquals": {"s3:ExistingObjectTag/share": "yes"}}}
+    secret = {"Condition": {"StringEquals": {"s3:ExistingObjectTag/secret": "yes"}}, "Effect": "Deny"}
+    admin.put_bucket_policy(
+        Bucket=bucket,
+        Policy=policy(allow(bucket, me, "s3:GetObject", **shared), allow(bucket, "*", "s3:GetObject") | secret),
+    )
+    assert code(lambda: alice.get_object(Bucket=bucket, Key="a/x")) == ("AccessDenied", 403)
+    assert code(lambda: alice.get_object(Bucket=bucket, Key="not-there")) == ("AccessDenied", 403)
+    tags = {"TagSet": [{"Key": "share", "Value": "yes"}]}
+    admin.put_object_tagging(Bucket=bucket, Key="a/x", Tagging=tags)
+    assert alice.get_object(Bucket=bucket, Key="a/x")["Body"].read() == b"secret"
+    tags["TagSet"].append({"Key": "secret", "Value": "yes"})
+    admin.put_object_tagging(Bucket=bucket, Key="a/x", Tagging=tags)
+    for client in (admin, alice):
+        assert code(partial(client.get_object, Bucket=bucket, Key="a/x")) == ("AccessDenied", 403)
+
+
 def test_refusals_of_put_bucket_policy(door: Door, bucket: str) -> None:
     admin = door.client(door.admin)
     for text in ("{", policy(allow("other", "*", "s3:*")), policy(allow(bucket, {"AWS": "arn:aws:iam::1:x"}, "s3:*"))):

@@ -124,6 +124,7 @@ def build_api(settings: Settings) -> ControlPlane:
     from emr_studio.iam.federation.issuers import IssuerKeys
     from emr_studio.iam.identity import IamAuthorizer, IamCredentialStore
     from emr_studio.iam.sealing import Sealer
+    from emr_studio.iam.subjects import policies_mention
     from emr_studio.keys.master import Masters
     from emr_studio.keys.objects import KmsObjectKeys
     from emr_studio.keys.ring import KeyRing
@@ -166,6 +167,7 @@ def build_api(settings: Settings) -> ControlPlane:
             credentials,
             authorizer,
             trust,
+            mentions=policies_mention,
             recorder=trail.recorder,
             keys=KmsObjectKeys(settings, database, clock, ring),
         )

@@ -187,7 +187,9 @@ def resource_policy(session: Session, check: Check) -> PolicySource | None:
         return PolicySource(role.arn, role.trust_policy) if role else None
     if check.resource_policy is None:
         return None
-    return PolicySource(f"{check.resource}#policy", check.resource_policy)
+    # Objects share the policy of their bucket: one name, so that it is compiled once.
+    name = check.resource.partition("/")[0] if ":s3:::" in check.resource else check.resource
+    return PolicySource(f"{name}#policy", check.resource_policy)
 
 
 def _resource_layer(session: Session, check: Check) -> Layer | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from threading import Lock
 
 from sqlalchemy.orm import Session
@@ -37,6 +38,11 @@ class Subject:
     boundary_arn: str | None = None
     texts: Mapping[str, str] = field(default_factory=dict)
     """Texts of all these policies by the name that a decision calls them, for who explains it."""
+
+    @cached_property
+    def words(self) -> str:
+        """All these texts in lower case."""
+        return "\n".join(self.texts.values()).lower()
 
 
 class Subjects:
@@ -155,3 +161,13 @@ def session_layer(policies: Iterable[str]) -> Layer | None:
 
 
 SUBJECTS = Subjects()
+
+
+def policies_mention(session: Session, caller: Caller, word: str) -> bool:
+    """True if a policy of the caller or of her session has `word` (lower case) in its text."""
+    if any(word in text.lower() for text in caller.session_policies):
+        return True
+    if caller.kind in _WITHOUT_POLICIES:
+        return False
+    subject = SUBJECTS.get(session, caller.account_id, caller.user_id.partition(":")[0])
+    return subject is not None and word in subject.words

@@ -36,6 +36,7 @@ from emr_studio.storage import buckets, s3_buckets, s3_gate, s3_settings, s3_xml
 from emr_studio.storage.external import external
 from emr_studio.storage.model import Bucket
 from emr_studio.storage.s3_actions import Signed, needed
+from emr_studio.storage.s3_existing import asks_for_tags, with_tags
 from emr_studio.storage.s3_forward import replacements
 from emr_studio.storage.s3_limits import check_supported
 from emr_studio.storage.s3_ports import S3Ports
@@ -237,7 +238,19 @@ class S3Authorization:
             s3_gate.check_owner(from_bucket, headers, "x-amz-source-expected-bucket-owner")
         for check in checks:
             name = check.resource.partition(":::")[2].partition("/")[0]
-            s3_gate.authorize(context, check, bucket if name == bucket.name else s3_gate.bucket_of(context, name))
+            target = bucket if name == bucket.name else s3_gate.bucket_of(context, name)
+            s3_gate.authorize(context, self._with_tags(question, check, target), target)
+
+    def _with_tags(self, question: _Question, check: Check, bucket: Bucket) -> Check:
+        """The check with its object's tags, where a policy may ask for them."""
+        if not asks_for_tags(self._ports.mentions, question.context, check, bucket):
+            return check
+        if question.quick:
+            raise _TakesTime
+        source, version = question.headers.get("x-amz-copy-source"), question.request.parameters.get("versionId", "")
+        if source and check.action in {"s3:GetObject", "s3:GetObjectVersion"}:
+            version = read_copy_source(source)[2]
+        return with_tags(self._settings, check, version)
 
     def _go(self, question: _Question, bucket: Bucket) -> EdgeAnswer:
         """Where an allowed request goes."""

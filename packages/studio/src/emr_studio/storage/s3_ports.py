@@ -9,6 +9,7 @@ from emr_studio.aws.context import Authorizer
 from emr_studio.clock import Clock
 from emr_studio.db import Database
 from emr_studio.settings import Settings
+from emr_studio.storage.s3_existing import Mentions
 from emr_studio.storage.s3_keys import NoObjectKeys, ObjectKeys
 from emr_studio.storage.s3_policy import Principals
 from emr_studio.storage.s3_recording import NoS3Recorder, S3Recorder
@@ -24,5 +25,6 @@ class S3Ports:
     credentials: CredentialStore
     authorizer: Authorizer
     principals: Principals
+    mentions: Mentions
     recorder: S3Recorder = field(default_factory=NoS3Recorder)
     keys: ObjectKeys = field(default_factory=NoObjectKeys)
