@@ -5,11 +5,13 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
+from botocore.exceptions import ClientError
 
 from emr_studio.iam.federation import totp
 from tests.support.iam_api import ACCOUNT, IamWorld, OffsetClock, allow, error_of, policy, served_iam
@@ -146,6 +148,20 @@ def test_codes_of_a_clock_that_is_off(play: Play) -> None:
     iam.resync_mfa_device(UserName="ann", SerialNumber=phone.serial, **codes)
     play.clock.seconds += totp.SECONDS
     assert sts.get_session_token(SerialNumber=phone.serial, TokenCode=phone.code(41))["Credentials"]
+
+
+def test_a_code_is_good_once_however_many_try(play: Play) -> None:
+    sts, phone = play.user("ann")
+    shown = {"SerialNumber": phone.serial, "TokenCode": phone.next_code()}
+
+    def attempt(_number: int) -> bool:
+        try:
+            return bool(sts.get_session_token(**shown)["Credentials"])
+        except ClientError:
+            return False
+
+    with ThreadPoolExecutor(6) as threads:
+        assert sum(threads.map(attempt, range(6))) == 1
 
 
 def test_guessing_is_slowed_down(play: Play) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import json
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ import boto3
 import pytest
 from botocore import UNSIGNED
 from botocore.config import Config
+from botocore.exceptions import ClientError
 
 from emr_studio.clock import SystemClock
 from emr_studio.iam.operations.sts.saml import name_qualifier
@@ -150,6 +152,20 @@ def test_an_assertion_is_redeemed_once(play: Play) -> None:
     assert "MaxSessionDuration" in play.refused_text(text, DurationSeconds=7200)[2]
     assert play.sts.assume_role_with_saml(**play.arguments(text))["Credentials"]
     assert play.refused_text(text) == ("InvalidIdentityToken", 400, "The assertion was redeemed before.")
+
+
+def test_an_assertion_is_redeemed_once_however_many_try(play: Play) -> None:
+    arguments = play.arguments(play.idp.encoded(play.says()))
+
+    def attempt(_number: int) -> str:
+        try:
+            return str(play.sts.assume_role_with_saml(**arguments)["Subject"])
+        except ClientError as error:
+            return str(error.response["Error"]["Message"])
+
+    with ThreadPoolExecutor(6) as threads:
+        found = sorted(threads.map(attempt, range(6)))
+    assert found == [*["The assertion was redeemed before."] * 5, "ann@example.com"]
 
 
 def test_times_audiences_and_names(play: Play) -> None:
