@@ -1,5 +1,5 @@
 import { describe, expect, it, vi } from "vitest";
-import { AwsError, Client, errorOf, isSignedOut, type Session } from "./client";
+import { AwsError, Client, errorOf, isSignedOut, MFA_CODE_REQUIRED, type Session } from "./client";
 
 const SESSION: Session = {
   userName: "analyst",
@@ -121,6 +121,16 @@ describe("the session", () => {
     await expect(client.signIn({ userName: "a", password: "b" })).rejects.toMatchObject({
       detail: "Your authentication information is incorrect.",
     });
+  });
+
+  it("is nobody's until the code of an MFA device was shown", async () => {
+    const ask = () => json({ code: "MfaCodeRequired", message: "Enter the code that your MFA device shows." }, 403);
+    const { client, sent } = serverOf(ask, () => json(SESSION));
+    await expect(client.signIn({ userName: "a", password: "b" })).rejects.toMatchObject({ code: MFA_CODE_REQUIRED });
+    expect(client.session).toBeUndefined();
+    await client.signIn({ userName: "a", password: "b", mfaCode: "123456" });
+    expect(JSON.parse(String(sent[1]?.init.body))).toMatchObject({ mfaCode: "123456" });
+    expect(client.session).toEqual(SESSION);
   });
 
   it("ends by signing out, and it is fine if it had ended already", async () => {

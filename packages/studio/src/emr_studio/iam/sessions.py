@@ -184,10 +184,11 @@ def read_token(sealer: Sealer, token: str) -> Claims:
         raise BadSeal("not a session token of this installation") from None
 
 
-def caller_of(claims: Claims, entity_tags: Mapping[str, str], policies: tuple[str, ...] = ()) -> Caller:
+def caller_of(claims: Claims, entity_tags: Mapping[str, str], policies: tuple[str, ...] | None = None) -> Caller:
     """The caller that the claims speak of.
 
-    `entity_tags` are the role's or user's as they are now, `policies` the texts of `claims.policies`.
+    `entity_tags` are the role's or user's as they are now, `policies` the texts of `claims.policies`. Without
+    them the ARNs stay, which allow nothing: a session is never wider than it was meant to be.
     """
     facts: dict[str, Any] = {
         "account_id": claims.account,
@@ -195,7 +196,7 @@ def caller_of(claims: Claims, entity_tags: Mapping[str, str], policies: tuple[st
         "access_key_id": claims.key,
         "tags": merge_tags(entity_tags, claims.tags),
         "token_issued_at": dt.datetime.fromtimestamp(claims.issued, dt.UTC),
-        "session_policies": policies,
+        "session_policies": claims.policies if policies is None else policies,
         "source_identity": claims.source_identity,
         "transitive_tags": claims.transitive,
         "mfa_at": None if claims.mfa is None else dt.datetime.fromtimestamp(claims.mfa, dt.UTC),
