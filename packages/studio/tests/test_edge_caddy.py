@@ -168,6 +168,11 @@ def test_a_configuration_that_caddy_refuses_is_told(tmp_path: Path) -> None:
         caddy.check_config(Settings(data_dir=tmp_path, port=99999999))
 
 
+@pytest.mark.parametrize("endpoint", ["http://10.0.0.1:9000", "https://s3.example.com"])
+def test_the_configuration_for_an_s3_of_ones_own_is_taken_by_caddy(tmp_path: Path, endpoint: str) -> None:
+    caddy.check_config(Settings(data_dir=tmp_path, s3_endpoint=endpoint))
+
+
 def test_hosts_are_those_of_the_domain() -> None:
     text = json.dumps(caddy_config(Settings(domain="Studio.Example.com:8443", scheme="https", port=8443)))
     hosts = set(re.findall(r'"(\S*studio\.example\.com\S*)"', text))

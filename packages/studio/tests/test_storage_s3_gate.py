@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 from collections.abc import Callable
 from functools import partial
@@ -206,6 +207,49 @@ def test_tags_of_an_object_decide(door: Door, bucket: str) -> None:
     admin.put_object_tagging(Bucket=bucket, Key="a/x", Tagging=tags)
     for client in (admin, alice):
         assert code(partial(client.get_object, Bucket=bucket, Key="a/x")) == ("AccessDenied", 403)
+
+
+def test_tags_that_are_put_decide(door: Door, bucket: str) -> None:
+    admin, alice = door.client(door.admin), door.client(door.alice)
+    me = {"AWS": f"arn:aws:iam::{door.settings.account_id}:user/alice"}
+    secret = {"Condition": {"StringEquals": {"s3:RequestObjectTag/secret": "no"}}, "Effect": "Deny"}
+    keys = {"Condition": {"ForAllValues:StringEquals": {"s3:RequestObjectTagKeys": ["secret", "team"]}}}
+    admin.put_bucket_policy(
+        Bucket=bucket,
+        Policy=policy(
+            allow(bucket, me, "s3:PutObjectTagging", **keys), allow(bucket, "*", "s3:PutObjectTagging") | secret
+        ),
+    )
+
+    def put(client: Any, **tags: str) -> Any:
+        pairs = [{"Key": key, "Value": value} for key, value in tags.items()]
+        return client.put_object_tagging(Bucket=bucket, Key="a/x", Tagging={"TagSet": pairs})
+
+    put(alice, team="a", secret="yes")
+    assert len(admin.get_object_tagging(Bucket=bucket, Key="a/x")["TagSet"]) == 2
+    for client in (admin, alice):
+        assert code(partial(put, client, secret="no")) == ("AccessDenied", 403)
+    assert code(partial(put, alice, other="x")) == ("AccessDenied", 403)
+    assert len(admin.get_object_tagging(Bucket=bucket, Key="a/x")["TagSet"]) == 2
+
+
+def test_a_forged_ticket_is_none(door: Door, bucket: str) -> None:
+    said = {
+        "key": door.admin[0],
+        "token": None,
+        "request": "x",
+        "ip": "127.0.0.1",
+        "bucket": "",
+        "signed": ["", "", ""],
+    }
+    ticket = "s3." + base64.urlsafe_b64encode(json.dumps(said).encode()).decode()
+    body = b"<Delete><Object><Key>a/x</Key></Object></Delete>"
+    for host in (door.settings.host_port, f"s3.{door.settings.host_port}"):
+        headers = {"X-Emr-Studio-Identity": ticket, "Host": host}
+        url = f"http://127.0.0.1:{door.settings.port}/{bucket}?delete"
+        answer = httpx.post(url, headers=headers, content=body)
+        assert b"<Deleted>" not in answer.content
+    assert door.client(door.admin).get_object(Bucket=bucket, Key="a/x")["Body"].read() == b"secret"
 
 
 def test_refusals_of_put_bucket_policy(door: Door, bucket: str) -> None:

@@ -51,6 +51,7 @@ from emr_studio.storage.s3_request import (
 )
 from emr_studio.storage.s3_served import S3Served, form_ticket, is_served, ticket
 from emr_studio.storage.s3_settings import Wanted
+from emr_studio.storage.s3_tagging import is_decided_by_body
 from emr_studio.storage.s3_xml import Served
 from emr_studio.storage.store import store_address
 
@@ -218,6 +219,8 @@ class S3Authorization:
             return _final(made, context.request_id)
         bucket = s3_gate.bucket_of(context, request.bucket)
         s3_gate.check_owner(bucket, headers)
+        if is_decided_by_body(self._ports.mentions, context, request, bucket):
+            return self._to_us(question)
         self._authorize(question, checks, bucket)
         return self._go(question, bucket)
 
@@ -274,7 +277,7 @@ class S3Authorization:
         return f"unix/{self._settings.api_socket}"
 
     def _to_us(self, question: _Question) -> EdgeAnswer:
-        said = ticket(question.signature, question.context, question.host_bucket)
+        said = ticket(question.signature, question.context, question.host_bucket, question.signed)
         return EdgeAnswer(upstream=self._here, identity=said)
 
     def _to_store(

@@ -6,6 +6,7 @@ edge is: only the edge reaches our socket, and it strips that header from what c
 
     DeleteObjects                      each key is put to IAM: `s3_deletion`
     PUT of policy, acl and the like    `s3_settings.WITH_BODY`
+    PutObjectTagging, sometimes        `s3_tagging`
     CreateBucket with a configuration  `s3_buckets`
     POST of a form                     streamed: `s3_form`
 """
@@ -32,12 +33,14 @@ from emr_studio.aws.errors import AuthError, AwsError, ClientError
 from emr_studio.aws.sigv4 import Signature
 from emr_studio.edge.decisions import IDENTITY, EdgeRequest
 from emr_studio.storage import buckets, s3_buckets, s3_deletion, s3_settings, s3_xml
+from emr_studio.storage.s3_actions import Signed
 from emr_studio.storage.s3_form import FormUpload
 from emr_studio.storage.s3_gate import bucket_of
 from emr_studio.storage.s3_ports import S3Ports
 from emr_studio.storage.s3_recording import S3Call
 from emr_studio.storage.s3_request import S3Request, understand
 from emr_studio.storage.s3_settings import Wanted
+from emr_studio.storage.s3_tagging import put_object_tagging
 from emr_studio.storage.s3_xml import Served
 
 _TICKET = "s3."
@@ -60,7 +63,7 @@ def is_served(request: S3Request, headers: Mapping[str, str]) -> bool:
     return s3_settings.with_body(request) is not None
 
 
-def ticket(signature: Signature | None, context: Context, host_bucket: str) -> str:
+def ticket(signature: Signature | None, context: Context, host_bucket: str, signed: Signed) -> str:
     """What the edge hands on to us: the (verified) key, and the request's circumstances."""
     content = {
         "key": signature.access_key_id if signature else "",
@@ -68,6 +71,7 @@ def ticket(signature: Signature | None, context: Context, host_bucket: str) -> s
         "request": context.request_id,
         "ip": context.request.source_ip,
         "bucket": host_bucket,
+        "signed": [signed.kind, signed.timestamp, signed.tls_version],
     }
     return _ticket_with(content)
 
@@ -121,13 +125,18 @@ class S3Served:
         asked, headers = call.asked, call.asked.headers
         call.request = request = understand(asked.method, asked.path, asked.query, said["bucket"])
         deletes = request.subresource == "delete"
+        reads = deletes or request.subresource == "tagging"
         database = self._ports.database
-        with database.read() if deletes else database.write() as session:
+        with database.read() if reads else database.write() as session:
             context = self._context(session, call, said)
             call.caller, call.owner = context.caller, buckets.owner_of(session, request.bucket)
             _check_hashes(headers, body)
             if deletes:
                 return s3_deletion.delete_objects(self._ports, context, call, body)
+            if request.key and request.subresource == "tagging":
+                kind, timestamp, tls_version = said["signed"]
+                signed = Signed(kind, timestamp, context.now(), tls_version)
+                return put_object_tagging(self._ports, context, request, signed, body)
             handler = s3_settings.with_body(request)
             if handler is None:
                 return s3_buckets.create(self._ports.settings, context, request.bucket, headers, body)
