@@ -48,6 +48,8 @@ def _server(c: Config, spec: ServerSpec) -> None:
     app.open_browser = False
     app.quit_button = False
     app.terminals_enabled = True
+    # Not a login shell: the machine's profile would put other programs before the Workspace's own (`aws`, `python`).
+    app.terminado_settings = {"shell_command": ["/bin/bash"]}
     app.allow_origin = spec.origin
     # Which host names lead here is the edge's matter; each request proves who it is from.
     app.allow_remote_access = True

@@ -14,6 +14,7 @@ from tornado.ioloop import PeriodicCallback
 
 from emr_studio_workspace import handlers, reaper
 from emr_studio_workspace.config import jupyter_folders, server_config
+from emr_studio_workspace.credentials import AwsDoor
 from emr_studio_workspace.gateway import RelayResolver, pointer
 from emr_studio_workspace.identity import IdentityGate, Verifier
 from emr_studio_workspace.notebooks import SAMPLE_DATA, furnish
@@ -28,6 +29,8 @@ class WorkspaceServerApp(ServerApp):
     name = "jupyter-server"
     spec: ClassVar[ServerSpec]
     listener: ClassVar[socket.socket]
+    aws: ClassVar[AwsDoor]
+    _aws_servers: Any = None
 
     def init_webapp(self) -> None:
         """Add the Studio's own addresses."""
@@ -46,8 +49,9 @@ class WorkspaceServerApp(ServerApp):
         )
         self.io_loop.add_callback(self._listen)
 
-    def _listen(self) -> None:
+    async def _listen(self) -> None:
         self.http_server.add_socket(self.listener)
+        self._aws_servers = await self.aws.open()
         PeriodicCallback(reaper.Reaper().reap, _REAP_MILLISECONDS).start()
 
     def init_signal(self) -> None:
@@ -87,7 +91,8 @@ class WorkspaceLabApp(LabApp):
 
 def serve(spec: ServerSpec, listener: socket.socket) -> None:
     """Become the server; returns when it was told to stop."""
-    os.environ.update(jupyter_folders(spec.home) | dict(spec.environment))
+    aws = AwsDoor(spec.edge_socket, spec.credentials_token)
+    os.environ.update(jupyter_folders(spec.home) | aws.environment() | dict(spec.environment))
     for folder in (spec.home / ".jupyter", spec.home / ".local/share/jupyter/runtime"):
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     os.chdir(spec.files)
@@ -96,7 +101,7 @@ def serve(spec: ServerSpec, listener: socket.socket) -> None:
     AsyncHTTPClient.configure(
         "tornado.simple_httpclient.SimpleAsyncHTTPClient", resolver=RelayResolver(), max_clients=200
     )
-    WorkspaceServerApp.spec, WorkspaceServerApp.listener = spec, listener
+    WorkspaceServerApp.spec, WorkspaceServerApp.listener, WorkspaceServerApp.aws = spec, listener, aws
     start(server_config(spec))
 
 

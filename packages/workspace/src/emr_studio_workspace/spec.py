@@ -39,6 +39,16 @@ class ServerSpec:
         """The agent writes here which cluster is attached."""
         return self.run / "gateway.json"
 
+    @property
+    def edge_socket(self) -> Path:
+        """The relay's end: the way to the edge, AWS's endpoint."""
+        return self.run / "e.sock"
+
+    @property
+    def credentials_token(self) -> Path:
+        """The agent writes here the token for the attached cluster's credentials; empty while there is none."""
+        return self.run / "credentials-token"
+
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> ServerSpec:
         """Read what `to_json` (or the agent) wrote; unknown keys are left aside."""

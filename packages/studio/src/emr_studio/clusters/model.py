@@ -249,7 +249,7 @@ def primary_of(session: Session, cluster_id: str) -> Instance:
 def gateway_of(session: Session, cluster: Cluster) -> Gateway:
     """Where the kernels of a Workspace live that is attached to the cluster."""
     address = primary_of(session, cluster.id).bind_ip
-    return Gateway(f"{address}:{GATEWAY_PORT}", cluster.gateway_token, cluster.id)
+    return Gateway(f"{address}:{GATEWAY_PORT}", cluster.gateway_token, cluster.id, cluster.role_token)
 
 
 def compatible_for_attach(cluster: Cluster) -> str | None:

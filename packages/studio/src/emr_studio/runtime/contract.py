@@ -107,6 +107,8 @@ class Gateway:
     """`host:port`."""
     token: str
     cluster_id: str
+    credentials_token: str = ""
+    """Fetches credentials of the role that the cluster's code has; good while the cluster lives."""
 
 
 @dataclass(frozen=True)

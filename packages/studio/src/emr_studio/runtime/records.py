@@ -6,6 +6,7 @@ import hashlib
 import json
 import os
 import re
+import secrets
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -88,7 +89,8 @@ class RecordStore:
     def save(self, record: Record) -> None:
         """Write it; a reader sees the old file or the new one."""
         path = self._path(record.workload_id)
-        temporary = path.with_suffix(".tmp")
+        # A name of its own: an agent that is about to be killed may write at the same time.
+        temporary = path.with_name(f"{path.name}.{secrets.token_hex(4)}.tmp")
         handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
         with os.fdopen(handle, "w") as file:
             json.dump(asdict(record), file)

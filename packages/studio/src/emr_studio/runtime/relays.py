@@ -8,7 +8,6 @@ import signal
 import sys
 from pathlib import Path
 
-from emr_studio.runtime.contract import Gateway
 from emr_studio.runtime.daemons import Daemon
 from emr_studio.runtime.records import safe_id
 from emr_studio.settings import Settings
@@ -39,9 +38,9 @@ class RelayControl:
         """Start it if it does not run."""
         self._daemon.ensure()
 
-    def point(self, workload_id: str, listen: Path, uid: int, gateway: Gateway | None) -> None:
-        """Connections at `listen` go to `gateway` from now on, or nowhere."""
-        values = {"listen": str(listen), "uid": uid, "target": gateway.address if gateway else ""}
+    def point(self, workload_id: str, listen: Path, uid: int, target: str) -> None:
+        """Connections at `listen` go to `target` (`host:port`) from now on, or nowhere if it is empty."""
+        values = {"listen": str(listen), "uid": uid, "target": target}
         write_private(self._path(workload_id), json.dumps(values))
         self._nudge()
 

@@ -22,6 +22,7 @@ from emr_studio.storage.mirror import Mirror, MirrorError
 from emr_studio.storage.s3 import role_client
 
 _AT_ONCE = 8
+_CREDENTIALS = "credentials-token"
 _READY_SECONDS = 20.0
 _RELEASE_SECONDS = 5.0
 _FLUSH_SECONDS = 60.0
@@ -164,7 +165,8 @@ class WorkspaceDriver:
 
     def wind_up(self, record: Record) -> str:
         self._relay.remove(record.workload_id)
-        for name in ("s.sock", "gateway.json"):
+        self._relay.remove(_edge_of(record.workload_id))
+        for name in ("s.sock", "gateway.json", _CREDENTIALS):
             with suppress(OSError):
                 (self.run_dir(record.workload_id) / name).unlink()
         mirror = self._mirrors.pop(record.workload_id, None)
@@ -195,9 +197,13 @@ class WorkspaceDriver:
         path = run / "gateway.json"
         if gateway is None:
             path.unlink(missing_ok=True)
-        self._relay.point(spec.workload_id, run / "g.sock", uid, gateway)
+        self._relay.point(spec.workload_id, run / "g.sock", uid, gateway.address if gateway else "")
+        # Terminals and what else runs here: AWS's endpoint, and the role of the attached cluster's kernels.
+        self._relay.point(_edge_of(spec.workload_id), run / "e.sock", uid, f"127.0.0.1:{self._settings.port}")
+        write_private(run / _CREDENTIALS, gateway.credentials_token if gateway else "", group=uid)
         if gateway is not None:
-            write_private(path, json.dumps(record.gateway), group=uid)
+            told = {name: value for name, value in (record.gateway or {}).items() if name != "credentials_token"}
+            write_private(path, json.dumps(told), group=uid)
 
     def _ask(self, record: Record, method: str, path: str, headers: dict[str, str], timeout: float) -> bytes:
         """One request to a Workspace's server; the head of its answer, empty if there was none."""
@@ -250,6 +256,11 @@ class WorkspaceDriver:
             mirror.flush(_FLUSH_SECONDS)
         except MirrorError as error:
             raise RuntimeUnavailable(f"S3 does not have all of the Workspace: {error}") from error
+
+
+def _edge_of(workload_id: str) -> str:
+    """Name of the relay's pointer to the edge."""
+    return f"{workload_id}.edge"
 
 
 def _workspace_spec(record: Record) -> WorkspaceSpec:

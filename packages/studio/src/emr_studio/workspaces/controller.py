@@ -236,7 +236,11 @@ class WorkspaceReconciler:
             kms_key_id=editor.encryption_key_arn or "",
             origin=self._settings.workspace_url(editor.id),
             default_notebook=default_notebook(editor),
-            environment={"EMR_STUDIO_SAMPLE_DATA": f"s3://{bucket_name(self._settings)}/data/"},
+            environment={
+                "EMR_STUDIO_SAMPLE_DATA": f"s3://{bucket_name(self._settings)}/data/",
+                "AWS_REGION": editor.region,
+                "AWS_DEFAULT_REGION": editor.region,
+            },
         )
 
     def _started(self, editor: Editor, seen: Observation) -> float | None:
