@@ -4,12 +4,19 @@ from __future__ import annotations
 
 import sys
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 
-from bench import api, iam, results, trail, workspaces
-from tests.support.studio import running
+from bench import api, iam, results, s3, trail, workspaces
+from tests.support.studio import Studio, running
 
-BENCHMARKS = {"workspaces": workspaces.measure, "api": api.measure, "iam": iam.measure, "trail": trail.measure}
+BENCHMARKS: dict[str, Callable[[Studio], list[results.Figure]]] = {
+    "workspaces": workspaces.measure,
+    "api": api.measure,
+    "iam": iam.measure,
+    "trail": trail.measure,
+    "s3": s3.measure,
+}
 
 
 def main() -> None:
