@@ -133,6 +133,8 @@ def test_what_is_refused(api: TrailApi) -> None:
     assert refused(cloudtrail.lookup_events, LookupAttributes=two) == "InvalidLookupAttributesException"
     wrong = [{"AttributeKey": "ReadOnly", "AttributeValue": "maybe"}]
     assert refused(cloudtrail.lookup_events, LookupAttributes=wrong) == "InvalidLookupAttributesException"
+    null = [{"AttributeKey": "Username", "AttributeValue": "a\0b"}]
+    assert refused(cloudtrail.lookup_events, LookupAttributes=null) == "InvalidLookupAttributesException"
     assert cloudtrail.lookup_events(EventCategory="insight")["Events"] == []
     key = api.user("blind")
     assert refused(api.client("cloudtrail", *key).lookup_events) == "AccessDeniedException"

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from emr_studio.aws.context import Caller
-from emr_studio.aws.errors import AccessDenied, AuthError, AuthFailure, InvalidRequest
+from emr_studio.aws.errors import AccessDenied, AuthError, AuthFailure, InvalidRequest, UnknownOperation
 from emr_studio.aws.models import service_model
 from emr_studio.aws.pipeline import Call
 from emr_studio.aws.protocols import protocol_of
@@ -249,6 +249,7 @@ def test_callers_who_are_not_proven() -> None:
     nothing = call("iam", "ListUsers", None, error=AuthError(AuthFailure.MISSING))
     nothing.model = None
     assert lines(nothing) == []
+    assert lines(call("iam", "ListUsers", None, error=UnknownOperation("ListUsers"))) == []
 
 
 @pytest.mark.parametrize(

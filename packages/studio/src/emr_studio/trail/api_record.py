@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from emr_studio.aws.context import Caller
-from emr_studio.aws.errors import AccessDenied, AuthError
+from emr_studio.aws.errors import AccessDenied, AuthError, UnknownOperation
 from emr_studio.aws.pipeline import Call
 from emr_studio.trail import identity
 from emr_studio.trail.elements import Elements
@@ -69,8 +69,8 @@ class ApiRecords:
 
     def lines(self, call: Call, party: Party) -> list[Line]:
         """The call's record; two if it reaches into another account."""
-        if call.protocol is None or call.model is None:
-            return []  # it names no operation
+        if call.protocol is None or call.model is None or isinstance(call.error, UnknownOperation):
+            return []  # it names no operation, or none that is served: nobody was asked who he is
         event = self._event(call, party)
         other = self._other_account(call, party)
         if other is None:

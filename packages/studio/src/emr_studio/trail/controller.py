@@ -239,9 +239,11 @@ class TrailHousekeeping:
 
     def forget(self) -> bool:
         """Remove some of what is too old; True if there may be more."""
-        oldest = milliseconds(self._clock.now() - self._retention)
+        oldest = self._clock.now() - self._retention
         with self._database.write() as session:
-            full = [account for account in _accounts(session) if self._forget(session, account, oldest)]
+            full = [one for one in _accounts(session) if self._forget(session, one, milliseconds(oldest))]
+            session.execute(delete(LogFile).where(LogFile.delivered < oldest, LogFile.digest_id.is_not(None)))
+            session.execute(delete(Digest).where(Digest.delivered < oldest))
         return bool(full)
 
     def _forget(self, session: Session, account_id: str, oldest: int) -> bool:

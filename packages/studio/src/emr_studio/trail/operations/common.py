@@ -15,7 +15,7 @@ from emr_studio.settings import partition_of
 from emr_studio.tagging import tag_keys_context
 from emr_studio.trail.model import Trail
 
-_ARN = re.compile(r"arn:[a-z-]+:cloudtrail:([a-z0-9-]+):(\d{12}):trail/(.+)")
+_ARN = re.compile(r"arn:[a-z-]+:cloudtrail:([a-z0-9-]+):(\d{12}):trail/([\x21-\x7e]+)")
 _NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9]|[._-](?![._-]))*")
 _ADDRESS = re.compile(r"\d+\.\d+\.\d+\.\d+")
 MOST_TAGS = 50
@@ -123,6 +123,8 @@ def read_tags(given: Iterable[Mapping[str, str]] | None) -> dict[str, str]:
     found: dict[str, str] = {}
     for tag in given or ():
         key = str(tag["Key"])
+        if any(ord(character) < 32 for character in key + str(tag.get("Value", ""))):
+            raise ClientError("InvalidTagParameterException", "A tag must not contain control characters.")
         if key.lower().startswith("aws:"):
             raise ClientError("InvalidTagParameterException", f"Tag keys that start with aws: are reserved: {key}")
         if key in found:

@@ -57,6 +57,8 @@ def _attribute(request: Request) -> tuple[str, str] | None:
     if not given:
         return None
     key, value = str(given[0]["AttributeKey"]), str(given[0]["AttributeValue"])
+    if "\0" in value:
+        raise ClientError("InvalidLookupAttributesException", "A null character cannot be looked up.")
     if key == "ReadOnly" and value.lower() not in {"true", "false"}:
         raise ClientError("InvalidLookupAttributesException", "The value of ReadOnly must be true or false.")
     return key, value

@@ -16,6 +16,7 @@ from emr_studio.aws.registry import Request, Response, action, operation
 from emr_studio.storage.buckets import is_bucket_name
 from emr_studio.trail.bucket_access import BucketAccess
 from emr_studio.trail.collector import Collector, last_batch
+from emr_studio.trail.delivery import cut_file
 from emr_studio.trail.lines import event_time
 from emr_studio.trail.model import Trail
 from emr_studio.trail.naming import sample_key
@@ -199,9 +200,11 @@ def list_trails(context: Context, request: Request) -> Response:
 
 @operation("cloudtrail", "StartLogging", checks=on_trail("StartLogging"), prepare=_collected)
 def start_logging(context: Context, request: Request) -> Response:
-    """Deliver what happens from now on. A trail that was stopped begins anew."""
+    """Deliver what happens from now on. A trail that was stopped begins anew; what it still owed is not forgotten."""
     trail = find_trail(context, str(request["Name"]))
     if not trail.is_logging:
+        while trail.last_batch is not None and trail.cursor < trail.last_batch:
+            cut_file(context.session, trail, context.now())
         trail.is_logging, trail.started, trail.last_batch = True, context.now(), None
         trail.cursor = last_batch(context.session)
     return {}
