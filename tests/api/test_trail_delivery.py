@@ -312,10 +312,14 @@ def test_stopped_and_deleted(made: Deliveries) -> None:
     iam.create_user(UserName="while-logging")
     cloudtrail.stop_logging(Name="main")
     iam.create_user(UserName="while-stopped")
+    cloudtrail.start_logging(Name="main")
+    iam.create_user(UserName="after-the-pause")
+    made.turn(minutes=6)  # what it owed of the time before the pause
     made.turn(minutes=6)
     text = json.dumps(made.records())
     assert "while-logging" in text
     assert "while-stopped" not in text
+    assert "after-the-pause" in text
     cloudtrail.delete_trail(Name="main")
     made.turn(minutes=61)
     assert made.keys(LOGS), "its files stay"
