@@ -12,6 +12,7 @@ from emr_studio.aws.models import service_model
 from emr_studio.aws.registry import Operation, no_check
 from emr_studio.iam.authorization_reference import all_actions, asked_by, find
 from tests.support.authorisation import Stage, operations, stage
+from tests.support.emr_world import ACCOUNT
 
 ELSEWHERE = {"kms", "s3"}
 """Services whose questions depend on policies of their resources: their own tests ask."""
@@ -103,6 +104,12 @@ def test_allowed_by_exactly_these_and_denied_without_any_of_them(
         reason = f" because no identity-based policy allows the {action} action"
         wanted = start if action == "sts:AssumeRole" else start + reason
         assert scene.attempt(operation, caller, request) == wanted
+
+
+def test_a_runtime_role_is_a_condition_key(scene: Stage) -> None:
+    (found,) = [one for one in OPERATIONS if one[0].name + one[1] == "AddJobFlowSteps/with a runtime role"]
+    (check,) = scene.asked(found[0], scene.request(*found))
+    assert check.context["elasticmapreduce:ExecutionRoleArn"] == f"arn:aws:iam::{ACCOUNT}:role/role"
 
 
 def test_the_reference_covers_what_users_of_a_studio_need() -> None:

@@ -196,6 +196,35 @@ def test_what_no_tier_may(scene: Stage, tier: str) -> None:
             assert not decide(session, caller, check, Circumstances(scene.world.clock.now())).allowed, check
 
 
+def test_the_forms_of_the_right_to_use_a_runtime_role(scene: Stage) -> None:
+    action, clusters = "elasticmapreduce:GetClusterSessionCredentials", PLACE.emr("cluster/").replace("*", "us-east-1")
+    red = {"elasticmapreduce:ResourceTag/team": "red"}
+    asked = {
+        "named": Check(action, f"{clusters}j-OTHER", {"elasticmapreduce:ExecutionRoleArn": PLACE.role("runtime-red")}),
+        "named, the cluster": Check(
+            action, f"{clusters}j-EXAMPLE12345A", {"elasticmapreduce:ExecutionRoleArn": PLACE.role("runtime-red")}
+        ),
+        "tagged": Check(
+            action, f"{clusters}j-OTHER", {"elasticmapreduce:ExecutionRoleArn": PLACE.role("runtime-x"), **red}
+        ),
+        "another role": Check(
+            action, f"{clusters}j-OTHER", {"elasticmapreduce:ExecutionRoleArn": PLACE.role("x"), **red}
+        ),
+        "no role": Check(action, f"{clusters}j-EXAMPLE12345A", red),
+    }
+    wanted = {
+        "runtime-role-any-cluster": {"named", "named, the cluster"},
+        "runtime-role-one-cluster": {"named, the cluster"},
+        "runtime-role-by-tag": {"tagged"},
+    }
+    for name, document_ in tiers.runtime_role_forms(PLACE).items():
+        caller = scene.user("ben", document_["Statement"])
+        with scene.world.database.read() as session:
+            circumstances = Circumstances(scene.world.clock.now())
+            allowed = {which for which, check in asked.items() if decide(session, caller, check, circumstances).allowed}
+        assert allowed == wanted[name]
+
+
 # The operations that are served.
 
 

@@ -254,6 +254,11 @@ _EMR: dict[str, dict[str, Any]] = {
         "Instances": {"InstanceCount": 1, "MasterInstanceType": "m5.xlarge", "KeepJobFlowAliveWhenNoSteps": True},
         "Tags": TAG_LIST,
     },
+    "AddJobFlowSteps/with a runtime role": {
+        "JobFlowId": "{cluster}",
+        "Steps": [{"Name": "s", "HadoopJarStep": {"Jar": "command-runner.jar", "Args": ["true"]}}],
+        "ExecutionRoleArn": f"{_ARN}role/role",
+    },
     "AddTags": {"ResourceId": "{studio}", "Tags": TAG_LIST},
     "AddTags/of a Workspace": {"ResourceId": "{ready}", "Tags": TAG_LIST},
     "AddTags/of a cluster": {"ResourceId": "{cluster}", "Tags": TAG_LIST},
