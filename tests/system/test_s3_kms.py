@@ -5,12 +5,17 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
 
+from emr_studio.db import Database
+from emr_studio.iam.services import grant_role
+from emr_studio.storage.mirror import Mirror, MirrorError
+from emr_studio.storage.s3 import role_client
 from tests.support.plane_rig import Plane, plane
 
 pytestmark = pytest.mark.timeout(300)
@@ -173,3 +178,51 @@ def test_the_stores_own_key_is_good_for_nothing_else(rig: Plane, key: str) -> No
     ):
         code, _ = refused(getattr(rig.client(service, **own), call), **arguments)
         assert code in {"AccessDenied", "AccessDeniedException", "NoSuchEntity"}, (service, call, code)
+
+
+def test_a_mirror_saves_and_restores_with_the_key(rig: Plane, kms: Any, s3: Any, tmp_path: Path) -> None:
+    """The service role's mirror, with a key whose policy is for that role through S3 and this bucket alone."""
+    role = f"arn:aws:iam::{rig.settings.account_id}:role/EMRStudio_ServiceRole"
+    place = {
+        "kms:ViaService": "s3.us-east-1.amazonaws.com",
+        "kms:EncryptionContext:aws:s3:arn": f"arn:aws:s3:::{BUCKET}",
+    }
+    use = allow(["kms:Decrypt", "kms:GenerateDataKey"], Principal={"AWS": role}, Condition={"StringEquals": place})
+    manage = allow("kms:*", Principal={"AWS": f"arn:aws:iam::{rig.settings.account_id}:root"})
+    policy = json.dumps({"Version": "2012-10-17", "Statement": [manage, use]})
+    key = kms.create_key(Policy=policy)["KeyMetadata"]["Arn"]
+    rights = json.dumps({"Version": "2012-10-17", "Statement": [allow("s3:*", f"arn:aws:s3:::{BUCKET}*")]})
+    rig.client("iam").put_role_policy(RoleName="EMRStudio_ServiceRole", PolicyName="here", PolicyDocument=rights)
+    database = Database(rig.settings.sqlalchemy_url)
+    with database.write() as session:
+        token = grant_role(
+            session,
+            account_id=rig.settings.account_id,
+            role_arn=role,
+            session_name="ElasticMapReduceEditorsSession",
+            owner="editor/e-1",
+        )
+    database.dispose()
+    url = f"{rig.settings.endpoint_url}/_credentials"
+
+    def mirror(name: str) -> Mirror:
+        (tmp_path / name).mkdir()
+        client = partial(role_client, rig.settings.endpoint_url, "us-east-1", url, token)
+        made = Mirror(tmp_path / name, f"s3://{BUCKET}/studio/e-1/", client, tmp_path / f"{name}.json", os.getuid())
+        made.kms_key_id = key
+        return made
+
+    first = mirror("first")
+    big = os.urandom(9 << 20)
+    (tmp_path / "first" / "a.ipynb").write_bytes(MARK)
+    (tmp_path / "first" / "big").write_bytes(big)
+    first.flush(60)
+    for name in ("a.ipynb", "big"):
+        head = s3.head_object(Bucket=BUCKET, Key=f"studio/e-1/{name}")
+        assert (head["ServerSideEncryption"], head["SSEKMSKeyId"]) == ("aws:kms", key)
+    mirror("second").restore()
+    assert (tmp_path / "second" / "a.ipynb").read_bytes() == MARK
+    assert (tmp_path / "second" / "big").read_bytes() == big
+    kms.disable_key(KeyId=key)
+    with pytest.raises(MirrorError, match="is disabled"):
+        mirror("third").restore()
