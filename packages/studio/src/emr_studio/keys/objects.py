@@ -73,7 +73,7 @@ class KmsObjectKeys:
             self._check_object(context, *read_copy_source(source))
 
     def _check_object(self, context: Context, bucket: str, key: str, version: str) -> None:
-        if context.session.get(SealedBucket, bucket) is None:
+        if not _is_sealed(context.session, bucket):
             return
         found = self._head(bucket, key, version)
         if found.get(SSE) != KMS:
