@@ -5,6 +5,8 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import NamedTuple
 
 from sqlalchemy.orm import Session
 
@@ -54,10 +56,44 @@ def decide(
 
 
 def question(caller: Caller, check: Check, circumstances: Circumstances) -> Request:
-    """The check as the policy language sees it."""
-    context = full_context(caller, check, circumstances)
-    owner = str(context["aws:ResourceAccount"])
-    return Request(principal_of(caller), check.action, check.resource, owner, context)
+    """The check as the policy language sees it: `full_context` with its keys in lower case."""
+    known = _known(caller)
+    context = _lowered(request_context(circumstances))
+    context.update(known.keys)
+    if caller.mfa_at is not None:
+        context["aws:multifactorauthage"] = _mfa_age(caller.mfa_at, circumstances.now)
+    if check.context:
+        context.update(_lowered(check.context))
+    owner = context.get("aws:resourceaccount")
+    if owner is None:
+        owner = context["aws:resourceaccount"] = _owner(check.resource, caller)
+    return Request(known.principal, check.action, check.resource, str(owner), context, lowered=True)
+
+
+class _Known(NamedTuple):
+    """What a caller brings to every question, made once; the keys are in lower case."""
+
+    caller: Caller
+    keys: Mapping[str, ContextValue]
+    principal: Principal
+
+
+_KNOWN: dict[int, _Known] = {}
+_MOST_KNOWN = 4096
+
+
+def _known(caller: Caller) -> _Known:
+    """By identity: authentication hands out the same object while a key and its owner stay as they are."""
+    found = _KNOWN.get(id(caller))
+    if found is None or found.caller is not caller:
+        if len(_KNOWN) >= _MOST_KNOWN:
+            _KNOWN.clear()
+        found = _KNOWN[id(caller)] = _Known(caller, _lowered(_caller_context(caller)), principal_of(caller))
+    return found
+
+
+def _lowered(context: Mapping[str, ContextValue]) -> dict[str, ContextValue]:
+    return dict(zip(map(str.lower, context), context.values(), strict=True))
 
 
 def full_context(caller: Caller, check: Check, circumstances: Circumstances) -> dict[str, ContextValue]:
@@ -78,21 +114,33 @@ def principal_of(caller: Caller) -> Principal:
 
 def global_context(caller: Caller, circumstances: Circumstances) -> dict[str, ContextValue]:
     """The global condition keys of a request (spec: IAM evaluation, section 9)."""
-    context = request_context(circumstances)
+    context = request_context(circumstances) | _caller_context(caller)
+    if caller.mfa_at is not None:
+        context["aws:MultiFactorAuthAge"] = _mfa_age(caller.mfa_at, circumstances.now)
+    return context
+
+
+def _mfa_age(shown_at: dt.datetime, now: dt.datetime) -> str:
+    return str(int((now - shown_at).total_seconds()))
+
+
+def _caller_context(caller: Caller) -> dict[str, ContextValue]:
+    """The keys that speak of who asks and do not change from request to request."""
     if caller.kind == "anonymous":
-        return context | {"aws:PrincipalType": "Anonymous", "aws:userid": "anonymous"}
-    context["aws:PrincipalArn"] = caller.principal_arn
-    context["aws:PrincipalAccount"] = caller.account_id
-    context["aws:PrincipalType"] = _PRINCIPAL_TYPES.get(caller.kind, "Service")
-    context["aws:userid"] = caller.user_id
-    context["aws:PrincipalIsAWSService"] = "true" if caller.kind == "service" else "false"
+        return {"aws:PrincipalType": "Anonymous", "aws:userid": "anonymous"}
+    context: dict[str, ContextValue] = {
+        "aws:PrincipalArn": caller.principal_arn,
+        "aws:PrincipalAccount": caller.account_id,
+        "aws:PrincipalType": _PRINCIPAL_TYPES.get(caller.kind, "Service"),
+        "aws:userid": caller.user_id,
+        "aws:PrincipalIsAWSService": "true" if caller.kind == "service" else "false",
+    }
     if caller.user_name is not None:
         context["aws:username"] = caller.user_name
     if caller.token_issued_at is not None:
         context["aws:TokenIssueTime"] = iso(caller.token_issued_at)
     if caller.mfa_at is not None:
         context["aws:MultiFactorAuthPresent"] = "true"
-        context["aws:MultiFactorAuthAge"] = str(int((circumstances.now - caller.mfa_at).total_seconds()))
     elif caller.token_issued_at is not None or caller.console:
         context["aws:MultiFactorAuthPresent"] = "false"
     if caller.source_identity is not None:
@@ -106,9 +154,10 @@ def global_context(caller: Caller, circumstances: Circumstances) -> dict[str, Co
 def request_context(circumstances: Circumstances) -> dict[str, ContextValue]:
     """The keys that speak of the request, not of who makes it."""
     request = circumstances.request
+    seconds = int(circumstances.now.timestamp())
     context: dict[str, ContextValue] = {
-        "aws:CurrentTime": iso(circumstances.now),
-        "aws:EpochTime": str(int(circumstances.now.timestamp())),
+        "aws:CurrentTime": _iso_of(seconds),
+        "aws:EpochTime": str(seconds),
         "aws:SecureTransport": "true" if request.secure else "false",
         "aws:SourceIp": request.source_ip,
         "aws:RequestedRegion": circumstances.region,
@@ -122,6 +171,11 @@ def request_context(circumstances: Circumstances) -> dict[str, ContextValue]:
 def iso(moment: dt.datetime) -> str:
     """`2026-11-23T20:00:00Z`."""
     return moment.astimezone(dt.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+@lru_cache(maxsize=16)
+def _iso_of(seconds: int) -> str:
+    return iso(dt.datetime.fromtimestamp(seconds, dt.UTC))
 
 
 def service_principal(service: str) -> Principal:
@@ -171,7 +225,7 @@ def _owner(resource: str, caller: Caller) -> str:
 def policies_of(session: Session, caller: Caller, check: Check) -> PolicySet:
     """All policies that speak in a decision."""
     resource = _resource_layer(session, check)
-    passed = session_layer(caller.session_policies)
+    passed = session_layer(caller.session_policies) if caller.session_policies else None
     subject = subject_of(session, caller)
     # Without a word of the key's policy not even its own account may use the key ("Key policies in KMS").
     must_allow = resource is not None and check.action.lower().startswith("kms:")
@@ -193,6 +247,8 @@ def resource_policy(session: Session, check: Check) -> PolicySource | None:
 
 
 def _resource_layer(session: Session, check: Check) -> Layer | None:
+    if check.resource_policy is None and check.action[:4].lower() != "sts:":
+        return None
     if check.action.lower().startswith(_TRUST_ACTIONS):
         return trust_layer(session, check.resource)
     source = resource_policy(session, check)

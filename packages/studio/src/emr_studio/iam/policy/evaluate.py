@@ -32,15 +32,21 @@ _TRUST_ACTIONS = ("sts:assumerole", "sts:tagsession", "sts:setsourceidentity", "
 
 @dataclass(slots=True)
 class Request:
-    """What is asked. `context` is the whole request context; its keys are read ignoring case."""
+    """What is asked. `context` is the whole request context; its keys are read ignoring case.
+
+    `lowered`: they are in lower case already.
+    """
 
     principal: Principal
     action: str
     resource: str
     resource_account: str
     context: RequestContext
+    lowered: bool = False
 
     def __post_init__(self) -> None:
+        if self.lowered:
+            return
         context = self.context
         self.context = dict(zip(map(str.lower, context), context.values(), strict=True))
 
