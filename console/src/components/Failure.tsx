@@ -53,7 +53,7 @@ function Row({ name, value }: { name: string; value: string }) {
   );
 }
 
-function Why({ reasons }: { reasons: Reasons | AwsError }) {
+export function Why({ reasons }: { reasons: Reasons | AwsError }) {
   if (reasons instanceof Error) {
     const own = denialOf(reasons);
     return (
