@@ -9,7 +9,6 @@ its connections there and makes them on the machine's network.
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import ctypes
 import json
@@ -18,14 +17,14 @@ import secrets
 import signal
 import socket
 import string
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 
 from emr_studio.settings import Settings
 
 _PORT = 4599
-_CLONE_NEWNET, _PR_SET_PDEATHSIG = 0x40000000, 1
-_PIECE = 1 << 16
+_PR_SET_PDEATHSIG = 1
 _ID_LETTERS = string.ascii_uppercase + "234567"
 
 
@@ -93,37 +92,12 @@ def start_way(settings: Settings, machine: int) -> None:
     if os.fork():
         listener.close()
         return
-    status = 1
-    try:
-        libc = ctypes.CDLL(None, use_errno=True)
-        # It ends with the store, which this process is to become the child of.
-        libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-        if os.getppid() == store and libc.setns(machine, _CLONE_NEWNET) == 0:
-            asyncio.run(_serve(listener, settings.port))
-            status = 0
-    finally:
-        os._exit(status)
-
-
-async def _serve(listener: socket.socket, port: int) -> None:
-    async def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        try:
-            far_reader, far_writer = await asyncio.open_connection("127.0.0.1", port)
-        except OSError:
-            writer.close()
-            return
-        with contextlib.suppress(OSError):
-            await asyncio.gather(_copy(reader, far_writer), _copy(far_reader, writer))
-        far_writer.close()
-        writer.close()
-
-    server = await asyncio.start_server(accept, sock=listener)
-    await server.serve_forever()
-
-
-async def _copy(source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> None:
-    while piece := await source.read(_PIECE):
-        sink.write(piece)
-        await sink.drain()
-    if sink.can_write_eof():
-        sink.write_eof()
+    # It ends with the store, which this process is to become the child of.
+    ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != store:
+        os._exit(1)
+    for handle in (listener.fileno(), machine):
+        os.set_inheritable(handle, True)
+    arguments = [str(value) for value in (listener.fileno(), machine, settings.port)]
+    forward = str(Path(__file__).with_name("kms_forward.py"))
+    os.execve(sys.executable, [sys.executable, "-I", "-S", forward, *arguments], dict(os.environ))
