@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable, Iterator
 from typing import Any
 
+import httpx
 import pytest
 from botocore.exceptions import ClientError
 
@@ -236,6 +237,33 @@ def test_only_those_of_the_account_who_may_read_it(api: TrailApi, nobody: tuple[
     for name in (text, request_id, record["eventID"], text[:-8] + "AAAAAAAA", "x"):
         refused = refusal(strangers.decode_authorization_message, EncodedMessage=name)
         assert refused["Error"]["Code"] == "InvalidAuthorizationMessageException"
+
+
+def test_as_the_console_asks(api: TrailApi) -> None:
+    """By the session's cookie and CSRF token: the denial's header, and STS by the query protocol, unsigned."""
+    iam, name, password = api.client("iam"), "console-user", "Console-pass-1"
+    api.user(name)
+    iam.create_login_profile(UserName=name, Password=password)
+    host = api.settings.host_port
+    with httpx.Client(base_url=api.endpoint, headers={"Host": host, "Origin": f"http://{host}"}) as browser:
+        signed_in = browser.post("/_signin", json={"userName": name, "password": password})
+        assert signed_in.status_code == 200, signed_in.text
+        cookie = signed_in.headers["set-cookie"].partition(";")[0]
+        browser.headers.update({"Cookie": cookie, "X-Csrf-Token": signed_in.json()["csrfToken"]})
+        target = {"X-Amz-Target": "ElasticMapReduce.ListStudios", "Content-Type": "application/x-amz-json-1.1"}
+        denied = browser.post("/", headers=target, content="{}")
+        assert (denied.status_code, denied.json()["__type"]) == (400, "AccessDeniedException")
+        form = {
+            "Action": "DecodeAuthorizationMessage",
+            "Version": "2011-06-15",
+            "EncodedMessage": denied.headers[MESSAGE_HEADER],
+        }
+        refused = browser.post("/", data=form)
+        assert (refused.status_code, "sts:DecodeAuthorizationMessage" in refused.text) == (403, True)
+        document = json.dumps(policy(allow("sts:DecodeAuthorizationMessage")))
+        iam.put_user_policy(UserName=name, PolicyName="own", PolicyDocument=document)
+        opened = browser.post("/", data=form)
+        assert (opened.status_code, "<DecodedMessage>" in opened.text) == (200, True)
 
 
 def test_a_message_never_outgrows_what_sts_takes(api: TrailApi) -> None:
