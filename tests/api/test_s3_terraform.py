@@ -148,11 +148,10 @@ def test_terraform_manages_buckets(tmp_path: Path) -> None:
         terraform("plan", "-detailed-exitcode", *changed)
         assert client.get_object(Bucket="tf-lake", Key="folder/a b+c.txt")["Body"].read() == b"hello other"
         assert {"Key": "team", "Value": "other"} in client.get_bucket_tagging(Bucket="tf-lake")["TagSet"]
-        for kind in KINDS:
-            terraform("state", "rm", f"aws_s3_bucket_{kind}.lake")
-            terraform("import", *changed, f"aws_s3_bucket_{kind}.lake", "tf-lake")
-        terraform("state", "rm", "aws_s3_bucket.lake")
-        terraform("import", *changed, "aws_s3_bucket.lake", "tf-lake")
+        addresses = [*(f"aws_s3_bucket_{kind}.lake" for kind in KINDS), "aws_s3_bucket.lake"]
+        terraform("state", "rm", *addresses)
+        for address in addresses:
+            terraform("import", *changed, address, "tf-lake")
         # `force_destroy` is no property of the bucket: an import cannot know it. Nothing else may differ.
         plan = json.loads(_plan(terraform, changed))
         differing = {
