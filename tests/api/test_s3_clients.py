@@ -22,7 +22,7 @@ from tests.support.s3_rig import REGION, Rig, clean_environment
 ROOT = Path(__file__).resolve().parents[2]
 RELEASE = "emr-8.0.0"
 JARS = ROOT / ".cache" / "jars" / RELEASE
-_SECONDS = 280.0
+_SECONDS = 600.0
 
 
 @dataclass(frozen=True)
@@ -83,6 +83,7 @@ CLIENTS = [
         environment={"S3_JARS": ",".join(str(path) for path in sorted(JARS.glob("*.jar")))},
     ),
 ]
+pytestmark = pytest.mark.timeout(900)
 CASES = [pytest.param(c, act, id=f"{c.name}-{act}".replace(" ", "-")) for c in CLIENTS for act in c.acts.split()]
 
 

@@ -1,7 +1,7 @@
 """Sign-in put together, for `app.py` and for tests.
 
 front = compose(settings, database, clock, authorizer)
-routes += front.sign_in.routes() + decisions.routes()
+routes += front.sign_in.routes()
 decisions.register("workspace", front.workspace_edge)
 ports[Presigner] = front.presigned; sessions = front.sessions (aws.auth.SessionAuthenticator)
 the agent's WorkspaceSpec.identity_public_key = front.issuer.public_key_pem
