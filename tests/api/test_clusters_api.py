@@ -92,3 +92,32 @@ def test_codes(emr: Any, play: ClusterPlay) -> None:
     assert refused(emr.list_instance_fleets, ClusterId=cluster_id)[0] == "InvalidRequestException"
     assert emr.list_release_labels()["ReleaseLabels"] == ["emr-8.0.0"]
     assert emr.describe_release_label(ReleaseLabel="emr-8.0.0")["Applications"]
+
+
+def test_security_configurations(emr: Any, play: ClusterPlay) -> None:
+    text = '{"InstanceMetadataServiceConfiguration": {"MinimumInstanceMetadataServiceVersion": 2}}'
+    made = emr.create_security_configuration(Name="imds", SecurityConfiguration=text)
+    assert emr.describe_security_configuration(Name="imds")["SecurityConfiguration"] == text
+    listed = emr.list_security_configurations()["SecurityConfigurations"]
+    assert listed == [{"Name": "imds", "CreationDateTime": made["CreationDateTime"]}]
+    cluster_id = emr.run_job_flow(**play.request(SecurityConfiguration="imds"))["JobFlowId"]
+    assert emr.describe_cluster(ClusterId=cluster_id)["Cluster"]["SecurityConfiguration"] == "imds"
+    emr.terminate_job_flows(JobFlowIds=[cluster_id])
+    emr.delete_security_configuration(Name="imds")
+    gone = ("InvalidRequestException", 400, "Security configuration with name 'imds' does not exist.")
+    assert refused(emr.describe_security_configuration, Name="imds") == gone
+    deep = refused(emr.create_security_configuration, Name="deep", SecurityConfiguration="[" * 100_000)
+    assert deep[:2] == ("InvalidRequestException", 400)
+
+
+def test_block_public_access(emr: Any) -> None:
+    default = emr.get_block_public_access_configuration()
+    ranges = [{"MinRange": 22, "MaxRange": 22}]
+    configuration = {"BlockPublicSecurityGroupRules": True, "PermittedPublicSecurityGroupRuleRanges": ranges}
+    assert default["BlockPublicAccessConfiguration"] == configuration
+    assert default["BlockPublicAccessConfigurationMetadata"]["CreatedByArn"] == "arn:aws:iam::123456789012:root"
+    configuration["BlockPublicSecurityGroupRules"] = False
+    emr.put_block_public_access_configuration(BlockPublicAccessConfiguration=configuration)
+    found = emr.get_block_public_access_configuration()
+    assert found["BlockPublicAccessConfiguration"] == configuration
+    assert found["BlockPublicAccessConfigurationMetadata"]["CreatedByArn"] == "arn:aws:iam::123456789012:user/admin"

@@ -14,6 +14,7 @@ from emr_studio.clusters.controller import ClusterReconciler
 from emr_studio.clusters.model import Cluster, Instance, instances_of
 from emr_studio.clusters.probe import Load
 from emr_studio.clusters.scaling import operations as scaling_operations
+from emr_studio.clusters.security import operations as security_operations
 from emr_studio.clusters.steps import operations as step_operations
 from emr_studio.iam import writing
 from emr_studio.iam.bootstrap_policies import trust_policy
@@ -24,7 +25,7 @@ from emr_studio.runtime.contract import WorkloadState
 from emr_studio.runtime.inprocess import InProcessRuntime
 from tests.support.emr_world import World
 
-REGISTERED = (operations, catalog_operations, step_operations, scaling_operations)
+REGISTERED = (operations, catalog_operations, step_operations, scaling_operations, security_operations)
 """Importing them registered the clusters' operations."""
 EC2 = "ec2.amazonaws.com"
 SERVICE_ROLE = "EMR_DefaultRole_V2"

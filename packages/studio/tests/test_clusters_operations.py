@@ -135,7 +135,7 @@ def test_a_subnet_is_found(play: ClusterPlay) -> None:
         ({"ServiceRole": "Nobody"}, "Invalid ServiceRole: Nobody."),
         ({"JobFlowRole": None}, "InstanceProfile is required for creating cluster."),
         ({"JobFlowRole": "Nobody"}, "Invalid InstanceProfile: Nobody."),
-        ({"SecurityConfiguration": "x"}, "SecurityConfiguration is not supported"),
+        ({"SecurityConfiguration": "x"}, "name 'x' does not exist"),
         ({"KerberosAttributes": {"Realm": "x"}}, "KerberosAttributes is not supported"),
         ({"AmiVersion": "3.1"}, "AmiVersion is not supported"),
         ({"StepConcurrencyLevel": 0}, "StepConcurrencyLevel must be between 1 and 256"),

@@ -36,7 +36,19 @@ if TYPE_CHECKING:
     from emr_studio.signin.setup import Front
     from emr_studio.trail.setup import AuditTrail
 
-DOMAINS = ("iam", "keys", "secrets", "studios", "workspaces", "clusters", "clusters.steps", "clusters.scaling", "clusters.catalog", "trail")
+DOMAINS = (
+    "iam",
+    "keys",
+    "secrets",
+    "studios",
+    "workspaces",
+    "clusters",
+    "clusters.steps",
+    "clusters.scaling",
+    "clusters.security",
+    "clusters.catalog",
+    "trail",
+)
 """Rooms with an `operations` module, or a package that loads its own by `load()`."""
 TABLES = (
     "controllers",
@@ -50,6 +62,7 @@ TABLES = (
     "workspaces.model",
     "clusters.model",
     "clusters.steps.model",
+    "clusters.security.model",
     "trail.model",
 )
 HEALTH = "/_health"

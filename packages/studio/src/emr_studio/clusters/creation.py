@@ -6,6 +6,7 @@ cluster that silently lacks its bootstrap actions would be worse than none.
 
 from __future__ import annotations
 
+import json
 import re
 import secrets
 from collections.abc import Mapping, Sequence
@@ -27,6 +28,8 @@ from emr_studio.clusters.model import (
 )
 from emr_studio.clusters.roles import ClusterRoles
 from emr_studio.clusters.scaling.policies import check_auto_termination, check_managed_scaling
+from emr_studio.clusters.security.documents import check_honoured, read_document
+from emr_studio.clusters.security.model import find_configuration, first_public_group
 from emr_studio.network.model import Subnet, ensure_default_network, get_security_groups, get_subnets
 from emr_studio.settings import Settings
 from emr_studio.tagging import read_tags
@@ -40,6 +43,7 @@ STARTING_MESSAGE = "Provisioning instances"
 
 # Members that are kept and shown as they are.
 _SHOWN = (
+    "SecurityConfiguration",
     "LogUri",
     "LogEncryptionKmsKeyId",
     "AutoScalingRole",
@@ -65,7 +69,6 @@ _REFUSED = (
     "AmiVersion",
     "SupportedProducts",
     "NewSupportedProducts",
-    "SecurityConfiguration",
     "CustomAmiId",
     "KerberosAttributes",
     "PlacementGroupConfigs",
@@ -112,6 +115,7 @@ def create_cluster(context: Context, request: Mapping[str, Any], roles: ClusterR
         configurations=configurations,
         bootstrap_actions=read_actions(request),
         **_policies(request, groups),
+        security=_security(context, request),
         details=_details(request, instances),
         tags=read_tags(request.get("Tags")),
         creator_user_id=context.caller.user_id,
@@ -141,6 +145,19 @@ def _policies(request: Mapping[str, Any], groups: Sequence[Mapping[str, Any]]) -
     if request.get("AutoTerminationPolicy") is not None:
         found["idle_timeout"] = check_auto_termination(request["AutoTerminationPolicy"])
     return found
+
+
+def _security(context: Context, request: Mapping[str, Any]) -> dict[str, Any]:
+    """The document of the named security configuration, as it is now."""
+    name = request.get("SecurityConfiguration")
+    if not name:
+        return {}
+    try:
+        row = find_configuration(context.session, context.account_id, context.region, name)
+    except AwsError as error:
+        raise ValidationError(f"SecurityConfiguration: {error.message}") from error
+    check_honoured(name, read_document(row.document))
+    return dict(json.loads(row.document))
 
 
 def _refuse(values: Mapping[str, Any], names: Sequence[str], prefix: str = "") -> None:
@@ -245,6 +262,8 @@ def _subnet(context: Context, instances: Mapping[str, Any]) -> Subnet:
 
 
 def _check_security_groups(context: Context, instances: Mapping[str, Any]) -> None:
+    """They must be there, and let nobody in whom block public access keeps out."""
+    named: list[str] = []
     for name in _SHOWN_OF_INSTANCES:
         if name.endswith(("SecurityGroup", "SecurityGroups")) and (value := instances.get(name)):
             wanted = [value] if isinstance(value, str) else list(value)
@@ -252,6 +271,13 @@ def _check_security_groups(context: Context, instances: Mapping[str, Any]) -> No
                 get_security_groups(context.session, context.account_id, wanted)
             except AwsError as error:
                 raise ValidationError(f"Instances.{name}: {error.message}") from error
+            named += wanted
+    public = first_public_group(context.session, context.account_id, context.region, named)
+    if public:
+        raise ValidationError(
+            f"The security group {public} has an inbound rule that allows public access to a port that the block "
+            "public access configuration of this account does not permit. Change the rule or the configuration."
+        )
 
 
 def _configurations(given: Sequence[Mapping[str, Any]] | None, where: str, depth: int = 1) -> list[Any]:

@@ -104,6 +104,8 @@ class Cluster(Base):
     configurations: Mapped[list[Any]] = mapped_column(default=list)
     bootstrap_actions: Mapped[list[Any]] = mapped_column(default=list, server_default="[]")
     """`{"Name", "ScriptPath", "Args"}`, in the order in which every node runs them before Spark starts."""
+    security: Mapped[dict[str, Any]] = mapped_column(default=dict, server_default="{}")
+    """What its security configuration said when it was created; empty without one."""
     details: Mapped[dict[str, Any]] = mapped_column(default=dict)
     """Members of the request that are kept and shown as they are, by their name in DescribeCluster."""
     tags: Mapped[dict[str, str]] = mapped_column(default=dict)

@@ -13,6 +13,7 @@ from emr_studio.aws.pagination import paginate
 from emr_studio.aws.registry import Request, Response, operation
 from emr_studio.clusters.access import changeable, find, on_cluster, wake
 from emr_studio.clusters.model import Cluster
+from emr_studio.clusters.security.documents import is_scoped
 from emr_studio.clusters.steps.model import AT_WORK, Step, StepState, find_step
 from emr_studio.clusters.steps.reading import add_steps
 
@@ -26,10 +27,16 @@ def add_job_flow_steps(context: Context, request: Request) -> Response:
     """Add steps; all of them or, if one is wrong, none."""
     cluster = changeable(find(context, request, "JobFlowId"))
     if request.get("ExecutionRoleArn"):
-        raise ValidationError("ExecutionRoleArn needs a cluster with a security configuration for runtime roles.")
+        raise ValidationError(_no_runtime_role(cluster))
     steps = add_steps(context, cluster, request["Steps"])
     wake(context, cluster)
     return {"StepIds": [step.id for step in steps]}
+
+
+def _no_runtime_role(cluster: Cluster) -> str:
+    if is_scoped(cluster.security):
+        return "ExecutionRoleArn is not supported by this installation."
+    return "ExecutionRoleArn needs a cluster with a security configuration for runtime roles."
 
 
 @operation("emr", "ListSteps", checks=on_cluster("elasticmapreduce:ListSteps"))

@@ -1,0 +1,1 @@
+"""What guards clusters: security configurations, block public access."""
