@@ -121,3 +121,15 @@ def test_block_public_access(emr: Any) -> None:
     found = emr.get_block_public_access_configuration()
     assert found["BlockPublicAccessConfiguration"] == configuration
     assert found["BlockPublicAccessConfigurationMetadata"]["CreatedByArn"] == "arn:aws:iam::123456789012:user/admin"
+
+
+def test_describe_job_flows(emr: Any, play: ClusterPlay) -> None:
+    """With the parser and the required members of the stock model."""
+    jar = {"Jar": "command-runner.jar", "Args": ["ls"]}
+    step = {"Name": "s", "ActionOnFailure": "CONTINUE", "HadoopJarStep": jar}
+    cluster_id = emr.run_job_flow(**play.request(Name="old", Steps=[step]))["JobFlowId"]
+    (flow,) = emr.describe_job_flows(JobFlowIds=[cluster_id])["JobFlows"]
+    assert (flow["Name"], flow["ExecutionStatusDetail"]["State"]) == ("old", "STARTING")
+    assert flow["Steps"][0]["StepConfig"] == step | {"HadoopJarStep": {**jar, "Properties": []}}
+    assert flow in emr.describe_job_flows(JobFlowStates=["STARTING"])["JobFlows"]
+    emr.terminate_job_flows(JobFlowIds=[cluster_id])

@@ -11,6 +11,7 @@ from emr_studio.aws.errors import AwsError
 from emr_studio.clusters import operations
 from emr_studio.clusters.catalog import operations as catalog_operations
 from emr_studio.clusters.controller import ClusterReconciler
+from emr_studio.clusters.job_flows import operations as job_flow_operations
 from emr_studio.clusters.model import Cluster, Instance, instances_of
 from emr_studio.clusters.probe import Load
 from emr_studio.clusters.scaling import operations as scaling_operations
@@ -25,7 +26,14 @@ from emr_studio.runtime.contract import WorkloadState
 from emr_studio.runtime.inprocess import InProcessRuntime
 from tests.support.emr_world import World
 
-REGISTERED = (operations, catalog_operations, step_operations, scaling_operations, security_operations)
+REGISTERED = (
+    operations,
+    catalog_operations,
+    step_operations,
+    scaling_operations,
+    security_operations,
+    job_flow_operations,
+)
 """Importing them registered the clusters' operations."""
 EC2 = "ec2.amazonaws.com"
 SERVICE_ROLE = "EMR_DefaultRole_V2"

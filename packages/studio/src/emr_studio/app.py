@@ -46,6 +46,7 @@ DOMAINS = (
     "clusters.steps",
     "clusters.scaling",
     "clusters.security",
+    "clusters.job_flows",
     "clusters.catalog",
     "trail",
 )

@@ -1,0 +1,1 @@
+"""DescribeJobFlows: the form in which EMR showed clusters before DescribeCluster; old scripts still ask for it."""
