@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
-# All tests in an order that fails early: the packages' own (in parallel), then the console's, then
-# everything that needs a running studio (one process: they share it), then the API on PostgreSQL.
+# All tests in an order that fails early: the console's and those that need no whole studio (in parallel), then
+# everything on a running studio (one process: they share it), then the API on PostgreSQL.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 PYTEST=".venv/bin/pytest -q"
-$PYTEST -n "${WORKERS:-2}" packages
 if [ -d console/node_modules ]; then (cd console && npm test --silent); fi
-$PYTEST tests/api tests/security tests/fuzz tests/system tests/browser tests/chaos
+$PYTEST -n "${WORKERS:-2}" --dist loadgroup packages tests/api tests/security tests/fuzz
+$PYTEST tests/system tests/browser tests/chaos
 $PYTEST -n "${WORKERS:-2}" -p tests.support.postgres tests/api packages/studio/tests \
   -k "studios or workspaces or clusters or iam or network or controllers or signin or migrate or trail_journal or trail_lookup or trail_trails"
