@@ -11,6 +11,7 @@ from emr_studio.aws.errors import AwsError
 from emr_studio.clusters import operations
 from emr_studio.clusters.catalog import operations as catalog_operations
 from emr_studio.clusters.controller import ClusterReconciler
+from emr_studio.clusters.fleets import operations as fleet_operations
 from emr_studio.clusters.job_flows import operations as job_flow_operations
 from emr_studio.clusters.model import Cluster, Instance, instances_of
 from emr_studio.clusters.probe import Load
@@ -33,6 +34,7 @@ REGISTERED = (
     scaling_operations,
     security_operations,
     job_flow_operations,
+    fleet_operations,
 )
 """Importing them registered the clusters' operations."""
 EC2 = "ec2.amazonaws.com"

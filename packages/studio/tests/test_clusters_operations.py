@@ -140,7 +140,7 @@ def test_a_subnet_is_found(play: ClusterPlay) -> None:
         ({"AmiVersion": "3.1"}, "AmiVersion is not supported"),
         ({"StepConcurrencyLevel": 0}, "StepConcurrencyLevel must be between 1 and 256"),
         ({"Configurations": [{"Properties": {}}]}, "Configurations: Classification is missing"),
-        ({"Instances": {"InstanceFleets": [{}]}}, "Instances.InstanceFleets is not supported"),
+        ({"Instances": {"HadoopVersion": "2"}}, "Instances.HadoopVersion is not supported"),
         ({"Instances": {"InstanceGroups": None}}, "must have InstanceGroups, or InstanceCount"),
         ({"Instances": {"InstanceGroups": [CORE]}}, "exactly one group with InstanceRole MASTER"),
         ({"Instances": {"InstanceGroups": [MASTER, MASTER]}}, "exactly one group with InstanceRole MASTER"),

@@ -45,6 +45,7 @@ DOMAINS = (
     "clusters",
     "clusters.steps",
     "clusters.scaling",
+    "clusters.fleets",
     "clusters.security",
     "clusters.job_flows",
     "clusters.catalog",

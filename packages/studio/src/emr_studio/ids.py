@@ -42,6 +42,11 @@ def instance_group_id() -> str:
     return "ig-" + _random(_UPPER, 13)
 
 
+def instance_fleet_id() -> str:
+    """`if-` and 13 of [A-Z0-9]."""
+    return "if-" + _random(_UPPER, 13)
+
+
 def instance_id() -> str:
     """`ci-` and 13 of [A-Z0-9]: EMR's own id of an instance."""
     return "ci-" + _random(_UPPER, 13)

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from emr_studio.aws.context import Check, Context
-from emr_studio.aws.errors import ValidationError
+from emr_studio.aws.errors import InvalidRequest, ValidationError
 from emr_studio.aws.registry import ChecksFunction, Request
-from emr_studio.clusters.model import CLUSTERS, COMING, KIND, USABLE, Cluster, Target, find_cluster
+from emr_studio.clusters.model import CLUSTERS, COMING, KIND, USABLE, Cluster, Collection, Target, find_cluster
 from emr_studio.controllers import Waker
 
 
@@ -40,6 +40,20 @@ def changeable(cluster: Cluster) -> Cluster:
     if cluster.target != Target.RUNNING or cluster.state not in (*COMING, *USABLE):
         raise ValidationError("A job flow that is shutting down, terminating, or finished may not be modified.")
     return cluster
+
+
+def require(cluster: Cluster, collection: Collection, operation: str) -> None:
+    """Check that the cluster has groups (or fleets), which the operation is for.
+
+    Raises:
+        InvalidRequest: it has the other.
+    """
+    if cluster.collection != collection:
+        other = "fleets" if collection == Collection.GROUPS else "groups"
+        raise InvalidRequest(
+            "Instance fleets and instance groups are mutually exclusive. The EMR cluster specified in the request uses "
+            f"instance {other}. The {operation} request does not support clusters that use instance {other}."
+        )
 
 
 def wake(context: Context, cluster: Cluster) -> None:

@@ -7,7 +7,6 @@ cluster that silently lacks its bootstrap actions would be worse than none.
 from __future__ import annotations
 
 import json
-import re
 import secrets
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -17,8 +16,10 @@ from emr_studio.aws.context import Context
 from emr_studio.aws.errors import AwsError, ValidationError
 from emr_studio.clusters.bootstrapping import read_actions
 from emr_studio.clusters.catalog.releases import Release, find_release
+from emr_studio.clusters.fleets.reading import groups_of_fleets, new_fleet, read_fleets
 from emr_studio.clusters.model import (
     Cluster,
+    Collection,
     InstanceGroup,
     Role,
     State,
@@ -26,6 +27,7 @@ from emr_studio.clusters.model import (
     new_instance,
     next_uid,
 )
+from emr_studio.clusters.reading import check_configurations, read_groups, refuse
 from emr_studio.clusters.roles import ClusterRoles
 from emr_studio.clusters.scaling.policies import check_auto_termination, check_managed_scaling
 from emr_studio.clusters.security.documents import check_honoured, read_document
@@ -34,11 +36,7 @@ from emr_studio.network.model import Subnet, ensure_default_network, get_securit
 from emr_studio.settings import Settings
 from emr_studio.tagging import read_tags
 
-MAX_INSTANCES = 20
-"""In one cluster: each is processes on this machine."""
 MAX_CONCURRENCY = 256
-_INSTANCE_TYPE = re.compile(r"[a-z][a-z0-9-]*\.[a-z0-9-]+")
-_MAX_DEPTH = 4
 STARTING_MESSAGE = "Provisioning instances"
 
 # Members that are kept and shown as they are.
@@ -76,8 +74,7 @@ _REFUSED = (
     "MonitoringConfiguration",
     "SessionEnabled",
 )
-_REFUSED_OF_INSTANCES = ("InstanceFleets", "HadoopVersion")
-_REFUSED_OF_GROUPS = ("AutoScalingPolicy", "CustomAmiId")
+_REFUSED_OF_INSTANCES = ("HadoopVersion",)
 
 
 def create_cluster(context: Context, request: Mapping[str, Any], roles: ClusterRoles) -> Cluster:
@@ -88,13 +85,14 @@ def create_cluster(context: Context, request: Mapping[str, Any], roles: ClusterR
         InvalidRequest: for a subnet or security group that does not exist.
     """
     instances: Mapping[str, Any] = request["Instances"]
-    _refuse(request, _REFUSED)
-    _refuse(instances, _REFUSED_OF_INSTANCES, "Instances.")
+    refuse(request, _REFUSED)
+    refuse(instances, _REFUSED_OF_INSTANCES, "Instances.")
     release = _release(request)
-    groups = read_groups(instances)
+    fleets = read_fleets(instances)
+    groups = groups_of_fleets(fleets) if fleets else read_groups(instances)
     subnet = _subnet(context, instances)
     _check_security_groups(context, instances)
-    configurations = _configurations(request.get("Configurations"), "Configurations")
+    configurations = check_configurations(request.get("Configurations"), "Configurations")
     now, cluster_id = context.now(), ids.cluster_id()
     cluster = Cluster(
         id=cluster_id,
@@ -108,6 +106,7 @@ def create_cluster(context: Context, request: Mapping[str, Any], roles: ClusterR
         role_arn=roles.instance_role_arn,
         vpc_id=subnet.vpc_id,
         subnet_id=subnet.id,
+        collection=Collection.FLEETS if fleets else Collection.GROUPS,
         availability_zone=subnet.availability_zone,
         keep_alive=bool(instances.get("KeepJobFlowAliveWhenNoSteps", False)),
         termination_protected=bool(instances.get("TerminationProtected", False)),
@@ -131,6 +130,9 @@ def create_cluster(context: Context, request: Mapping[str, Any], roles: ClusterR
     )
     context.session.add(cluster)
     context.session.flush()
+    for position, fleet in enumerate(fleets):
+        context.session.add(new_fleet(cluster, fleet, position, now))
+    context.session.flush()
     _add_instances(context, cluster, groups)
     return cluster
 
@@ -141,7 +143,8 @@ def _policies(request: Mapping[str, Any], groups: Sequence[Mapping[str, Any]]) -
     if request.get("ManagedScalingPolicy"):
         if not any(group["InstanceRole"] == Role.CORE for group in groups):
             raise ValidationError("ManagedScalingPolicy needs a group with InstanceRole CORE.")
-        found["managed_scaling"] = check_managed_scaling(request["ManagedScalingPolicy"])
+        fleets = any(group.get("FleetId") for group in groups)
+        found["managed_scaling"] = check_managed_scaling(request["ManagedScalingPolicy"], fleets=fleets)
     if request.get("AutoTerminationPolicy") is not None:
         found["idle_timeout"] = check_auto_termination(request["AutoTerminationPolicy"])
     return found
@@ -158,12 +161,6 @@ def _security(context: Context, request: Mapping[str, Any]) -> dict[str, Any]:
         raise ValidationError(f"SecurityConfiguration: {error.message}") from error
     check_honoured(name, read_document(row.document))
     return dict(json.loads(row.document))
-
-
-def _refuse(values: Mapping[str, Any], names: Sequence[str], prefix: str = "") -> None:
-    for name in names:
-        if values.get(name):
-            raise ValidationError(f"{prefix}{name} is not supported by this installation.")
 
 
 def _release(request: Mapping[str, Any]) -> Release:
@@ -186,61 +183,6 @@ def _applications(request: Mapping[str, Any], release: Release) -> list[str]:
             f"it has {', '.join(release.applications)}."
         )
     return sorted({name for name in known if name})
-
-
-def read_groups(instances: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """The instance groups of a request, primary first, whichever of its two forms it uses.
-
-    Raises:
-        ValidationError: naming what is wrong.
-    """
-    groups = [dict(group) for group in instances.get("InstanceGroups") or ()] or _counted(instances)
-    for group in groups:
-        check_group(group)
-    by_role = {role: [g for g in groups if g["InstanceRole"] == role] for role in Role}
-    if len(by_role[Role.MASTER]) != 1:
-        raise ValidationError("InstanceGroups must contain exactly one group with InstanceRole MASTER.")
-    if by_role[Role.MASTER][0]["InstanceCount"] != 1:
-        raise ValidationError("InstanceCount of the MASTER group must be 1: several primary nodes are not supported.")
-    if len(by_role[Role.CORE]) > 1:
-        raise ValidationError("InstanceGroups can contain at most one group with InstanceRole CORE.")
-    if by_role[Role.TASK] and not by_role[Role.CORE]:
-        raise ValidationError("InstanceGroups with InstanceRole TASK need a group with InstanceRole CORE.")
-    total = sum(group["InstanceCount"] for group in groups)
-    if total > MAX_INSTANCES:
-        raise ValidationError(f"InstanceCount: {total} instances are more than the {MAX_INSTANCES} of one cluster.")
-    return [group for role in Role for group in by_role[role]]
-
-
-def _counted(instances: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """The older form: a count, and the types of the primary and of the others."""
-    count, primary = instances.get("InstanceCount"), instances.get("MasterInstanceType")
-    if count is None or not primary:
-        raise ValidationError("Instances must have InstanceGroups, or InstanceCount and MasterInstanceType.")
-    if count < 1:
-        raise ValidationError("InstanceCount must be at least 1.")
-    groups = [{"InstanceRole": "MASTER", "InstanceType": primary, "InstanceCount": 1}]
-    if count > 1:
-        other = instances.get("SlaveInstanceType") or primary
-        groups.append({"InstanceRole": "CORE", "InstanceType": other, "InstanceCount": count - 1})
-    return groups
-
-
-def check_group(group: Mapping[str, Any]) -> None:
-    """Check one group of a request.
-
-    Raises:
-        ValidationError: naming what is wrong.
-    """
-    role, count, instance_type = group["InstanceRole"], group["InstanceCount"], group["InstanceType"]
-    _refuse(group, _REFUSED_OF_GROUPS, f"InstanceGroups: {role}: ")
-    if count < (0 if role == Role.TASK else 1):
-        raise ValidationError(f"InstanceCount of the {role} group must be at least 1, not {count}.")
-    if not _INSTANCE_TYPE.fullmatch(instance_type):
-        raise ValidationError(f"InstanceType '{instance_type}' of the {role} group is not supported.")
-    if group.get("BidPrice") and group.get("Market") == "ON_DEMAND":
-        raise ValidationError(f"BidPrice of the {role} group needs Market SPOT.")
-    _configurations(group.get("Configurations"), f"Configurations of the {role} group")
 
 
 def _subnet(context: Context, instances: Mapping[str, Any]) -> Subnet:
@@ -280,16 +222,6 @@ def _check_security_groups(context: Context, instances: Mapping[str, Any]) -> No
         )
 
 
-def _configurations(given: Sequence[Mapping[str, Any]] | None, where: str, depth: int = 1) -> list[Any]:
-    for entry in given or ():
-        if not entry.get("Classification"):
-            raise ValidationError(f"{where}: Classification is missing.")
-        if depth >= _MAX_DEPTH and entry.get("Configurations"):
-            raise ValidationError(f"{where}: nested too deeply below {entry['Classification']}.")
-        _configurations(entry.get("Configurations"), where, depth + 1)
-    return [dict(entry) for entry in given or ()]
-
-
 def _details(request: Mapping[str, Any], instances: Mapping[str, Any]) -> dict[str, Any]:
     kept = {name: request[name] for name in _SHOWN if request.get(name) is not None}
     own = {name: instances[name] for name in _SHOWN_OF_INSTANCES if instances.get(name)}
@@ -317,6 +249,7 @@ def add_group(context: Context, cluster: Cluster, group: Mapping[str, Any], posi
     row = InstanceGroup(
         id=ids.instance_group_id(),
         cluster_id=cluster.id,
+        fleet_id=group.get("FleetId"),
         position=position,
         name=group.get("Name") or f"{group['InstanceRole'].capitalize()} instance group",
         role=group["InstanceRole"],

@@ -18,7 +18,7 @@ def cluster_shape(cluster: Cluster, primary: Instance) -> dict[str, Any]:
         **details,
         **summary_shape(cluster),
         "Ec2InstanceAttributes": _ec2_attributes(cluster),
-        "InstanceCollectionType": "INSTANCE_GROUP",
+        "InstanceCollectionType": cluster.collection,
         "ReleaseLabel": cluster.release_label,
         "AutoTerminate": not cluster.keep_alive,
         "TerminationProtected": cluster.termination_protected,
@@ -37,8 +37,8 @@ def summary_shape(cluster: Cluster) -> dict[str, Any]:
     """`ClusterSummary` of ListClusters."""
     status: dict[str, Any] = {
         "State": cluster.state,
-        "StateChangeReason": _present(Code=cluster.state_code, Message=cluster.state_message),
-        "Timeline": _timeline(cluster.creation_time, cluster.ready_time, cluster.end_time),
+        "StateChangeReason": present(Code=cluster.state_code, Message=cluster.state_message),
+        "Timeline": timeline(cluster.creation_time, cluster.ready_time, cluster.end_time),
     }
     if cluster.log_lines and cluster.state in (State.TERMINATING, *ENDED):
         status["ErrorDetails"] = [
@@ -54,7 +54,7 @@ def summary_shape(cluster: Cluster) -> dict[str, Any]:
 def _applications(cluster: Cluster) -> list[dict[str, str]]:
     release = find_release(cluster.release_label)
     versions = release.applications if release else {}
-    return [_present(Name=name, Version=versions.get(name)) for name in cluster.applications]
+    return [present(Name=name, Version=versions.get(name)) for name in cluster.applications]
 
 
 def _ec2_attributes(cluster: Cluster) -> dict[str, Any]:
@@ -73,7 +73,7 @@ def group_shape(group: InstanceGroup, cluster: Cluster, instances: Sequence[Inst
     """`InstanceGroup` of ListInstanceGroups."""
     own = [instance for instance in instances if instance.group_id == group.id]
     ready = [instance.ready_time for instance in own if instance.ready_time]
-    shape = _present(
+    shape = present(
         Id=group.id,
         Name=group.name,
         Market=group.market,
@@ -88,14 +88,15 @@ def group_shape(group: InstanceGroup, cluster: Cluster, instances: Sequence[Inst
     )
     reason = {"Code": "INSTANCE_FAILURE", "Message": group.suspended} if group.suspended else {"Message": ""}
     shape["Status"] = {
-        "State": _group_state(group, cluster, own),
+        "State": group_state(group, cluster, own),
         "StateChangeReason": reason,
-        "Timeline": _timeline(cluster.creation_time, max(ready, default=None), cluster.end_time),
+        "Timeline": timeline(cluster.creation_time, max(ready, default=None), cluster.end_time),
     }
     return shape
 
 
-def _group_state(group: InstanceGroup, cluster: Cluster, own: Sequence[Instance]) -> str:
+def group_state(group: InstanceGroup, cluster: Cluster, own: Sequence[Instance]) -> str:
+    """State of a group of which these are the instances."""
     if cluster.state == State.STARTING:
         return "PROVISIONING"
     if cluster.state in COMING:
@@ -113,13 +114,14 @@ def _group_state(group: InstanceGroup, cluster: Cluster, own: Sequence[Instance]
 
 def instance_shape(instance: Instance, group: InstanceGroup, cluster: Cluster) -> dict[str, Any]:
     """`Instance` of ListInstances."""
-    shape = _present(
+    shape = present(
         Id=instance.id,
         Ec2InstanceId=instance.ec2_id,
         PublicDnsName="",
         PrivateIpAddress=instance.private_ip or None,
         PrivateDnsName=private_dns_name(instance.private_ip, cluster.region) if instance.private_ip else None,
-        InstanceGroupId=group.id,
+        InstanceGroupId=None if group.fleet_id else group.id,
+        InstanceFleetId=group.fleet_id,
         Market=group.market,
         InstanceType=instance.instance_type,
         EbsVolumes=[],
@@ -129,7 +131,7 @@ def instance_shape(instance: Instance, group: InstanceGroup, cluster: Cluster) -
     shape["Status"] = {
         "State": instance.state,
         "StateChangeReason": reason,
-        "Timeline": _timeline(instance.creation_time, instance.ready_time, instance.end_time),
+        "Timeline": timeline(instance.creation_time, instance.ready_time, instance.end_time),
     }
     return shape
 
@@ -139,7 +141,7 @@ def _end_reason(instance: Instance, cluster: Cluster) -> dict[str, Any]:
         return {"Code": "INSTANCE_FAILURE", "Message": instance.end_reason}
     if instance.leaving_since is not None:
         return {"Message": "Instance was terminated because its group was resized."}
-    return _present(Code=cluster.state_code, Message=cluster.state_message)
+    return present(Code=cluster.state_code, Message=cluster.state_message)
 
 
 def private_dns_name(ip: str, region: str) -> str:
@@ -148,9 +150,11 @@ def private_dns_name(ip: str, region: str) -> str:
     return f"ip-{ip.replace('.', '-')}.{domain}"
 
 
-def _timeline(created: dt.datetime, ready: dt.datetime | None, ended: dt.datetime | None) -> dict[str, Any]:
-    return _present(CreationDateTime=created, ReadyDateTime=ready, EndDateTime=ended)
+def timeline(created: dt.datetime, ready: dt.datetime | None, ended: dt.datetime | None) -> dict[str, Any]:
+    """`Timeline` of a cluster, a group, a fleet or an instance."""
+    return present(CreationDateTime=created, ReadyDateTime=ready, EndDateTime=ended)
 
 
-def _present(**members: Any) -> dict[str, Any]:
+def present(**members: Any) -> dict[str, Any]:
+    """The members that are not None."""
     return {name: value for name, value in members.items() if value is not None}

@@ -70,6 +70,13 @@ class Role(StrEnum):
     TASK = "TASK"
 
 
+class Collection(StrEnum):
+    """What a cluster's instances are organised in."""
+
+    GROUPS = "INSTANCE_GROUP"
+    FLEETS = "INSTANCE_FLEET"
+
+
 ENDED = (State.TERMINATED, State.TERMINATED_WITH_ERRORS)
 COMING = (State.STARTING, State.BOOTSTRAPPING)
 USABLE = (State.RUNNING, State.WAITING)
@@ -98,6 +105,7 @@ class Cluster(Base):
     vpc_id: Mapped[str]
     subnet_id: Mapped[str]
     availability_zone: Mapped[str]
+    collection: Mapped[str] = mapped_column(default=Collection.GROUPS, server_default=Collection.GROUPS.value)
     keep_alive: Mapped[bool] = mapped_column(default=False)
     termination_protected: Mapped[bool] = mapped_column(default=False)
     visible_to_all_users: Mapped[bool] = mapped_column(default=True)
@@ -142,13 +150,33 @@ class Cluster(Base):
     connect_token: Mapped[str]
 
 
+class InstanceFleet(Base):
+    """Capacity of one role, in units: what its instances weigh. The instances are those of its groups, one a market."""
+
+    __tablename__ = "instance_fleets"
+
+    id: Mapped[str] = mapped_column(primary_key=True)
+    cluster_id: Mapped[str] = mapped_column(ForeignKey("clusters.id"), index=True)
+    position: Mapped[int]
+    name: Mapped[str]
+    role: Mapped[str]
+    target_on_demand: Mapped[int]
+    target_spot: Mapped[int]
+    instance_types: Mapped[list[Any]]
+    """`InstanceTypeConfigs` of the API."""
+    details: Mapped[dict[str, Any]] = mapped_column(default=dict)
+    """Members of the request that are kept and shown as they are."""
+    creation_time: Mapped[dt.datetime]
+
+
 class InstanceGroup(Base):
-    """Instances of one role, all alike."""
+    """Instances of one role and market, all alike; on their own, or what a fleet has in one market."""
 
     __tablename__ = "instance_groups"
 
     id: Mapped[str] = mapped_column(primary_key=True)
     cluster_id: Mapped[str] = mapped_column(ForeignKey("clusters.id"), index=True)
+    fleet_id: Mapped[str | None] = mapped_column(ForeignKey("instance_fleets.id"), default=None)
     position: Mapped[int]
     name: Mapped[str]
     role: Mapped[str]
@@ -228,6 +256,12 @@ CLUSTERS = TagTarget("cluster", find_cluster, cluster_arn)
 def groups_of(session: Session, cluster_id: str) -> list[InstanceGroup]:
     """The cluster's instance groups, primary first."""
     found = select(InstanceGroup).where(InstanceGroup.cluster_id == cluster_id).order_by(InstanceGroup.position)
+    return list(session.scalars(found))
+
+
+def fleets_of(session: Session, cluster_id: str) -> list[InstanceFleet]:
+    """The cluster's instance fleets, primary first; none if it has groups."""
+    found = select(InstanceFleet).where(InstanceFleet.cluster_id == cluster_id).order_by(InstanceFleet.position)
     return list(session.scalars(found))
 
 

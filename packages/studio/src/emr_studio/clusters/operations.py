@@ -12,7 +12,7 @@ from emr_studio.aws.context import Check, Context
 from emr_studio.aws.errors import AwsError, InvalidRequest, ValidationError
 from emr_studio.aws.pagination import paginate
 from emr_studio.aws.registry import ChecksFunction, Request, Response, action, operation
-from emr_studio.clusters.access import changeable, find, on_cluster, wake
+from emr_studio.clusters.access import changeable, find, on_cluster, require, wake
 from emr_studio.clusters.bootstrapping import action_shapes
 from emr_studio.clusters.creation import MAX_CONCURRENCY, create_cluster
 from emr_studio.clusters.describe import cluster_shape, group_shape, instance_shape, summary_shape
@@ -20,6 +20,7 @@ from emr_studio.clusters.model import (
     CLUSTERS,
     ENDED,
     Cluster,
+    Collection,
     Reason,
     State,
     Target,
@@ -39,6 +40,10 @@ from emr_studio.tagging import (
 
 _PAGE = 50
 _MODIFIABLE = ("StepConcurrencyLevel", "ExtendedSupport")
+_OF_COLLECTION = {
+    Collection.GROUPS: ("InstanceGroupId", "InstanceGroupTypes"),
+    Collection.FLEETS: ("InstanceFleetId", "InstanceFleetType"),
+}
 TERMINATED_BY_USER = "Terminated by user request"
 register("j-", CLUSTERS)
 
@@ -121,6 +126,7 @@ def _with_marker(answer: dict[str, Any], marker: str | None) -> dict[str, Any]:
 def list_instance_groups(context: Context, request: Request) -> Response:
     """List a cluster's instance groups, primary first."""
     cluster = find(context, request)
+    require(cluster, Collection.GROUPS, "ListInstanceGroups")
     instances = instances_of(context.session, cluster.id)
     groups = groups_of(context.session, cluster.id)
     return {"InstanceGroups": [group_shape(group, cluster, instances) for group in groups]}
@@ -128,32 +134,32 @@ def list_instance_groups(context: Context, request: Request) -> Response:
 
 @operation("emr", "ListInstances", checks=on_cluster("elasticmapreduce:ListInstances"))
 def list_instances(context: Context, request: Request) -> Response:
-    """List a cluster's instances; by group, kind of group and state."""
+    """List a cluster's instances; by group or fleet, kind of group or fleet, and state."""
     cluster = find(context, request)
-    if request.get("InstanceFleetId") or request.get("InstanceFleetType"):
-        raise InvalidRequest("Instance fleets and instance groups are mutually exclusive.")
+    _check_collection(cluster, request)
     groups = {group.id: group for group in groups_of(context.session, cluster.id)}
-    wanted_group = request.get("InstanceGroupId")
+    wanted_group, wanted_fleet = request.get("InstanceGroupId"), request.get("InstanceFleetId")
     if wanted_group and wanted_group not in groups:
         raise InvalidRequest(f"Instance group id '{wanted_group}' is not valid.")
-    kinds, states = request.get("InstanceGroupTypes"), request.get("InstanceStates")
+    if wanted_fleet and wanted_fleet not in {group.fleet_id for group in groups.values()}:
+        raise InvalidRequest(f"Instance fleet id '{wanted_fleet}' is not valid.")
+    kind = request.get("InstanceFleetType")
+    kinds, states = [kind] if kind else request.get("InstanceGroupTypes"), request.get("InstanceStates")
     found = [
         instance_shape(instance, groups[instance.group_id], cluster)
         for instance in instances_of(context.session, cluster.id)
         if wanted_group in (None, instance.group_id)
+        and wanted_fleet in (None, groups[instance.group_id].fleet_id)
         and (not kinds or instance.role in kinds)
         and (not states or instance.state in states)
     ]
     return {"Instances": found}
 
 
-@operation("emr", "ListInstanceFleets", checks=on_cluster("elasticmapreduce:ListInstanceFleets"))
-def list_instance_fleets(_context: Context, _request: Request) -> Response:
-    """All clusters here use instance groups."""
-    raise InvalidRequest(
-        "Instance fleets and instance groups are mutually exclusive. The EMR cluster specified in the request uses "
-        "instance groups. The ListInstanceFleets request does not support clusters that use instance groups."
-    )
+def _check_collection(cluster: Cluster, request: Request) -> None:
+    for collection, names in _OF_COLLECTION.items():
+        if any(request.get(name) for name in names):
+            require(cluster, collection, "ListInstances")
 
 
 @operation("emr", "ListBootstrapActions", checks=on_cluster("elasticmapreduce:ListBootstrapActions"))

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from emr_studio.clusters.describe import group_shape, private_dns_name
+from emr_studio.clusters.describe import group_shape, present, private_dns_name
 from emr_studio.clusters.model import Cluster, Instance, InstanceGroup, Reason, Role, State
 from emr_studio.clusters.steps.model import Step, StepState
 
@@ -35,11 +35,11 @@ def job_flow_shape(flow: JobFlow) -> dict[str, Any]:
     """`JobFlowDetail` of DescribeJobFlows."""
     cluster = flow.cluster
     kept = ("LogUri", "LogEncryptionKmsKeyId", "AutoScalingRole", "ScaleDownBehavior")
-    return _present(
+    return present(
         **{name: cluster.details.get(name) for name in kept},
         JobFlowId=cluster.id,
         Name=cluster.name,
-        ExecutionStatusDetail=_present(
+        ExecutionStatusDetail=present(
             State=old_state(cluster),
             CreationDateTime=cluster.creation_time,
             # Instances are there from the beginning: nothing waits for EC2.
@@ -61,8 +61,8 @@ def job_flow_shape(flow: JobFlow) -> dict[str, Any]:
 def _instances(flow: JobFlow) -> dict[str, Any]:
     cluster, primary = flow.cluster, next(node for node in flow.instances if node.role == Role.MASTER)
     others = [group.instance_type for group in flow.groups if group.role != Role.MASTER]
-    groups = [_group(group, flow) for group in flow.groups]
-    return _present(
+    groups = [_group(group, flow) for group in flow.groups if group.fleet_id is None]
+    return present(
         MasterInstanceType=primary.instance_type,
         MasterInstanceId=primary.ec2_id,
         MasterPublicDnsName=private_dns_name(primary.private_ip, cluster.region) if primary.private_ip else None,
@@ -81,7 +81,7 @@ def _instances(flow: JobFlow) -> dict[str, Any]:
 def _group(group: InstanceGroup, flow: JobFlow) -> dict[str, Any]:
     new = group_shape(group, flow.cluster, flow.instances)
     status = new["Status"]
-    return _present(
+    return present(
         InstanceGroupId=group.id,
         Name=group.name,
         Market=group.market,
@@ -100,7 +100,7 @@ def _group(group: InstanceGroup, flow: JobFlow) -> dict[str, Any]:
 def _step(step: Step) -> dict[str, Any]:
     # The old words have none for a step that is being cancelled: it still runs.
     state = StepState.RUNNING if step.state == StepState.CANCEL_PENDING else step.state
-    jar = _present(
+    jar = present(
         Jar=step.jar,
         MainClass=step.main_class,
         Args=step.arguments,
@@ -108,7 +108,7 @@ def _step(step: Step) -> dict[str, Any]:
     )
     return {
         "StepConfig": {"Name": step.name, "ActionOnFailure": step.action_on_failure, "HadoopJarStep": jar},
-        "ExecutionStatusDetail": _present(
+        "ExecutionStatusDetail": present(
             State=str(state),
             CreationDateTime=step.creation_time,
             StartDateTime=step.start_time,
@@ -121,7 +121,3 @@ def _step(step: Step) -> dict[str, Any]:
 def _action(one: dict[str, Any]) -> dict[str, Any]:
     script = {"Path": one["ScriptPath"], "Args": one["Args"]}
     return {"BootstrapActionConfig": {"Name": one["Name"], "ScriptBootstrapAction": script}}
-
-
-def _present(**members: Any) -> dict[str, Any]:
-    return {name: value for name, value in members.items() if value is not None}

@@ -14,7 +14,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from emr_studio.clusters.catalog.instance_types import vcpus
-from emr_studio.clusters.model import Cluster, InstanceGroup, Role, groups_of
+from emr_studio.clusters.fleets.scaling import resize_fleets
+from emr_studio.clusters.model import Cluster, Collection, InstanceGroup, Role, fleets_of, groups_of
 from emr_studio.clusters.nodes import Layout
 from emr_studio.clusters.probe import Load
 from emr_studio.clusters.tools import Tools
@@ -48,7 +49,11 @@ class ManagedScaling:
             cluster = session.get_one(Cluster, layout.cluster.id, with_for_update=True)
             groups = [group for group in groups_of(session, cluster.id) if group.role != Role.MASTER]
             present = sum(group.requested_count for group in groups)
-            resize(groups, limits, wanted_instances(present, load, quiet=quiet))
+            wanted = wanted_instances(present, load, quiet=quiet)
+            if cluster.collection == Collection.FLEETS:
+                resize_fleets(fleets_of(session, cluster.id), groups, limits, wanted)
+            else:
+                resize(groups, limits, wanted)
 
     def _is_quiet(self, cluster_id: str, load: Load) -> bool:
         now = self._tools.clock.now()

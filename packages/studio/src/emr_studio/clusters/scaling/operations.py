@@ -8,11 +8,12 @@ from typing import Any
 from emr_studio.aws.context import Check, Context
 from emr_studio.aws.errors import InvalidRequest, ValidationError
 from emr_studio.aws.registry import Request, Response, operation
-from emr_studio.clusters.access import changeable, find, on_cluster, wake
-from emr_studio.clusters.creation import MAX_INSTANCES, add_group, check_group
+from emr_studio.clusters.access import changeable, find, on_cluster, require, wake
+from emr_studio.clusters.creation import add_group
 from emr_studio.clusters.model import (
     CLUSTERS,
     Cluster,
+    Collection,
     InstanceGroup,
     Role,
     cluster_arn,
@@ -20,6 +21,7 @@ from emr_studio.clusters.model import (
     groups_of,
     living_instances_of,
 )
+from emr_studio.clusters.reading import check_group, check_total
 from emr_studio.clusters.scaling.policies import check_auto_termination, check_managed_scaling
 
 # Groups.
@@ -29,6 +31,7 @@ from emr_studio.clusters.scaling.policies import check_auto_termination, check_m
 def add_instance_groups(context: Context, request: Request) -> Response:
     """Add task groups; all of them or, if one is wrong, none."""
     cluster = changeable(find(context, request, "JobFlowId"))
+    require(cluster, Collection.GROUPS, "AddInstanceGroups")
     present = groups_of(context.session, cluster.id)
     given = [dict(group) for group in request["InstanceGroups"]]
     for group in given:
@@ -66,6 +69,7 @@ def modify_instance_groups(context: Context, request: Request) -> Response:
     if not cluster_id:
         raise InvalidRequest("ClusterId or the id of an instance group is required.")
     cluster = changeable(find_cluster(context.session, context.account_id, cluster_id))
+    require(cluster, Collection.GROUPS, "ModifyInstanceGroups")
     groups = {group.id: group for group in groups_of(context.session, cluster.id)}
     changes = request.get("InstanceGroups") or ()
     _resizable(list(groups.values()))
@@ -86,9 +90,7 @@ def _resizable(groups: list[InstanceGroup]) -> None:
 
 
 def _check_total(groups: list[InstanceGroup], more: int) -> None:
-    total = sum(group.requested_count for group in groups) + more
-    if total > MAX_INSTANCES:
-        raise ValidationError(f"InstanceCount: {total} instances are more than the {MAX_INSTANCES} of one cluster.")
+    check_total(sum(group.requested_count for group in groups) + more)
 
 
 def _check_change(context: Context, group: InstanceGroup, change: Mapping[str, Any]) -> None:
@@ -126,7 +128,8 @@ def put_managed_scaling_policy(context: Context, request: Request) -> Response:
     """Let the cluster's size follow its load."""
     cluster = changeable(find(context, request))
     _resizable(groups_of(context.session, cluster.id))
-    cluster.managed_scaling = check_managed_scaling(request["ManagedScalingPolicy"])
+    fleets = cluster.collection == Collection.FLEETS
+    cluster.managed_scaling = check_managed_scaling(request["ManagedScalingPolicy"], fleets=fleets)
     wake(context, cluster)
     return {}
 

@@ -23,7 +23,7 @@ def check_auto_termination(policy: Mapping[str, Any]) -> int:
     return seconds
 
 
-def check_managed_scaling(policy: Mapping[str, Any]) -> dict[str, Any]:
+def check_managed_scaling(policy: Mapping[str, Any], *, fleets: bool) -> dict[str, Any]:
     """The policy as it is kept.
 
     Raises:
@@ -34,8 +34,9 @@ def check_managed_scaling(policy: Mapping[str, Any]) -> dict[str, Any]:
         raise ValidationError("ManagedScalingPolicy must have ComputeLimits.")
     if policy.get("ScalingStrategy") == "ADVANCED" or policy.get("UtilizationPerformanceIndex") is not None:
         raise ValidationError("ScalingStrategy ADVANCED is not supported by this installation.")
-    if limits["UnitType"] == "InstanceFleetUnits":
-        raise ValidationError("UnitType InstanceFleetUnits is for clusters with instance fleets.")
+    if (limits["UnitType"] == "InstanceFleetUnits") != fleets:
+        collection = "groups" if fleets else "fleets"
+        raise ValidationError(f"UnitType {limits['UnitType']} is for clusters with instance {collection}.")
     least, most = limits["MinimumCapacityUnits"], limits["MaximumCapacityUnits"]
     if least < 1 or most < least:
         raise ValidationError(f"MinimumCapacityUnits {least} must be between 1 and MaximumCapacityUnits {most}.")
