@@ -232,3 +232,27 @@ def test_one_user_at_a_time(rig: SignInRig) -> None:
     rig.set_editor(rig.editor_id, open_by_user_id=None, open_by_name=None, open_seen_at=None)
     rig.world.clock.advance(2)
     assert second.ask().status == 200
+    rig.world.clock.advance(2)
+    assert first.ask().status == 403, "who came first holds it now"
+
+
+@pytest.mark.capability("CO-05")
+def test_collaborators_are_in_it_together_and_nobody_else(rig: SignInRig) -> None:
+    owner, ann, eve = rig.world.admin, rig.person("ann"), rig.person("eve")
+    rig.world.call("UpdateEditor", EditorId=rig.editor_id, CollaborationEnabled=True)
+    rig.world.call("PutWorkspaceAccess", EditorId=rig.editor_id, IdentityName="ann")
+    browsers = [rig.opened(caller) for caller in (owner, ann)]
+    assert [browser.ask().status for browser in browsers] == [200, 200]
+    refused = rig.opened(eve).ask()
+    assert (refused.status, b"Only its owner and collaborators" in refused.body) == (403, True)
+    assert rig.world.call("DescribeEditor", EditorId=rig.editor_id)["Editor"]["User"] == "admin"
+    for _ in range(2):
+        rig.world.clock.advance(500)
+        assert browsers[1].ask().status == 200
+    assert rig.world.call("DescribeEditor", EditorId=rig.editor_id)["Editor"]["User"] == "ann", "the owner has left"
+    rig.world.call("DeleteWorkspaceAccess", EditorId=rig.editor_id, IdentityName="ann")
+    rig.world.clock.advance(2)
+    assert browsers[1].ask().status == 403
+    rig.world.call("UpdateEditor", EditorId=rig.editor_id, CollaborationEnabled=False)
+    rig.world.clock.advance(900)
+    assert rig.opened(eve).ask().status == 200

@@ -17,6 +17,7 @@ from pathlib import Path
 import msgspec
 from starlette.requests import cookie_parser
 
+from emr_studio.aws.context import Caller
 from emr_studio.clock import Clock
 from emr_studio.db import Database
 from emr_studio.edge.decisions import DELETE, EdgeAnswer, EdgeRequest
@@ -25,7 +26,7 @@ from emr_studio.settings import Settings
 from emr_studio.signin.origins import Kind, Origin, parse_host
 from emr_studio.signin.pages import SECURITY_HEADERS, page
 from emr_studio.signin.sessions import COOKIE, ConsoleSessions, SignedIn, cookie_of
-from emr_studio.workspaces.model import EdgeTarget, edge_target, held_by_other, note_activity
+from emr_studio.workspaces.model import EdgeTarget, edge_target, held_by_other, keep_hold, may_use
 
 log = logging.getLogger(__name__)
 
@@ -79,20 +80,22 @@ class WorkspaceEdge:
                 return _page(404, "Not found", "There is no such Workspace.")
             if not self._sessions.access.may_enter(session, found.caller, origin, request.source_ip):
                 return _page(403, "Access denied", "Your permissions do not allow you to open this Workspace.")
+            if not may_use(session, target, found.caller.user_id):
+                return _page(403, "Private Workspace", "Only its owner and collaborators may open this Workspace.")
         if not target.address:
             return self._not_running(request, target)
-        holder = self._held_by(target, found.caller.user_id)
+        holder = self._held_by(target, found.caller)
         if holder is not None:
             return _page(403, "In use", f"{holder} has this Workspace open. One user at a time may use it.")
         return self._yes(request, found, target)
 
-    def _held_by(self, target: EdgeTarget, user_id: str) -> str | None:
-        """Who else has the Workspace open; the caller's own use is noted, which keeps her hold."""
+    def _held_by(self, target: EdgeTarget, caller: Caller) -> str | None:
+        """Who else has the Workspace open and keeps the caller out; the caller's own use is noted."""
         now = self._clock.now()
-        holder = held_by_other(target, user_id, now, self._settings.session_idle_seconds)
+        holder = held_by_other(target, caller.user_id, now, self._settings.session_idle_seconds)
         if holder is None:
-            note_activity(self._database, target, user_id, now)
-        return holder
+            keep_hold(self._database, target, caller, now)
+        return None if target.collaboration else holder
 
     def _yes(self, request: EdgeRequest, found: SignedIn, target: EdgeTarget) -> EdgeAnswer:
         if not _is_plain_socket(target.address):

@@ -16,9 +16,10 @@ import datetime as dt
 from dataclasses import dataclass
 from enum import StrEnum
 
-from sqlalchemy import Index, select, update
+from sqlalchemy import ColumnElement, ForeignKey, Index, exists, or_, select, update
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
+from emr_studio.aws.context import Caller
 from emr_studio.aws.errors import InvalidRequest
 from emr_studio.db import Base, Database
 from emr_studio.tagging import emr_arn
@@ -67,7 +68,11 @@ class Editor(Base):
     """Not a foreign key: a Workspace outlives its Studio."""
     name: Mapped[str]
     description: Mapped[str | None] = mapped_column(default=None)
+    notebook_name: Mapped[str | None] = mapped_column(default=None)
+    """Its first notebook's file, once the Workspace has another name than it."""
     creator_user_id: Mapped[str]
+    collaboration: Mapped[bool] = mapped_column(default=False)
+    """On: its owner and collaborators use it at the same time, and nobody else sees it."""
     creation_time: Mapped[dt.datetime]
     last_modified_time: Mapped[dt.datetime]
     tags: Mapped[dict[str, str]] = mapped_column(default=dict)
@@ -109,6 +114,24 @@ class Editor(Base):
     open_seen_at: Mapped[dt.datetime | None] = mapped_column(default=None)
 
 
+class Collaborator(Base):
+    """Who may use a Workspace beside its owner while collaboration is on (emr-studio.md 6.4).
+
+    Known by the unique id of the user or role: one of the same name that is made later is somebody else.
+    """
+
+    __tablename__ = "workspace_collaborators"
+
+    editor_id: Mapped[str] = mapped_column(ForeignKey("editors.id", ondelete="CASCADE"), primary_key=True)
+    principal_id: Mapped[str] = mapped_column(primary_key=True)
+    session_name: Mapped[str] = mapped_column(primary_key=True, default="")
+    """Of a role's session; empty for a user, and for all sessions of the role."""
+    identity_type: Mapped[str]
+    identity_name: Mapped[str]
+    """As it was added: user name, `RoleName` or `RoleName:SessionName`."""
+    creation_time: Mapped[dt.datetime]
+
+
 class UidNumber(Base):
     """Numbers handed out to Workspaces; the row stays, so that no user id is used twice."""
 
@@ -126,6 +149,8 @@ class EdgeTarget:
     editor_id: str
     account_id: str
     studio_id: str
+    creator_user_id: str
+    collaboration: bool
     address: str
     status: str
     open_by_user_id: str | None
@@ -148,9 +173,33 @@ def find_editor(session: Session, account_id: str, editor_id: str) -> Editor:
 def edge_target(session: Session, editor_id: str) -> EdgeTarget | None:
     """Return where the Workspace is; None if there is none of that id (as in its ARN, `e-ABC…`)."""
     held = (Editor.open_by_user_id, Editor.open_by_name, Editor.open_seen_at)
-    columns = (Editor.account_id, Editor.studio_id, Editor.address, Editor.status, *held)
+    shared = (Editor.creator_user_id, Editor.collaboration)
+    columns = (Editor.account_id, Editor.studio_id, *shared, Editor.address, Editor.status, *held)
     row = session.execute(select(*columns).where(Editor.id == editor_id)).one_or_none()
     return None if row is None else EdgeTarget(editor_id, *row)
+
+
+def may_use(session: Session, editor: Editor | EdgeTarget, user_id: str) -> bool:
+    """False for who is neither owner nor collaborator of a Workspace with collaboration on (6.9).
+
+    `user_id` is the caller's `aws:userid`.
+    """
+    if not editor.collaboration or editor.creator_user_id == user_id:
+        return True
+    editor_id = editor.id if isinstance(editor, Editor) else editor.editor_id
+    return bool(session.scalar(select(exists().where(Collaborator.editor_id == editor_id, _is(user_id)))))
+
+
+def used_by(user_id: str) -> ColumnElement[bool]:
+    """The same as a condition on `Editor`, for lists."""
+    added = exists().where(Collaborator.editor_id == Editor.id, _is(user_id))
+    return or_(Editor.collaboration.is_(False), Editor.creator_user_id == user_id, added)
+
+
+def _is(user_id: str) -> ColumnElement[bool]:
+    principal_id, _, session_name = user_id.partition(":")
+    named = Collaborator.session_name.in_(("", session_name))
+    return (Collaborator.principal_id == principal_id) & named
 
 
 def held_by_other(target: EdgeTarget, user_id: str, now: dt.datetime, idle_seconds: int) -> str | None:
@@ -180,6 +229,28 @@ def note_activity(database: Database, target: EdgeTarget, user_id: str, now: dt.
         )
 
 
+def keep_hold(database: Database, target: EdgeTarget, caller: Caller, now: dt.datetime) -> None:
+    """Note the use of a Workspace that nobody else holds: of two who come at once, one becomes its holder."""
+    if target.open_by_user_id == caller.user_id:
+        note_activity(database, target, caller.user_id, now)
+        return
+    hold = {"open_by_user_id": caller.user_id, "open_by_name": display_name(caller)}
+    with database.write() as session:
+        session.execute(
+            update(Editor)
+            .where(Editor.id == target.editor_id, Editor.address != "")
+            .where(Editor.open_by_user_id.is_not_distinct_from(target.open_by_user_id))
+            .values(**hold, open_since=now, open_seen_at=now)
+        )
+
+
+def display_name(caller: Caller) -> str:
+    """What the User column shows: the user's name, or `Role/session`."""
+    if caller.role_name and caller.session_name:
+        return f"{caller.role_name}/{caller.session_name}"
+    return caller.user_name or caller.session_name or caller.user_id
+
+
 def editor_arn(editor: Editor) -> str:
     """`arn:aws:elasticmapreduce:<region>:<account>:editor/<id>`."""
     return emr_arn(editor.region, editor.account_id, f"editor/{editor.id}")
@@ -191,8 +262,8 @@ def workload_owner(editor_id: str) -> str:
 
 
 def default_notebook(editor: Editor) -> str:
-    """The notebook that every Workspace begins with."""
-    return f"{editor.name}.ipynb"
+    """The notebook that every Workspace begins with; a new name of the Workspace does not move it."""
+    return editor.notebook_name or f"{editor.name}.ipynb"
 
 
 def next_uid(session: Session, editor_id: str) -> int:

@@ -14,7 +14,7 @@ from emr_studio import ids
 from emr_studio.aws.context import Check, Context
 from emr_studio.aws.errors import InvalidRequest
 from emr_studio.aws.pagination import paginate
-from emr_studio.aws.registry import ChecksFunction, Request, Response, action, operation
+from emr_studio.aws.registry import Request, Response, action, operation
 from emr_studio.clusters.model import CLUSTERS, cluster_arn
 from emr_studio.controllers import Waker
 from emr_studio.edge.presign import Presigner
@@ -22,15 +22,14 @@ from emr_studio.settings import Settings
 from emr_studio.studios.model import Studio, find_studio, workspace_location
 from emr_studio.studios.service_role import pass_role
 from emr_studio.tagging import (
-    TagTarget,
     emr_arn,
     read_tags,
-    register,
     request_tag_context,
     resource_tag_context,
     tag_list,
 )
-from emr_studio.workspaces import compute
+from emr_studio.workspaces import access_operations, compute
+from emr_studio.workspaces.checks import TARGET, editor_check, find, is_allowed, on_editor, require_member
 from emr_studio.workspaces.model import (
     KIND,
     Editor,
@@ -38,8 +37,8 @@ from emr_studio.workspaces.model import (
     Target,
     default_notebook,
     editor_arn,
-    find_editor,
     next_uid,
+    used_by,
 )
 from emr_studio.workspaces.rules import (
     CREATOR_TAG,
@@ -53,23 +52,10 @@ from emr_studio.workspaces.rules import (
 )
 
 _PAGE = 50
-_TARGET = TagTarget("editor", find_editor, editor_arn)
-register("e-", _TARGET)
-
-
-def _find(context: Context, request: Request) -> Editor:
-    return find_editor(context.session, context.account_id, request["EditorId"])
-
-
-def _editor_check(name: str, editor: Editor) -> Check:
-    return Check(name, editor_arn(editor), resource_tag_context(editor.tags))
-
-
-def _on_editor(name: str) -> ChecksFunction:
-    def checks(context: Context, request: Request) -> Iterable[Check]:
-        return (_TARGET.check(context, name, request["EditorId"]),)
-
-    return checks
+_MANAGE = "elasticmapreduce:PutWorkspaceAccess"
+"""Who may do this could add herself, so it hides nothing from her that collaboration hides."""
+OTHERS = (access_operations,)
+"""Importing them registers what else can be called."""
 
 
 # Create, describe, list.
@@ -113,6 +99,7 @@ def create_editor(context: Context, request: Request) -> Response:
         name=request["Name"],
         description=request.get("Description"),
         creator_user_id=context.caller.user_id,
+        collaboration=bool(request.get("CollaborationEnabled")),
         creation_time=now,
         last_modified_time=now,
         tags=_tags_with_creator(context, request),
@@ -140,16 +127,24 @@ def _tags_with_creator(context: Context, request: Request) -> dict[str, str]:
     return tags
 
 
-@operation("emr", "DescribeEditor", checks=_on_editor("elasticmapreduce:DescribeEditor"))
+@operation("emr", "DescribeEditor", checks=on_editor("elasticmapreduce:DescribeEditor"))
 def describe_editor(context: Context, request: Request) -> Response:
-    """Describe a Workspace."""
-    return {"Editor": _described(context, _find(context, request))}
+    """Describe a Workspace. A private one only to those in it, and to who could add herself (6.9)."""
+    editor = find(context, request)
+    require_member(context, editor, unless=_MANAGE)
+    return {"Editor": _described(context, editor)}
 
 
 @operation("emr", "ListEditors", checks=action("elasticmapreduce:ListEditors"))
 def list_editors(context: Context, request: Request) -> Response:
-    """List Workspaces, 50 a page, oldest first: of one Studio (there or gone) or of the account."""
+    """List Workspaces, 50 a page, oldest first: of one Studio (there or gone) or of the account.
+
+    Private ones (emr-studio.md 6.9) only to their owner and collaborators; the account's list, which
+    no Studio shows, has all of them for who may add collaborators to any.
+    """
     statement = select(Editor).where(Editor.account_id == context.account_id, Editor.region == context.region)
+    if not _sees_all(context, request.get("StudioId")):
+        statement = statement.where(used_by(context.caller.user_id))
     for member, column in (("StudioId", Editor.studio_id), ("Status", Editor.status)):
         if request.get(member):
             statement = statement.where(column == request[member])
@@ -163,6 +158,13 @@ def list_editors(context: Context, request: Request) -> Response:
     )
     answer: dict[str, Any] = {"Editors": [_described(context, editor) for editor in page]}
     return answer if marker is None else {**answer, "Marker": marker}
+
+
+def _sees_all(context: Context, studio_id: str | None) -> bool:
+    """True in the lists of an administrator: of the account, and of what a Studio left behind (AD-06)."""
+    if studio_id and context.session.get(Studio, studio_id) is not None:
+        return False
+    return is_allowed(context, Check(_MANAGE, emr_arn(context.region, context.account_id, "editor/*")))
 
 
 def _described(context: Context, editor: Editor) -> Mapping[str, Any]:
@@ -179,6 +181,7 @@ def _described(context: Context, editor: Editor) -> Mapping[str, Any]:
         "CreationTime": editor.creation_time,
         "LastModifiedTime": editor.last_modified_time,
         "CreatorUserId": editor.creator_user_id,
+        "CollaborationEnabled": editor.collaboration,
         "User": editor.open_by_name if held else None,
         "SubnetId": editor.subnet_id,
         "AvailabilityZone": editor.availability_zone,
@@ -206,18 +209,18 @@ def _engine(editor: Editor) -> dict[str, str] | None:
 
 
 def _on_start(context: Context, request: Request) -> Iterable[Check]:
-    yield _TARGET.check(context, "elasticmapreduce:StartEditor", request["EditorId"])
-    editor = _find(context, request)
+    yield TARGET.check(context, "elasticmapreduce:StartEditor", request["EditorId"])
+    editor = find(context, request)
     if cluster := compute.engine_of(context, request):
         # Both resources are asked for, so a condition on tags holds for both (emr-studio.md 3.6).
         yield Check("elasticmapreduce:StartEditor", cluster_arn(cluster), resource_tag_context(cluster.tags))
-        yield _editor_check("elasticmapreduce:AttachEditor", editor)
+        yield editor_check("elasticmapreduce:AttachEditor", editor)
 
 
 @operation("emr", "StartEditor", checks=_on_start)
 def start_editor(context: Context, request: Request) -> Response:
     """Start a stopped Workspace, in another zone if it can; starting one that starts is no error."""
-    editor = _find(context, request)
+    editor = find(context, request)
     require_status(editor, (Status.IDLE, Status.STARTING), "start")
     cluster = compute.engine_of(context, request)
     if cluster:
@@ -243,19 +246,19 @@ def _studio_of(context: Context, editor: Editor) -> Studio | None:
     return context.session.get(Studio, editor.studio_id)
 
 
-@operation("emr", "StopEditor", checks=_on_editor("elasticmapreduce:StopEditor"))
+@operation("emr", "StopEditor", checks=on_editor("elasticmapreduce:StopEditor"))
 def stop_editor(context: Context, request: Request) -> Response:
     """Stop a Workspace: files are saved to S3, its kernels end, its compute is detached."""
-    editor = _find(context, request)
+    editor = find(context, request)
     require_status(editor, (Status.READY, Status.ATTACHED, Status.ATTACHING, Status.STARTING), "stop")
     _end(context, editor, Status.STOPPING, Target.IDLE)
     return {}
 
 
-@operation("emr", "DeleteEditor", checks=_on_editor("elasticmapreduce:DeleteEditor"))
+@operation("emr", "DeleteEditor", checks=on_editor("elasticmapreduce:DeleteEditor"))
 def delete_editor(context: Context, request: Request) -> Response:
     """Delete a Workspace; its files in S3 stay."""
-    editor = _find(context, request)
+    editor = find(context, request)
     require_status(editor, (Status.READY, Status.ATTACHED, Status.IDLE), "delete")
     _end(context, editor, Status.DELETING, Target.GONE)
     return {}
@@ -286,8 +289,8 @@ def _wake(context: Context, editor: Editor) -> None:
 
 
 def _on_attach(context: Context, request: Request) -> Iterable[Check]:
-    yield _TARGET.check(context, "elasticmapreduce:AttachEditor", request["EditorId"])
-    editor = _find(context, request)
+    yield TARGET.check(context, "elasticmapreduce:AttachEditor", request["EditorId"])
+    editor = find(context, request)
     if cluster := compute.engine_of(context, request):
         # The action's resource is the editor alone, but a condition on tags holds for both.
         yield Check("elasticmapreduce:AttachEditor", editor_arn(editor), resource_tag_context(cluster.tags))
@@ -296,7 +299,7 @@ def _on_attach(context: Context, request: Request) -> Iterable[Check]:
 @operation("emr", "AttachEditor", checks=_on_attach)
 def attach_editor(context: Context, request: Request) -> Response:
     """Attach a Workspace to a cluster; what is attached must be detached first (CL-05)."""
-    editor = _find(context, request)
+    editor = find(context, request)
     cluster = compute.engine_of(context, request)
     if cluster is None:
         raise InvalidRequest("ExecutionEngine.Id is required.")
@@ -312,10 +315,10 @@ def attach_editor(context: Context, request: Request) -> Response:
     return {}
 
 
-@operation("emr", "DetachEditor", checks=_on_editor("elasticmapreduce:DetachEditor"))
+@operation("emr", "DetachEditor", checks=on_editor("elasticmapreduce:DetachEditor"))
 def detach_editor(context: Context, request: Request) -> Response:
     """Detach a Workspace from its compute; open files and layout stay."""
-    editor = _find(context, request)
+    editor = find(context, request)
     require_status(editor, (Status.ATTACHED, Status.ATTACHING), "detach")
     editor.wanted_cluster_id = None
     editor.last_modified_time = context.now()
@@ -326,17 +329,18 @@ def detach_editor(context: Context, request: Request) -> Response:
 # Open.
 
 
-@operation("emr", "OpenEditorInConsole", checks=_on_editor("elasticmapreduce:OpenEditorInConsole"))
+@operation("emr", "OpenEditorInConsole", checks=on_editor("elasticmapreduce:OpenEditorInConsole"))
 def open_editor_in_console(context: Context, request: Request) -> Response:
     """Make a link that opens the Workspace as the caller, who then holds it.
 
     A stopped Workspace is started (emr-studio.md 6.2), for which the caller needs StartEditor too.
     """
-    editor, settings = _find(context, request), context.port(Settings)
+    editor, settings = find(context, request), context.port(Settings)
+    require_member(context, editor)
     require_status(editor, (Status.READY, Status.ATTACHING, Status.ATTACHED, Status.IDLE), "open")
     take_hold(editor, context.caller, context.now(), settings.session_idle_seconds)
     if editor.status == Status.IDLE:
-        context.authorize(_editor_check("elasticmapreduce:StartEditor", editor))
+        context.authorize(editor_check("elasticmapreduce:StartEditor", editor))
         _start(context, editor)
         _wake(context, editor)
     url, expiration = context.port(Presigner).presign_editor(

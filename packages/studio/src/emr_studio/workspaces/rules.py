@@ -16,7 +16,7 @@ from emr_studio.aws.context import Caller
 from emr_studio.aws.errors import InvalidRequest
 from emr_studio.network.model import Subnet, get_subnets
 from emr_studio.studios.model import Studio
-from emr_studio.workspaces.model import Editor, Status
+from emr_studio.workspaces.model import Editor, Status, display_name
 
 CREATOR_TAG = "creatorUserId"
 _MAX_NAME = 128
@@ -57,11 +57,15 @@ def holder(editor: Editor, now: dt.datetime, idle_seconds: int) -> str | None:
 def take_hold(editor: Editor, caller: Caller, now: dt.datetime, idle_seconds: int) -> None:
     """Let the caller be the one who has the Workspace open (emr-studio.md 6.9: one at a time).
 
+    With collaboration on others may have it open too: the first stays the one who is shown.
+
     Raises:
         InvalidRequest: naming who has it open.
     """
     present = holder(editor, now, idle_seconds)
     if present not in (None, caller.user_id):
+        if editor.collaboration:
+            return
         raise InvalidRequest(
             f"The Workspace '{editor.name}' is in use by {editor.open_by_name}. One user at a time can open it; "
             f"it is free again when it is stopped or {idle_seconds // 60} minutes after its last use."
@@ -74,13 +78,6 @@ def take_hold(editor: Editor, caller: Caller, now: dt.datetime, idle_seconds: in
 def release_hold(editor: Editor) -> None:
     """Nobody has it open."""
     editor.open_by_user_id = editor.open_by_name = editor.open_since = editor.open_seen_at = None
-
-
-def display_name(caller: Caller) -> str:
-    """What the User column shows: the user's name, or `Role/session`."""
-    if caller.role_name and caller.session_name:
-        return f"{caller.role_name}/{caller.session_name}"
-    return caller.user_name or caller.session_name or caller.user_id
 
 
 def first_subnet(session: Session, studio: Studio, spread: int) -> Subnet:
