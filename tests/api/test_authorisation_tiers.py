@@ -11,7 +11,8 @@ import pytest
 from emr_studio.aws.context import Caller, Check
 from emr_studio.aws.registry import Operation, no_check
 from emr_studio.iam import tiers
-from emr_studio.iam.decisions import Circumstances, decide
+from emr_studio.iam.condition_keys import Circumstances
+from emr_studio.iam.decisions import decide
 from emr_studio.iam.tiers import Place, document
 from tests.support.authorisation import Stage, operations, stage
 from tests.support.emr_world import ACCOUNT, SERVICE_ROLE

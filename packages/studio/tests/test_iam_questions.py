@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import datetime as dt
+from typing import Never
 
 import pytest
 
 from emr_studio.aws.context import Caller, Check, RequestInfo
-from emr_studio.iam.decisions import Circumstances, full_context, principal_of, question
+from emr_studio.iam.condition_keys import Circumstances
+from emr_studio.iam.decisions import full_context, principal_of, question
 
 NOW = dt.datetime(2026, 11, 26, 10, 0, 0, 900_000, tzinfo=dt.UTC)
 ACCOUNT = "111111111111"
@@ -55,3 +57,20 @@ def test_what_is_known_of_one_caller_is_not_used_for_another() -> None:
         asked = question(caller, CHECKS[0], Circumstances(NOW))
         assert asked.context["aws:username"] == f"u{number}"
         assert asked.principal.arn == f"{USER}{number}"
+
+
+def test_nothing_is_made_for_a_key_that_nobody_asks_for() -> None:
+    """Most decisions need no condition key at all: then not even the clock is read out."""
+
+    class Unreadable(dict[str, str]):
+        def keys(self) -> Never:
+            raise AssertionError
+
+        __iter__ = items = values = keys
+
+    asked = question(CALLERS[1], Check("s3:GetObject", "arn:aws:s3:::b/k", Unreadable()), Circumstances(NOW))
+    assert asked.resource_account == ACCOUNT
+    assert question(CALLERS[1], CHECKS[1], Circumstances(NOW)).context.get("s3:prefix") == "a"
+    assert question(CALLERS[1], CHECKS[1], Circumstances(NOW)).context.get("aws:sourcevpc") is None
+    with pytest.raises(KeyError):
+        _ = question(CALLERS[1], CHECKS[0], Circumstances(NOW)).context["aws:sourcevpc"]

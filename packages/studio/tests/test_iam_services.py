@@ -23,8 +23,9 @@ from emr_studio.clock import FakeClock
 from emr_studio.db import Base, Database
 from emr_studio.iam import entities, generation, services, uses, writing
 from emr_studio.iam.bootstrap import SampleWorld, bucket_name, create_account, ensure_account
+from emr_studio.iam.condition_keys import Circumstances
 from emr_studio.iam.container_credentials import container_credentials
-from emr_studio.iam.decisions import Circumstances, decide
+from emr_studio.iam.decisions import decide
 from emr_studio.iam.errors import AssumeRoleDenied, RoleNotFound
 from emr_studio.iam.identity import IamCredentialStore
 from emr_studio.iam.model import AccessKey, Attachment, EntityUse, User

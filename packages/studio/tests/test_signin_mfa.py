@@ -10,7 +10,8 @@ import pytest
 
 from emr_studio.aws.context import Caller
 from emr_studio.iam import mfa
-from emr_studio.iam.decisions import Circumstances, global_context
+from emr_studio.iam.condition_keys import Circumstances
+from emr_studio.iam.decisions import global_context
 from emr_studio.iam.federation import totp
 from emr_studio.iam.model import MfaDevice
 from emr_studio.iam.sealing import Sealer

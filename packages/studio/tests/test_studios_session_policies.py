@@ -13,7 +13,8 @@ import pytest
 
 from emr_studio.aws.context import Caller, Check
 from emr_studio.iam import entities, writing
-from emr_studio.iam.decisions import Circumstances, decide
+from emr_studio.iam.condition_keys import Circumstances
+from emr_studio.iam.decisions import decide
 from emr_studio.iam.model import Role
 from emr_studio.iam.tiers import Place, tier
 from emr_studio.studios.session_policies import GROUP, USER, Mapping, NotAssigned, applying, caller_in_studio

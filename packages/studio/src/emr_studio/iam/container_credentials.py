@@ -17,7 +17,7 @@ from starlette.responses import JSONResponse, Response
 
 from emr_studio.clock import Clock
 from emr_studio.db import Database
-from emr_studio.iam.decisions import iso
+from emr_studio.iam.condition_keys import iso
 from emr_studio.iam.model import Role, RoleGrant
 from emr_studio.iam.sealing import Sealer
 from emr_studio.iam.services import find_grant

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from functools import lru_cache
 from typing import NamedTuple
 
 from sqlalchemy.orm import Session
 
-from emr_studio.aws.context import Caller, Check, ContextValue, RequestInfo
+from emr_studio.aws.context import Caller, Check, ContextValue
 from emr_studio.iam import entities
+from emr_studio.iam.condition_keys import Circumstances, QuestionContext, iso, lowered, request_context
 from emr_studio.iam.policy import (
     Decision,
     Layer,
@@ -36,15 +35,6 @@ _TRUST_ACTIONS = ("sts:assumerole", "sts:tagsession", "sts:setsourceidentity")
 _NOTHING = compile_layer((), PolicyKind.IDENTITY)
 
 
-@dataclass(frozen=True)
-class Circumstances:
-    """When and how a request is made: what the global condition keys are read from."""
-
-    now: dt.datetime
-    region: str = "us-east-1"
-    request: RequestInfo = field(default_factory=RequestInfo)
-
-
 def decide(
     session: Session, caller: Caller, check: Check, circumstances: Circumstances, *, trace: bool = False
 ) -> Decision:
@@ -58,15 +48,13 @@ def decide(
 def question(caller: Caller, check: Check, circumstances: Circumstances) -> Request:
     """The check as the policy language sees it: `full_context` with its keys in lower case."""
     known = _known(caller)
-    context = _lowered(request_context(circumstances))
-    context.update(known.keys)
-    if caller.mfa_at is not None:
-        context["aws:multifactorauthage"] = _mfa_age(caller.mfa_at, circumstances.now)
-    if check.context:
-        context.update(_lowered(check.context))
-    owner = context.get("aws:resourceaccount")
+    owner = check.context.get("aws:ResourceAccount")
+    more: dict[str, ContextValue] = {}
     if owner is None:
-        owner = context["aws:resourceaccount"] = _owner(check.resource, caller)
+        owner = more["aws:resourceaccount"] = _owner(check.resource, caller)
+    if caller.mfa_at is not None:
+        more["aws:multifactorauthage"] = _mfa_age(caller.mfa_at, circumstances.now)
+    context = QuestionContext(circumstances, known.keys, check, more)
     return Request(known.principal, check.action, check.resource, str(owner), context, lowered=True)
 
 
@@ -88,12 +76,8 @@ def _known(caller: Caller) -> _Known:
     if found is None or found.caller is not caller:
         if len(_KNOWN) >= _MOST_KNOWN:
             _KNOWN.clear()
-        found = _KNOWN[id(caller)] = _Known(caller, _lowered(_caller_context(caller)), principal_of(caller))
+        found = _KNOWN[id(caller)] = _Known(caller, lowered(_caller_context(caller)), principal_of(caller))
     return found
-
-
-def _lowered(context: Mapping[str, ContextValue]) -> dict[str, ContextValue]:
-    return dict(zip(map(str.lower, context), context.values(), strict=True))
 
 
 def full_context(caller: Caller, check: Check, circumstances: Circumstances) -> dict[str, ContextValue]:
@@ -149,33 +133,6 @@ def _caller_context(caller: Caller) -> dict[str, ContextValue]:
     for key, value in caller.tags.items():
         context[f"aws:PrincipalTag/{key}"] = value
     return context
-
-
-def request_context(circumstances: Circumstances) -> dict[str, ContextValue]:
-    """The keys that speak of the request, not of who makes it."""
-    request = circumstances.request
-    seconds = int(circumstances.now.timestamp())
-    context: dict[str, ContextValue] = {
-        "aws:CurrentTime": _iso_of(seconds),
-        "aws:EpochTime": str(seconds),
-        "aws:SecureTransport": "true" if request.secure else "false",
-        "aws:SourceIp": request.source_ip,
-        "aws:RequestedRegion": circumstances.region,
-        "aws:ViaAWSService": "false",
-    }
-    if request.user_agent:
-        context["aws:UserAgent"] = request.user_agent
-    return context
-
-
-def iso(moment: dt.datetime) -> str:
-    """`2026-11-23T20:00:00Z`."""
-    return moment.astimezone(dt.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-
-
-@lru_cache(maxsize=16)
-def _iso_of(seconds: int) -> str:
-    return iso(dt.datetime.fromtimestamp(seconds, dt.UTC))
 
 
 def service_principal(service: str) -> Principal:

@@ -21,7 +21,8 @@ from sqlalchemy.orm import Session
 
 from emr_studio.aws.context import Caller, Check, ContextValue
 from emr_studio.iam import denial
-from emr_studio.iam.decisions import Circumstances, full_context, policies_of, question, resource_policy
+from emr_studio.iam.condition_keys import Circumstances
+from emr_studio.iam.decisions import full_context, policies_of, question, resource_policy
 from emr_studio.iam.policy import EXPLICITLY_DENIED, Decision, Layer, PolicySet, StatementRef
 from emr_studio.iam.policy.evaluate import Request
 from emr_studio.iam.subjects import Subject, session_policy_name, subject_of

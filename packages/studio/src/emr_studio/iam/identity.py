@@ -17,7 +17,8 @@ from emr_studio.aws.context import Caller, Check, Context
 from emr_studio.aws.errors import AccessDenied
 from emr_studio.iam import authorization_message, denial, generation, uses
 from emr_studio.iam.callers import root_caller, secret_purpose, user_caller
-from emr_studio.iam.decisions import Circumstances, decide
+from emr_studio.iam.condition_keys import Circumstances
+from emr_studio.iam.decisions import decide
 from emr_studio.iam.explaining import explain
 from emr_studio.iam.model import AccessKey, Account, RoleGrant, User
 from emr_studio.iam.policy import EXPLICITLY_DENIED, Decision
@@ -108,19 +109,17 @@ class IamAuthorizer:
         Raises:
             AccessDenied: with AWS's message.
         """
-        caller = context.caller
+        caller, circumstances = context.caller, _circumstances(context)
         if caller.access_key_id is not None:
             service = check.action.partition(":")[0]
-            uses.note(caller, uses.Use(context.now(), service, context.region))
-        decision = self.decide(context, check)
+            uses.note(caller, uses.Use(circumstances.now, service, context.region))
+        decision = _decide(context, check, circumstances)
         if not decision.allowed:
             raise AccessDenied(denial.message(caller, check, decision), self._details(context, check, decision))
 
     def decide(self, context: Context, check: Check, *, trace: bool = False) -> Decision:
         """The decision itself, for those who explain it."""
-        if _is_limited(context.caller, check):
-            return Decision(EXPLICITLY_DENIED, "session")
-        return decide(context.session, context.caller, check, _circumstances(context), trace=trace)
+        return _decide(context, check, _circumstances(context), trace=trace)
 
     def _details(self, context: Context, check: Check, decision: Decision) -> str | None:
         if self._sealer is None:
@@ -129,6 +128,12 @@ class IamAuthorizer:
             decision = self.decide(context, check, trace=True)
         explanation = explain(context.session, context.caller, check, decision, _circumstances(context))
         return authorization_message.encode(self._sealer, context.account_id, explanation)
+
+
+def _decide(context: Context, check: Check, circumstances: Circumstances, *, trace: bool = False) -> Decision:
+    if _is_limited(context.caller, check):
+        return Decision(EXPLICITLY_DENIED, "session")
+    return decide(context.session, context.caller, check, circumstances, trace=trace)
 
 
 def _circumstances(context: Context) -> Circumstances:

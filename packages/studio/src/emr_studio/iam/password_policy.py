@@ -16,7 +16,8 @@ from sqlalchemy.orm import Session
 from emr_studio.aws.context import Caller, Check
 from emr_studio.aws.errors import AccessDenied
 from emr_studio.iam import denial, passwords, writing
-from emr_studio.iam.decisions import Circumstances, decide
+from emr_studio.iam.condition_keys import Circumstances
+from emr_studio.iam.decisions import decide
 from emr_studio.iam.errors import PasswordPolicyViolation
 from emr_studio.iam.model import AccountSettings, LoginProfile, PasswordRecord, User
 from emr_studio.iam.policy import EXPLICITLY_DENIED

@@ -22,7 +22,8 @@ from emr_studio.aws.context import Caller, Check
 from emr_studio.clock import Clock, SystemClock
 from emr_studio.iam import entities, passwords
 from emr_studio.iam.callers import root_caller, user_caller
-from emr_studio.iam.decisions import Circumstances, decide, decide_for_service
+from emr_studio.iam.condition_keys import Circumstances
+from emr_studio.iam.decisions import decide, decide_for_service
 from emr_studio.iam.entities import resolve_role
 from emr_studio.iam.errors import AssumeRoleDenied, NoSuchEntity, RoleNotFound
 from emr_studio.iam.model import Account, LoginProfile, Role, RoleGrant, User

@@ -17,7 +17,7 @@ from emr_studio.aws.errors import AccessDenied
 from emr_studio.clock import Clock
 from emr_studio.db import Database
 from emr_studio.iam import password_policy
-from emr_studio.iam.decisions import Circumstances
+from emr_studio.iam.condition_keys import Circumstances
 from emr_studio.iam.errors import PasswordPolicyViolation
 from emr_studio.iam.password_policy import PasswordState
 from emr_studio.signin.pages import json_response

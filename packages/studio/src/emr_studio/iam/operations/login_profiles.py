@@ -6,7 +6,7 @@ from emr_studio.aws.context import Check, Context
 from emr_studio.aws.errors import AccessDenied, ClientError
 from emr_studio.aws.registry import Request, Response, no_check, operation
 from emr_studio.iam import entities, password_policy, passwords, writing
-from emr_studio.iam.decisions import Circumstances
+from emr_studio.iam.condition_keys import Circumstances
 from emr_studio.iam.errors import EntityAlreadyExists, NoSuchEntity
 from emr_studio.iam.model import LoginProfile, User
 from emr_studio.iam.operations import common

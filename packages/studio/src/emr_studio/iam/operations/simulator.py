@@ -10,7 +10,7 @@ from typing import Any
 from emr_studio.aws.context import Check, Context, ContextValue
 from emr_studio.aws.registry import Request, Response, action, operation
 from emr_studio.iam import entities, policy_text, simulation
-from emr_studio.iam.decisions import iso
+from emr_studio.iam.condition_keys import iso
 from emr_studio.iam.errors import InvalidInput, NoSuchEntity
 from emr_studio.iam.model import Group, Role, User
 from emr_studio.iam.operations import common

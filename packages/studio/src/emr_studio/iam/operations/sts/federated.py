@@ -11,7 +11,8 @@ from emr_studio.aws.context import Context, ContextValue
 from emr_studio.aws.errors import AccessDenied, ClientError
 from emr_studio.aws.registry import Request
 from emr_studio.iam import entities
-from emr_studio.iam.decisions import Circumstances, decide_by_trust
+from emr_studio.iam.condition_keys import Circumstances
+from emr_studio.iam.decisions import decide_by_trust
 from emr_studio.iam.model import Role
 from emr_studio.iam.operations import common
 from emr_studio.iam.operations.sts import parts
