@@ -5,7 +5,9 @@ from __future__ import annotations
 import os
 import signal
 import tempfile
+import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import httpx
@@ -97,6 +99,59 @@ def test_a_dead_worker_is_replaced(rig: ClusterRig, cluster_id: str, kernel: Ker
         runtime.wait(worker, seen.state, 1)
     assert rig.play.state(cluster_id) == "WAITING"
     assert kernel.run("print(spark.range(0, 1000, 1, 8).selectExpr('sum(id)').first()[0])") == "499500\n"
+
+
+LONG = """
+def slow(number):
+    import time
+    time.sleep(1)
+    return number
+from pyspark.sql.functions import udf, col
+slow = udf(slow, "long")
+print(spark.range(0, 24, 1, 24).select(slow("id").alias("n")).repartition(3).selectExpr("sum(n)").first()[0])
+"""
+
+
+def resize(rig: ClusterRig, cluster_id: str, count: int) -> None:
+    call = rig.play.emr.call
+    (core,) = [
+        group
+        for group in call("ListInstanceGroups", ClusterId=cluster_id)["InstanceGroups"]
+        if group["InstanceGroupType"] == "CORE"
+    ]
+    change = {"InstanceGroupId": core["Id"], "InstanceCount": count}
+    call("ModifyInstanceGroups", ClusterId=cluster_id, InstanceGroups=[change])
+
+
+def until_alive(rig: ClusterRig, cluster_id: str, count: int) -> None:
+    deadline = time.monotonic() + 180
+    primary = rig.play.nodes(cluster_id)[0]
+    while rig.turn(cluster_id) is not None or len(NodeProbe().alive_workers(primary)) != count:
+        nodes = [(n.role, n.state, n.leaving_since, n.end_reason) for n in rig.play.nodes(cluster_id)]
+        assert time.monotonic() < deadline, str(nodes)
+
+
+def running_tasks(rig: ClusterRig, cluster_id: str) -> int:
+    load = NodeProbe().load(rig.play.nodes(cluster_id)[0])
+    return load.running_tasks if load else 0
+
+
+def test_it_grows_and_a_running_job_survives_that_it_shrinks(rig: ClusterRig, cluster_id: str, kernel: Kernel) -> None:
+    resize(rig, cluster_id, 3)
+    until_alive(rig, cluster_id, 3)
+    living = [node.bind_ip for node in rig.play.nodes(cluster_id)[1:] if node.state == "RUNNING"]
+    assert len(living) == 3
+    deadline = time.monotonic() + 180
+    while kernel.run(BOTH_WORKERS).strip() != f"{sorted(living)} 16":
+        assert time.monotonic() < deadline
+    with ThreadPoolExecutor(1) as pool:
+        job = pool.submit(kernel.run, LONG)
+        while running_tasks(rig, cluster_id) < 3:
+            assert time.monotonic() < deadline + 60
+        resize(rig, cluster_id, 2)
+        until_alive(rig, cluster_id, 2)
+        assert job.result() == "276\n"
+    assert rig.play.state(cluster_id) == "WAITING"
 
 
 def test_the_end_leaves_nothing(rig: ClusterRig, cluster_id: str, kernel: Kernel) -> None:
