@@ -133,3 +133,25 @@ def test_describe_job_flows(emr: Any, play: ClusterPlay) -> None:
     assert flow["Steps"][0]["StepConfig"] == step | {"HadoopJarStep": {**jar, "Properties": []}}
     assert flow in emr.describe_job_flows(JobFlowStates=["STARTING"])["JobFlows"]
     emr.terminate_job_flows(JobFlowIds=[cluster_id])
+
+
+def test_instance_fleets(emr: Any, play: ClusterPlay) -> None:
+    types = [{"InstanceType": "m5.xlarge", "WeightedCapacity": 1}]
+    fleets = [
+        {"InstanceFleetType": kind, "TargetOnDemandCapacity": 1, "InstanceTypeConfigs": types}
+        for kind in ("MASTER", "CORE")
+    ]
+    instances = {"InstanceFleets": fleets, "KeepJobFlowAliveWhenNoSteps": True}
+    cluster_id = emr.run_job_flow(**play.request() | {"Instances": instances})["JobFlowId"]
+    reconciled(play, cluster_id, emr.get_waiter("cluster_running"))
+    assert emr.describe_cluster(ClusterId=cluster_id)["Cluster"]["InstanceCollectionType"] == "INSTANCE_FLEET"
+    core = emr.list_instance_fleets(ClusterId=cluster_id)["InstanceFleets"][1]
+    change = {"InstanceFleetId": core["Id"], "TargetSpotCapacity": 2}
+    emr.modify_instance_fleet(ClusterId=cluster_id, InstanceFleet=change)
+    play.settle(cluster_id)
+    (core,) = [f for f in emr.list_instance_fleets(ClusterId=cluster_id)["InstanceFleets"] if f["Id"] == core["Id"]]
+    assert (core["ProvisionedOnDemandCapacity"], core["ProvisionedSpotCapacity"]) == (1, 2)
+    listed = emr.list_instances(ClusterId=cluster_id, InstanceFleetId=core["Id"])["Instances"]
+    assert [one["Market"] for one in listed] == ["ON_DEMAND", "SPOT", "SPOT"]
+    assert refused(emr.list_instance_groups, ClusterId=cluster_id)[0] == "InvalidRequestException"
+    emr.terminate_job_flows(JobFlowIds=[cluster_id])
