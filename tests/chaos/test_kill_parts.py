@@ -90,6 +90,28 @@ def kill(studio: Studio, part: str) -> None:
     until(f"{part} is back", lambda: studio.status()["state"] == "running", 60)
 
 
+@pytest.mark.capability("AD-03")
+@pytest.mark.timeout(300)
+def test_a_notebook_leaves_nothing_in_the_audit_trail(opened: Open) -> None:
+    def recorded() -> list[str]:
+        pages = opened.studio.client("cloudtrail").get_paginator("lookup_events").paginate()
+        events = [event for page in pages for event in page["Events"]]
+        return [str(event["EventId"]) for event in events if event["EventName"] != "LookupEvents"]
+
+    before = recorded()
+    assert before, "making Workspace and cluster is in it"
+    location = opened.studio.json["s3"]["default_location"].rpartition("/")[0]
+    code = f"""
+import os
+frame = spark.range(1000).selectExpr("id", "id % 7 AS day")
+frame.write.mode("overwrite").parquet("{location}/trail-test")
+print("rows", spark.read.parquet("{location}/trail-test").groupBy("day").count().count(), len(os.listdir("/")) > 0)
+"""
+    assert "rows 7 True" in opened.text(code)
+    opened.workspace.save_notebook("quiet.ipynb", {"cells": [], "metadata": {}, "nbformat": 4, "nbformat_minor": 5})
+    assert recorded() == before
+
+
 @pytest.mark.parametrize("part", PARTS)
 @pytest.mark.timeout(300)
 def test_the_open_notebook_continues(opened: Open, part: str) -> None:
