@@ -25,6 +25,10 @@ from emr_studio.iam.callers import user_caller
 from emr_studio.iam.identity import IamAuthorizer
 from emr_studio.iam.model import InstanceProfile, User
 from emr_studio.iam.sealing import Sealer
+from emr_studio.keys.making import new_alias, new_key
+from emr_studio.keys.master import FileMaster, Masters
+from emr_studio.keys.policies import default_policy
+from emr_studio.keys.ring import KeyRing
 from emr_studio.trail.model import Trail
 from emr_studio.workspaces.model import Editor, Status
 from tests.support.emr_world import ACCOUNT, EMR, SERVICE_ROLE, World, emr_world
@@ -113,6 +117,22 @@ class Recorder:
         self.checks.append(check)
 
 
+@dataclass(frozen=True)
+class KeyOfStage:
+    """A KMS key with the alias `alias/sample`, something that it sealed, and what opens it."""
+
+    id: str
+    sealed: bytes
+    ring: KeyRing
+
+    def members(self) -> Mapping[str, Any]:
+        """What stands in members of KMS's requests."""
+        same = {"DestinationKeyId": self.id, "CiphertextBlob": self.sealed, "Plaintext": b"plain"}
+        same |= {"AliasName": "alias/sample", "PolicyName": "default", "Policy": default_policy(ACCOUNT, "us-east-1")}
+        tags = [{"TagKey": "team", "TagValue": "red"}]
+        return {**same, "KeyId": self.id, "TargetKeyId": self.id, "NumberOfBytes": 32, "Tags": tags}
+
+
 @dataclass
 class Stage:
     """A world where everything is there once."""
@@ -123,6 +143,7 @@ class Stage:
     editors: Mapping[str, str]
     cluster_id: str
     access_key_id: str
+    key: KeyOfStage
 
     def user(self, name: str, statements: Sequence[Mapping[str, Any]], **tags: str) -> Caller:
         """A user with exactly these statements, new or as she was with others."""
@@ -152,7 +173,7 @@ class Stage:
     def _run(self, operation: Operation, caller: Caller, request: Mapping[str, Any], authorizer: Any) -> None:
         with self.world.database.read() as session:
             context = self.world.context(session, caller)
-            ports = {**context.ports, Sealer: self.sealer}
+            ports = {**context.ports, Sealer: self.sealer, KeyRing: self.key.ring}
             context = replace(context, authorizer=authorizer, ports=ports)
             for check in operation.checks(context, request):
                 context.authorize(check)
@@ -179,6 +200,9 @@ class Stage:
         made = {name: self._value(name, shape.members[name]) for name in dict.fromkeys(wanted)}
         if operation.service == "cloudtrail":
             made |= {name: value for name, value in _TRAIL.items() if name in shape.members}
+        if operation.service == "kms":
+            blob = {"CiphertextBlob"} & shape.members.keys()  # needed, though the model does not say so
+            made |= {name: value for name, value in self.key.members().items() if name in made or name in blob}
         if operation.name in _NEW:
             made[_NEW[operation.name]] = "new"
         return made
@@ -292,7 +316,24 @@ def stage(folder: Path) -> Iterator[Stage]:
         cluster_id = world.cluster(tags=TAGS)
         owner = world.user("ben")
         editors = {state.value.lower(): _editor(world, owner, studio_id, state, cluster_id) for state in _STATES}
-        yield Stage(world, sealer, studio_id, editors, cluster_id, access_key_id)
+        yield Stage(world, sealer, studio_id, editors, cluster_id, access_key_id, _key(world, sealer))
+
+
+def _key(world: World, sealer: Sealer) -> KeyOfStage:
+    ring = KeyRing(Masters(FileMaster(sealer)))
+    with world.database.write() as session:
+        now = world.clock.now()
+        made = new_key(
+            session,
+            ring,
+            account_id=ACCOUNT,
+            region="us-east-1",
+            policy=default_policy(ACCOUNT, "us-east-1"),
+            now=now,
+            tags=TAGS,
+        )
+        new_alias(session, made, "alias/sample", now)
+        return KeyOfStage(made.id, ring.seal(session, made, b"plain", {}), ring)
 
 
 def _trail(world: World) -> None:

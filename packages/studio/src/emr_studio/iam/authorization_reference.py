@@ -66,7 +66,7 @@ def _of(prefix: str, entry: Mapping[str, Any]) -> Iterable[Action]:
     if all(name.endswith("?") for name in given):
         arns.append("*")
     tags = _read()["resource-keys"][prefix]
-    own = [key for kind in kinds for key in tags.get(kind, tags["all"])]
+    own = [key for kind in kinds for key in tags[kind if kind in tags else "all"]]
     keys = tuple(dict.fromkeys([*own, *(key for name in entry.get("keys", ()) for key in _keys(prefix, name))]))
     return (Action(f"{prefix}:{name}", tuple(arns), keys) for name in entry["names"].split())
 

@@ -21,10 +21,14 @@ _DENYING = {
 }
 
 
+_OF_A_ROLE = ("sts:AssumeRole", "sts:TagSession", "sts:SetSourceIdentity")
+
+
 def message(caller: Caller, check: Check, decision: Decision) -> str:
     """The whole sentence. Answers across accounts give no reason, nor does STS where a role may not even exist."""
     start = f"User: {caller.arn} is not authorized to perform: {check.action} on resource: {check.resource}"
-    may_not_exist = check.action == "sts:AssumeRole" and decision.outcome != EXPLICITLY_DENIED
+    is_of_role = check.action in _OF_A_ROLE and ":role/" in check.resource
+    may_not_exist = is_of_role and decision.outcome != EXPLICITLY_DENIED
     return start if decision.cross_account or may_not_exist else f"{start} {reason(check, decision)}"
 
 
