@@ -173,6 +173,20 @@ def test_sessions(api: TrailApi) -> None:
     assert (matched["sourcePolicyType"], matched["statement"]) == ("session", deny)
 
 
+def test_a_role_is_passed_with_temporary_credentials_of_a_user(api: TrailApi) -> None:
+    """They call no IAM without an MFA code; `iam:PassRole` is no call."""
+    made = api.client("sts", *api.user("passer", allow("*"))).get_session_token()["Credentials"]
+    key = made["AccessKeyId"], made["SecretAccessKey"], made["SessionToken"]
+    assert refusal(api.client("iam", *key).list_users)["Error"]["Code"] == "InvalidClientTokenId"
+    response = refusal(
+        lambda: api.client("emr", *key).create_studio(
+            Name="s", AuthMode="IAM", VpcId="vpc-1", SubnetIds=["subnet-1"], ServiceRole=f"{ARN}role/none",
+            WorkspaceSecurityGroupId="sg-1", EngineSecurityGroupId="sg-2", DefaultS3Location="s3://b/x",
+        )
+    )  # fmt: skip
+    assert response["Error"]["Code"] == "InvalidRequestException", response
+
+
 def test_trust(api: TrailApi) -> None:
     iam = api.client("iam")
     document = json.dumps(

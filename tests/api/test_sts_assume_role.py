@@ -190,6 +190,19 @@ def test_a_chain_keeps_tags_and_source_identity(world: IamWorld, iam: Any) -> No
     assert third["PackedPolicySize"] > 0
 
 
+def test_contexts_that_nobody_vouches_for_are_refused(world: IamWorld, iam: Any) -> None:
+    document = policy({"Effect": "Allow", "Principal": {"AWS": ACCOUNT}, "Action": "sts:AssumeRole"})
+    iam.create_role(RoleName="with-context", AssumeRolePolicyDocument=json.dumps(document))
+    provider = "arn:aws:iam::aws:contextProvider/IdentityCenter"
+    code, _, message = error_of(
+        world.client("sts").assume_role,
+        RoleArn=f"arn:aws:iam::{ACCOUNT}:role/with-context",
+        RoleSessionName="s1",
+        ProvidedContexts=[{"ProviderArn": provider, "ContextAssertion": "assertion"}],
+    )
+    assert (code, "ProvidedContexts" in message) == ("ValidationError", True)
+
+
 def test_a_chain_is_limited_to_an_hour(world: IamWorld, iam: Any) -> None:
     start = role(iam, "long")
     iam.update_role(RoleName="long", MaxSessionDuration=43_200)

@@ -40,7 +40,7 @@ def test_session_token_is_the_user_without_iam(world: IamWorld) -> None:
     assert made["AccessKeyId"].startswith("ASIA")
     sts = world.session(made, "sts")
     assert sts.get_caller_identity()["Arn"].endswith(":user/worker")
-    assert error_of(world.session(made, "iam").list_users)[0] == "AccessDenied"
+    assert error_of(world.session(made, "iam").list_users)[0] == "InvalidClientTokenId"
     for call, arguments in (
         (sts.get_session_token, {}),
         (sts.get_federation_token, {"Name": "bob"}),
@@ -74,7 +74,7 @@ def test_root_gets_an_hour_and_no_iam(world: IamWorld) -> None:
     made = world.client("sts", *world.other_root).get_session_token(DurationSeconds=43_200)["Credentials"]
     sts = world.session(made, "sts")
     assert sts.get_caller_identity()["Arn"] == f"arn:aws:iam::{OTHER}:root"
-    assert error_of(world.session(made, "iam").list_users)[0] == "AccessDenied"
+    assert error_of(world.session(made, "iam").list_users)[0] == "InvalidClientTokenId"
     assert 3500 < (made["Expiration"] - world.clock.now()).total_seconds() <= 3600
 
 
@@ -89,7 +89,7 @@ def test_federated_user_has_what_both_policies_allow(world: IamWorld) -> None:
     bob = world.session(made["Credentials"], "sts")
     identity = bob.get_caller_identity()
     assert (identity["Arn"], identity["UserId"]) == (f"{FEDERATED}/bob", f"{ACCOUNT}:bob")
-    assert error_of(world.session(made["Credentials"], "iam").list_users)[0] == "AccessDenied"
+    assert error_of(world.session(made["Credentials"], "iam").list_users)[0] == "InvalidClientTokenId"
     assert error_of(bob.get_access_key_info, AccessKeyId=key[0])[0] == "AccessDenied"
     assert error_of(bob.get_session_token)[0] == "AccessDenied"
 

@@ -278,6 +278,20 @@ def test_sign_ins_at_the_console(api: TrailApi) -> None:
     assert [event["eventName"] for event in api.events("Username", "visitor-ann")] == ["ConsoleLogin"] * 2
 
 
+def test_a_password_changed_at_the_sign_in(api: TrailApi) -> None:
+    iam = api.client("iam")
+    iam.create_user(UserName="newcomer")
+    iam.create_login_profile(UserName="newcomer", Password="Correct-horse-7", PasswordResetRequired=True)
+    iam.attach_user_policy(UserName="newcomer", PolicyArn="arn:aws:iam::aws:policy/IAMUserChangePassword")
+    headers = {"Host": api.settings.host_port, "Origin": api.settings.endpoint_url}
+    body = {"userName": "newcomer", "password": "Correct-horse-7", "newPassword": "Another-horse-8"}
+    assert httpx.post(f"{api.endpoint}/_signin", json=body, headers=headers, timeout=30).status_code == 200
+    events = api.events("Username", "newcomer")
+    assert [event["eventName"] for event in events] == ["ConsoleLogin", "PasswordUpdated"]
+    assert events[1]["responseElements"] == {"PasswordUpdated": "Success"}
+    assert "horse" not in json.dumps(events)
+
+
 def test_a_denial_keeps_its_explanation_where_nobody_reads_it(api: TrailApi) -> None:
     from emr_studio.trail.events import find_denials
 

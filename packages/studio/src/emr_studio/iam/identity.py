@@ -108,11 +108,14 @@ class IamAuthorizer:
 
         Raises:
             AccessDenied: with AWS's message.
+            InvalidToken: IAM takes no such temporary credentials.
         """
         caller, circumstances = context.caller, _circumstances(context)
         if caller.access_key_id is not None:
             service = check.action.partition(":")[0]
             uses.note(caller, uses.Use(circumstances.now, service, context.region))
+        if check.action[:4].lower() == "iam:" and _is_limited(caller, check):
+            raise InvalidToken(caller.account_id)  # IAM's own words for temporary credentials of users
         decision = _decide(context, check, circumstances)
         if not decision.allowed:
             raise AccessDenied(denial.message(caller, check, decision), self._details(context, check, decision))
@@ -150,8 +153,8 @@ def _is_limited(caller: Caller, check: Check) -> bool:
         return False
     service, _, _ = (action := check.action.lower()).partition(":")
     federated = caller.kind == "federated-user"
-    if service == "iam":
-        return federated or caller.mfa_at is None
+    if service == "iam":  # of its API: to hand over a role (`iam:PassRole`) is a permission of other services' calls
+        return action != "iam:passrole" and (federated or caller.mfa_at is None)
     return service == "sts" and (federated or action not in _USER_SESSION_STS)
 
 

@@ -38,6 +38,7 @@ class Attempts:
         *,
         caller: Caller | None,
         error: str = FAILED,
+        event_name: str = "ConsoleLogin",
     ) -> None:
         """Record one attempt, before it is answered.
 
@@ -45,6 +46,7 @@ class Attempts:
             given: account and user name, as typed.
             client: its address and its user agent.
             caller: who is signed in now; None if it failed, because of `error`.
+            event_name: `PasswordUpdated` where a new password was taken on the way.
         """
         if self._recorder is None:
             return
@@ -61,5 +63,6 @@ class Attempts:
             caller=caller,
             known_name=name if known else None,
             error=error,
+            event_name=event_name,
         )
         self._recorder.record_sign_in(attempt)

@@ -7,6 +7,7 @@ shows fields for a new password and sends the old one again with it. As in AWS, 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from sqlalchemy.orm import Session
@@ -37,8 +38,18 @@ class PasswordChange:
     clock: Clock
     region: str
 
-    def settle(self, session: Session, caller: Caller, new_password: str, client: RequestInfo) -> Response | None:
-        """None: the caller may go on, with the new password if one was due. Else the answer that says why not."""
+    def settle(
+        self,
+        session: Session,
+        caller: Caller,
+        new_password: str,
+        client: RequestInfo,
+        changed: Callable[[], None] = lambda: None,
+    ) -> Response | None:
+        """None: the caller may go on, with the new password if one was due. Else the answer that says why not.
+
+        `changed` is called once the new password is kept.
+        """
         state = password_policy.state(session, caller, self.clock.now())
         if state is PasswordState.GOOD:
             return None
@@ -46,7 +57,12 @@ class PasswordChange:
             return _refused("PasswordExpired", _EXPIRED)
         if not self._may_change(session, caller, client):
             return _refused("AccessDenied", _MAY_NOT)
-        return self._take(caller, new_password) if new_password else _refused(REQUIRED, _CHANGE)
+        if not new_password:
+            return _refused(REQUIRED, _CHANGE)
+        refusal = self._take(caller, new_password)
+        if refusal is None:
+            changed()
+        return refusal
 
     def note(self, session: Session, caller: Caller) -> None:
         """Remember when the password was last used (in a writing session)."""

@@ -140,7 +140,8 @@ class SignIn:
                 note(caller=None, error="The password must be changed" if due else "MFA code required or wrong")
                 return shown
             caller = shown
-            if refusal := self.passwords.settle(session, caller, given.new_password, info):
+            changed = partial(note, caller=caller, event_name="PasswordUpdated")
+            if refusal := self.passwords.settle(session, caller, given.new_password, info, changed):
                 note(caller=None, error="The password must be changed")
                 return refusal
             note(caller=caller)

@@ -65,6 +65,8 @@ def _duration(request: Request, caller: Caller, role: Role) -> int:
 
 
 def _options(context: Context, request: Request, role: Role) -> SessionOptions:
+    if request.get("ProvidedContexts"):  # said, not passed over: policies may count on what they would bring
+        raise common.validation_error("ProvidedContexts cannot be used: there is no trusted context provider.")
     tags = parts.session_tags(request)
     transitive = parts.checked_transitive([str(key) for key in request.get("TransitiveTagKeys") or ()], tags)
     inherited = _inherited_tags(context.caller)
