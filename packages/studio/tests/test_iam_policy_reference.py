@@ -39,7 +39,7 @@ def test_random_cases_hold_everything() -> None:
     """Every principal, every operator in every form, with all three outcomes."""
     random = Random(1)
     outcomes, forms = set(), set()
-    for _ in range(6000):
+    for _ in range(9000):
         case = random_case(random)
         outcomes.add((case["principal"]["type"], iam_reference.decide(case)))
         forms |= set(_operators(case))
