@@ -30,6 +30,8 @@ _RETRY = {"try_duration": "5s", "try_interval": "100ms"}
 _TRANSPORT = {"protocol": "http", "compression": False, "keep_alive": {"idle_timeout": "3s"}}
 _LOOPBACK = "127.0.0.1"
 _NOT_THE_STORES = ("Authorization", "Cookie")
+# What the embedded store notes of an object in its answers: S3 has no such headers.
+_STORES_NOTES = ("Seaweed-X-Amz-Etag", "Seaweed-X-Amz-Owner")
 _UPSTREAM_VAR = "emr_studio_upstream"
 _IMMUTABLE = "public, max-age=31536000, immutable"
 # JupyterLab's `1014.073326ef5d98db5e.js` and `0031b1860ea4ad75.woff`, Vite's `index-BX3f9a0Q.js`.
@@ -315,10 +317,14 @@ def _answered_upstream(*, name: str, drop: tuple[str, ...] = ()) -> Json:
         "upstreams": [{"dial": f"{{http.vars.{_UPSTREAM_VAR}}}"}],
         "transport": {"protocol": "http", "compression": False, "dial_timeout": "5s"},
     }
-    if name != "store":
-        proxy["flush_interval"] = -1
     if drop:
         proxy["headers"] = {"request": {"delete": list(drop)}}
+    if name != "store":
+        return proxy | {"flush_interval": -1}
+    # The embedded store's own notes about an object: S3 has no such headers.
+    proxy["headers"] = proxy.get("headers", {}) | {
+        "response": {"delete": ["Seaweed-X-Amz-Etag", "Seaweed-X-Amz-Owner"]}
+    }
     return proxy
 
 

@@ -1,4 +1,4 @@
-"""What this S3 does not do is said, never passed over: encryption kinds, storage classes, ACLs, redirects."""
+"""What this S3 does not do is said, never passed over: encryption kinds, storage classes, ACLs, redirects, appends."""
 
 from __future__ import annotations
 
@@ -14,6 +14,13 @@ _CLASSES = frozenset(
     {"STANDARD", "REDUCED_REDUNDANCY", "STANDARD_IA", "ONEZONE_IA", "INTELLIGENT_TIERING", "GLACIER_IR"}
 )
 _OTHER_CLASSES = frozenset({"GLACIER", "DEEP_ARCHIVE", "OUTPOSTS", "SNOW", "EXPRESS_ONEZONE", "FSX_OPENZFS"})
+# S3 has these for directory buckets alone. The store would pass over them: an append would replace the object,
+# and a delete would not look at size and time.
+_OF_DIRECTORY_BUCKETS = ("x-amz-write-offset-bytes", "x-amz-if-match-last-modified-time", "x-amz-if-match-size")
+_METADATA = "x-amz-meta-"
+_MAX_METADATA = 2048
+"""Bytes of all names and values of user metadata: S3's limit."""
+_MAX_PARTS = 10_000
 
 
 def not_implemented(message: str) -> ClientError:
@@ -32,12 +39,18 @@ def check_supported(request: S3Request, headers: Mapping[str, str], *, kms: bool
     `kms`: it knows the keys of our KMS (an external S3 does not).
 
     Raises:
-        ClientError: NotImplemented, AccessControlListNotSupported, InvalidStorageClass, InvalidArgument.
+        ClientError: NotImplemented, AccessControlListNotSupported, InvalidStorageClass, InvalidArgument,
+            MetadataTooLarge.
     """
     if headers.get("x-amz-bypass-governance-retention", "").lower() == "true":
         raise not_implemented("Bypassing a governance retention is not implemented by this store.")
+    for name in _OF_DIRECTORY_BUCKETS:
+        if name in headers:
+            raise not_implemented(f"A header you provided implies functionality that is not implemented: {name}")
     if request.method not in {"PUT", "POST"} or not request.key:
         return
+    _check_part(request.parameters)
+    _check_metadata(headers)
     _check_folder(request, headers)
     _check_encryption(headers, kms)
     _check_storage_class(headers.get("x-amz-storage-class", "STANDARD"))
@@ -54,6 +67,19 @@ def _check_folder(request: S3Request, headers: Mapping[str, str]) -> None:
     uploads = request.subresource in {"", "uploads"} and not (empty and request.method == "PUT")
     if request.key.endswith("/") and uploads:
         raise not_implemented("An object whose key ends with a slash is kept by this store only if it is empty.")
+
+
+def _check_part(parameters: Mapping[str, str]) -> None:
+    number = parameters.get("partNumber", "1")
+    if not (number.isascii() and number.isdigit() and 1 <= int(number[:6]) <= _MAX_PARTS):
+        message = f"Part number must be an integer between 1 and {_MAX_PARTS}, inclusive"
+        raise ClientError("InvalidArgument", message, 400)
+
+
+def _check_metadata(headers: Mapping[str, str]) -> None:
+    own = [name for name in headers if name.startswith(_METADATA)]
+    if sum(len(name) - len(_METADATA) + len(headers[name]) for name in own) > _MAX_METADATA:
+        raise ClientError("MetadataTooLarge", "Your metadata headers exceed the maximum allowed metadata size", 400)
 
 
 def check_acl_headers(headers: Mapping[str, str]) -> None:
