@@ -211,3 +211,46 @@ def test_only_the_agent_may_release_kernels(rig: AgentRig) -> None:
         assert client.post("/api/emr-studio/release").status_code == 403
         wrong = client.post("/api/emr-studio/release", headers={"X-Emr-Studio-Agent": "guess"})
         assert wrong.status_code == 403
+
+
+@pytest.mark.capability("WS-09")
+def test_what_is_at_work_in_a_workspace(rig: AgentRig, gateways: tuple[KernelGateway, KernelGateway]) -> None:
+    """Running cells and programs of a terminal count; an open page and a prompt do not."""
+    workspace = rig.launch("e-ACTIVE")
+
+    def busy() -> bool:
+        activity = rig.runtime.activity("e-ACTIVE")
+        assert activity is not None
+        return activity.busy
+
+    assert not busy()
+    with workspace.client() as client:
+        assert client.get("/api/emr-studio/activity").status_code == 403, "it is the agent's alone"
+        client.put("/api/contents/a.txt", json={"type": "file", "format": "text", "content": "a"}).raise_for_status()
+        saved = rig.runtime.activity("e-ACTIVE")
+        assert saved is not None
+        assert saved.idle_seconds < 5
+        for _ in range(3):
+            client.get("/api/contents/a.txt")
+        read = rig.runtime.activity("e-ACTIVE")
+        assert read is not None
+        assert read.idle_seconds >= saved.idle_seconds
+        name = client.post("/api/terminals").json()["name"]
+    with workspace.connect(f"/terminals/websocket/{name}") as stream:
+        until(lambda: not busy())
+        stream.send(json.dumps(["stdin", "sleep 600\r"]))
+        until(busy)
+        stream.send(json.dumps(["stdin", "\x03"]))
+        until(lambda: not busy())
+    attach(rig, workspace, gateways[0])
+    kernel_id = start_kernel(workspace)
+    with workspace.connect(f"/api/kernels/{kernel_id}/channels?session_id=s1") as stream:
+        assert execute(stream, "print(1)") == "1\n"
+        until(lambda: not busy())
+        stream.send(json.dumps(message("import time; time.sleep(600)")))
+        until(busy)
+    assert busy(), "the page is closed, the cell goes on"
+    rig.runtime.stop("e-ACTIVE")
+    rig.ended("e-ACTIVE")
+    assert rig.runtime.activity("e-ACTIVE") is None
+    assert rig.runtime.activity("e-NONE") is None

@@ -56,6 +56,7 @@ TABLES = (
     "controllers",
     "iam.model",
     "network.model",
+    "network.zones",
     "storage.model",
     "keys.model",
     "secrets.model",

@@ -63,6 +63,8 @@ class Settings(BaseSettings):
     """Python level name: DEBUG, INFO, WARNING, ERROR."""
     session_idle_seconds: int = 900
     """A console session ends so long after its last use, 15 minutes as in EMR Studio."""
+    workspace_idle_seconds: int = Field(default=86_400, ge=0, le=604_800)
+    """A Workspace in which nothing is at work for so long is stopped, with a warning; 0: never. Or its own limit."""
     credentials_seconds: int = Field(default=900, ge=5, le=43_200)
     """How long the credentials live that Workspaces, kernels and nodes fetch, and never longer than these."""
     external_kms_key_id: str = ""

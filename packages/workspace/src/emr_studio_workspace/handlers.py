@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime
 
 from jupyter_server.base.handlers import APIHandler
 from jupyter_server.services.sessions.handlers import SessionRootHandler
 from tornado.web import HTTPError, authenticated
 
 from emr_studio_workspace.gateway import pointer
-from emr_studio_workspace.identity import RELEASE_PATH
+from emr_studio_workspace.identity import ACTIVITY_PATH, RELEASE_PATH
 
 
 class StatusHandler(APIHandler):
@@ -40,6 +41,17 @@ class ReleaseHandler(APIHandler):
         self.finish(json.dumps({"released": await self.kernel_manager.release()}))
 
 
+class ActivityHandler(APIHandler):
+    """Tells the agent whether anything is at work here."""
+
+    @authenticated
+    async def get(self) -> None:
+        """`{"busy", "idleSeconds"}`."""
+        kernels = await self.kernel_manager.list_kernels()
+        watch, terminals = self.settings["emr_studio_activity"], self.settings.get("terminal_manager")
+        self.finish(json.dumps(watch.report(kernels, terminals, datetime.now(UTC))))
+
+
 class SessionsHandler(SessionRootHandler):
     """Jupyter's own, but it tells why a kernel did not start in place of "500"."""
 
@@ -59,4 +71,5 @@ def routes() -> list[tuple[str, type[APIHandler]]]:
         (r"/api/sessions", SessionsHandler),
         (r"/api/emr-studio/status", StatusHandler),
         (RELEASE_PATH, ReleaseHandler),
+        (ACTIVITY_PATH, ActivityHandler),
     ]

@@ -22,7 +22,9 @@ from tornado.web import Application, RequestHandler
 HEADER = "X-Emr-Studio-Identity"
 AGENT_HEADER = "X-Emr-Studio-Agent"
 RELEASE_PATH = "/api/emr-studio/release"
-"""The one address that the agent may use, and nobody else."""
+ACTIVITY_PATH = "/api/emr-studio/activity"
+AGENT_PATHS = (RELEASE_PATH, ACTIVITY_PATH)
+"""The addresses that the agent may use, and nobody else."""
 _ISSUER = "emr-studio"
 _ALGORITHM = "EdDSA"
 # Jupyter calls every handler's user "anonymous" where none is set; a private name cannot clash.
@@ -97,7 +99,7 @@ class IdentityGate(Router):
         return self._application.find_handler(request, **kwargs)
 
     def _user(self, request: HTTPServerRequest) -> User:
-        if request.path == RELEASE_PATH:
+        if request.path in AGENT_PATHS:
             return self._verifier.agent(request.headers.get(AGENT_HEADER, ""))
         tokens = request.headers.get_list(HEADER)
         # Two headers are an attempt to confuse somebody.

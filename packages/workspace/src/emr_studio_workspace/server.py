@@ -13,6 +13,7 @@ from tornado.httpserver import HTTPServer
 from tornado.ioloop import PeriodicCallback
 
 from emr_studio_workspace import handlers, reaper
+from emr_studio_workspace.activity import ActivityWatch
 from emr_studio_workspace.config import jupyter_folders, server_config
 from emr_studio_workspace.credentials import AwsDoor
 from emr_studio_workspace.gateway import RelayResolver, pointer
@@ -36,6 +37,8 @@ class WorkspaceServerApp(ServerApp):
         """Add the Studio's own addresses."""
         super().init_webapp()
         self.web_app.settings["emr_studio_workspace"] = {"id": self.spec.editor_id, "name": self.spec.name}
+        watch = self.web_app.settings["emr_studio_activity"] = ActivityWatch()
+        self.event_logger.add_listener(schema_id=self.contents_manager.event_schema_id, listener=watch.on_files)
         self.web_app.add_handlers(".*$", handlers.routes())
 
     def init_httpserver(self) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 from rich.console import Console
 
 from emr_studio.cli import preflight, supervise
+from emr_studio.cli.zones import impaired_zones
 from emr_studio.runtime.isolation import isolation_report
 from emr_studio.settings import Settings
 from emr_studio.storage import external
@@ -37,6 +38,8 @@ def run(out: Console, data_dir: Path) -> bool:
         )
     for fact in isolation_report():
         _line(out, fact.available, f"{fact.name}: {fact.detail}")
+    for zone in impaired_zones(settings):
+        _line(out, False, f"zone {zone['zone']} is impaired (emr-studio zone restore {zone['zone']})")
     running = supervise.is_running(settings) if data_dir.exists() else False
     blockers = [] if running or not data_dir.exists() else preflight.problems(settings)
     for problem in blockers:

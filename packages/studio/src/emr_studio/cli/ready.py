@@ -77,3 +77,5 @@ def show_status(out: Console, found: dict[str, Any]) -> None:
     for part in found["parts"]:
         table.add_row(part["name"], part["state"], str(part["pid"] or "-"), str(part["restarts"]))
     out.print(table)
+    for zone in found.get("impaired_zones", ()):
+        out.print(f"Zone {zone['zone']} is impaired since {zone['since']}: nothing new starts there.", style="yellow")

@@ -173,6 +173,8 @@ def down(settings: Settings, keep_workloads: bool) -> bool:
 
 def status(settings: Settings) -> dict[str, object]:
     """Every part with its state, for `status`."""
+    from emr_studio.cli.zones import impaired_zones
+
     record = read_record(settings.run_dir)
     running = record is not None and record.alive
     rows = []
@@ -184,7 +186,8 @@ def status(settings: Settings) -> dict[str, object]:
                      "restarts": known["restarts"] if known else 0})  # fmt: skip
     overall = "stopped" if not running else ("running" if all(r["state"] == "running" for r in rows) else "degraded")
     return {"state": overall, "data_dir": str(settings.data_dir), "endpoint_url": settings.endpoint_url,
-            "pid": record.pid if running and record else None, "parts": rows}  # fmt: skip
+            "pid": record.pid if running and record else None, "parts": rows,
+            "impaired_zones": impaired_zones(settings)}  # fmt: skip
 
 
 def write_line(descriptor: int, kind: str, text: str = "") -> None:

@@ -33,6 +33,7 @@ from emr_studio.clusters.scaling.policies import check_auto_termination, check_m
 from emr_studio.clusters.security.documents import check_honoured, read_document
 from emr_studio.clusters.security.model import find_configuration, first_public_group
 from emr_studio.network.model import Subnet, ensure_default_network, get_security_groups, get_subnets
+from emr_studio.network.zones import healthy
 from emr_studio.settings import Settings
 from emr_studio.tagging import read_tags
 
@@ -200,7 +201,10 @@ def _subnet(context: Context, instances: Mapping[str, Any]) -> Subnet:
     fitting = [subnet for subnet in subnets if zone in (None, subnet.availability_zone)]
     if not fitting:
         raise ValidationError(f"Placement.AvailabilityZone '{zone}' has no default subnet.")
-    return fitting[0]
+    try:
+        return healthy(context.session, fitting)[0]
+    except AwsError as error:
+        raise ValidationError(f"Instances.Ec2SubnetId: {error.message}") from error
 
 
 def _check_security_groups(context: Context, instances: Mapping[str, Any]) -> None:

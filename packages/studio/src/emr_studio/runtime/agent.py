@@ -51,6 +51,7 @@ class AgentApp:
             "logs": lambda v: self._host.logs(v["workload_id"], int(v["lines"])),
             "set_gateway": lambda v: self._host.set_gateway(v["workload_id"], wire.load_gateway(v["gateway"])),
             "set_encryption": lambda v: self._host.set_encryption(v["workload_id"], v["kms_key_id"]),
+            "activity": lambda v: wire.dump_activity(self._host.activity(v["workload_id"])),
             "flush": lambda v: self._host.flush(v["workload_id"]),
             "shutdown": lambda v: self._host.shutdown(bool(v["keep"])),
             "helpers": lambda _: self._host.workspaces.helpers(),

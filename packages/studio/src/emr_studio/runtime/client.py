@@ -10,7 +10,7 @@ from http.client import HTTPConnection, HTTPException
 from typing import Any
 
 from emr_studio.runtime import wire
-from emr_studio.runtime.contract import Gateway, Observation, RuntimeUnavailable, Spec, WorkloadState
+from emr_studio.runtime.contract import Activity, Gateway, Observation, RuntimeUnavailable, Spec, WorkloadState
 from emr_studio.settings import Settings
 
 _TIMEOUT = 30.0
@@ -54,6 +54,9 @@ class LocalRuntime:
 
     def set_encryption(self, workload_id: str, kms_key_id: str) -> None:
         self._call("set_encryption", workload_id=workload_id, kms_key_id=kms_key_id)
+
+    def activity(self, workload_id: str) -> Activity | None:
+        return wire.load_activity(self._call("activity", workload_id=workload_id))
 
     def flush(self, workload_id: str) -> None:
         self._call("flush", _FLUSH_TIMEOUT, workload_id=workload_id)

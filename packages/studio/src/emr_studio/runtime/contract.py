@@ -132,6 +132,14 @@ class Observation:
     pid: int = 0
 
 
+@dataclass(frozen=True)
+class Activity:
+    """What goes on in a Workspace: whether cells or programs run now, else how long ago the last thing happened."""
+
+    busy: bool
+    idle_seconds: float = 0.0
+
+
 class RuntimeUnavailable(Exception):
     """The agent does not answer; the controller tries again later."""
 
@@ -173,6 +181,10 @@ class Runtime(Protocol):
 
     def set_encryption(self, workload_id: str, kms_key_id: str) -> None:
         """Seal what a running Workspace saves from now on with another KMS key (empty: S3's own)."""
+        ...
+
+    def activity(self, workload_id: str) -> Activity | None:
+        """What goes on in a running Workspace; None if its server does not say."""
         ...
 
     def flush(self, workload_id: str) -> None:

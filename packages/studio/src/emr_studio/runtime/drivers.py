@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from emr_studio.runtime.contract import Gateway, ProcessSpec
+from emr_studio.runtime.contract import Activity, Gateway, ProcessSpec
 from emr_studio.runtime.records import Record
 from emr_studio.runtime.trees import MARKER
 
@@ -85,6 +85,10 @@ class Driver(Protocol):
 
     def set_encryption(self, record: Record, kms_key_id: str) -> None:
         """Seal what it saves from now on with another KMS key."""
+        ...
+
+    def activity(self, record: Record) -> Activity | None:
+        """What goes on in it; None if it does not say."""
         ...
 
     def flush(self, record: Record) -> None:
@@ -173,6 +177,10 @@ class ProcessDriver:
 
     def set_encryption(self, record: Record, kms_key_id: str) -> None:
         """A process has nothing to save."""
+
+    def activity(self, record: Record) -> Activity | None:
+        """A process does not say."""
+        return None
 
     def flush(self, record: Record) -> None:
         """A process has nothing to save."""

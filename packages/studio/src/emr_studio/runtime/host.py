@@ -20,6 +20,7 @@ from pathlib import Path
 from emr_studio.runtime import cgroups, trees, wire
 from emr_studio.runtime.cgroups import ControlGroups
 from emr_studio.runtime.contract import (
+    Activity,
     Gateway,
     Observation,
     ProcessSpec,
@@ -137,6 +138,11 @@ class Host:
         if record is not None and record.active:
             self._driver(record).set_encryption(record, kms_key_id)
             self._store.save(record)
+
+    def activity(self, workload_id: str) -> Activity | None:
+        record = self._records.get(workload_id)
+        running = record is not None and record.state is WorkloadState.RUNNING
+        return self._driver(record).activity(record) if record is not None and running else None
 
     def flush(self, workload_id: str) -> None:
         record = self._records.get(workload_id)

@@ -12,7 +12,15 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
-from emr_studio.runtime.contract import Gateway, Observation, RuntimeUnavailable, Spec, WorkloadState, WorkspaceSpec
+from emr_studio.runtime.contract import (
+    Activity,
+    Gateway,
+    Observation,
+    RuntimeUnavailable,
+    Spec,
+    WorkloadState,
+    WorkspaceSpec,
+)
 
 
 class Stage(StrEnum):
@@ -31,6 +39,9 @@ class Stage(StrEnum):
     """These raise RuntimeUnavailable and change nothing."""
 
 
+_AT_WORK = Activity(busy=True)
+
+
 @dataclass
 class Workload:
     """What the in-process runtime keeps of a workload; tests may read it."""
@@ -40,6 +51,7 @@ class Workload:
     gateway: Gateway | None = None
     kms_key_id: str = ""
     flushes: int = 0
+    activity: Activity | None = _AT_WORK
 
 
 @dataclass
@@ -144,6 +156,11 @@ class InProcessRuntime:
         self.calls.append(("set_encryption", workload_id))
         if workload_id in self.workloads:
             self.workloads[workload_id].kms_key_id = kms_key_id
+
+    def activity(self, workload_id: str) -> Activity | None:
+        self._check(Stage.OBSERVE, workload_id)
+        workload = self.workloads.get(workload_id)
+        return workload.activity if workload else None
 
     def flush(self, workload_id: str) -> None:
         self._check(Stage.FLUSH, workload_id)

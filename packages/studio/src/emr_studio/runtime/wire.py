@@ -7,6 +7,7 @@ from dataclasses import asdict
 from typing import Any
 
 from emr_studio.runtime.contract import (
+    Activity,
     Gateway,
     Limits,
     Observation,
@@ -48,6 +49,16 @@ def dump_gateway(gateway: Gateway | None) -> dict[str, str] | None:
 def load_gateway(values: Mapping[str, str] | None) -> Gateway | None:
     """The gateway that `dump_gateway` wrote."""
     return Gateway(**values) if values else None
+
+
+def dump_activity(activity: Activity | None) -> dict[str, Any] | None:
+    """Activity as plain values."""
+    return asdict(activity) if activity else None
+
+
+def load_activity(values: Mapping[str, Any] | None) -> Activity | None:
+    """The activity that `dump_activity` wrote."""
+    return Activity(**values) if values else None
 
 
 def dump_observation(observation: Observation) -> dict[str, Any]:

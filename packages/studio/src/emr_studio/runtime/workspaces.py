@@ -6,13 +6,14 @@ import json
 import os
 import socket
 import threading
+import time
 from collections.abc import Callable
 from contextlib import closing, suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-from emr_studio.runtime.contract import Gateway, RuntimeUnavailable, WorkspaceSpec
+from emr_studio.runtime.contract import Activity, Gateway, RuntimeUnavailable, WorkspaceSpec
 from emr_studio.runtime.drivers import Report, Started, StartFailed, open_log, user_of
 from emr_studio.runtime.records import Record, safe_id
 from emr_studio.runtime.relays import RelayControl, write_private
@@ -25,6 +26,9 @@ _AT_ONCE = 8
 _CREDENTIALS = "credentials-token"
 _READY_SECONDS = 20.0
 _RELEASE_SECONDS = 5.0
+_ACTIVITY_SECONDS = 5.0
+_ANSWER_BYTES = 16_384
+_LONGEST_IDLE = 1e9
 _FLUSH_SECONDS = 60.0
 MirrorFactory = Callable[[Path, str, Callable[[], Any], Path, int], Mirror]
 
@@ -205,8 +209,22 @@ class WorkspaceDriver:
             told = {name: value for name, value in (record.gateway or {}).items() if name != "credentials_token"}
             write_private(path, json.dumps(told), group=uid)
 
-    def _ask(self, record: Record, method: str, path: str, headers: dict[str, str], timeout: float) -> bytes:
-        """One request to a Workspace's server; the head of its answer, empty if there was none."""
+    def activity(self, record: Record) -> Activity | None:
+        """What its server says; the server is its users' code, so whatever it says may be nonsense."""
+        secret = {"X-Emr-Studio-Agent": record.secret}
+        answer = self._ask(record, "GET", "/api/emr-studio/activity", secret, _ACTIVITY_SECONDS, whole=True)
+        head, _, body = answer.partition(b"\r\n\r\n")
+        try:
+            found = json.loads(body)
+            busy, idle = bool(found["busy"]), float(found["idleSeconds"])
+        except (ValueError, TypeError, KeyError):
+            return None
+        return Activity(busy, idle) if b" 200 " in head[:20] and 0 <= idle < _LONGEST_IDLE else None
+
+    def _ask(
+        self, record: Record, method: str, path: str, headers: dict[str, str], timeout: float, *, whole: bool = False
+    ) -> bytes:
+        """One request to a Workspace's server; the head of its answer (or all of it), empty if there was none."""
         lines = [f"{method} {path} HTTP/1.1", "Host: agent", "Connection: close", "Content-Length: 0"]
         lines += [f"{name}: {value}" for name, value in headers.items()]
         try:
@@ -214,7 +232,7 @@ class WorkspaceDriver:
                 stream.settimeout(timeout)
                 stream.connect(str(self._socket(record)))
                 stream.sendall("\r\n".join([*lines, "", ""]).encode())
-                return stream.recv(1024)
+                return _until_closed(stream, timeout) if whole else stream.recv(1024)
         except OSError:
             return b""
 
@@ -256,6 +274,18 @@ class WorkspaceDriver:
             mirror.flush(_FLUSH_SECONDS)
         except MirrorError as error:
             raise RuntimeUnavailable(f"S3 does not have all of the Workspace: {error}") from error
+
+
+def _until_closed(stream: socket.socket, timeout: float) -> bytes:
+    """What comes until the other side closes, so long and so much at most."""
+    deadline, received = time.monotonic() + timeout, b""
+    while len(received) < _ANSWER_BYTES and (left := deadline - time.monotonic()) > 0:
+        stream.settimeout(left)
+        more = stream.recv(4096)
+        if not more:
+            break
+        received += more
+    return received
 
 
 def _edge_of(workload_id: str) -> str:

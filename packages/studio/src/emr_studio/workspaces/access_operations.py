@@ -10,19 +10,19 @@ from emr_studio.aws.context import Context
 from emr_studio.aws.errors import InvalidRequest
 from emr_studio.aws.pagination import paginate
 from emr_studio.aws.registry import Request, Response, operation
-from emr_studio.workspaces import collaboration
+from emr_studio.workspaces import collaboration, idling
 from emr_studio.workspaces.checks import find, on_editor
-from emr_studio.workspaces.model import Collaborator, Editor, Status, default_notebook
+from emr_studio.workspaces.model import RUNNING, Collaborator, Editor, Status, default_notebook
 from emr_studio.workspaces.rules import check_name, require_status
 
 _PAGE = 50
-_CHANGEABLE = ("Name", "Description", "CollaborationEnabled")
+_CHANGEABLE = ("Name", "Description", "CollaborationEnabled", "IdleTimeoutSeconds")
 _LIVING = tuple(status for status in Status if status != Status.DELETING)
 
 
 @operation("emr", "UpdateEditor", checks=on_editor("elasticmapreduce:UpdateEditor"))
 def update_editor(context: Context, request: Request) -> Response:
-    """Change a Workspace's name, description or collaboration; what is absent stays.
+    """Change a Workspace's name, description, collaboration or idle time; what is absent stays.
 
     Turning collaboration off brings back one user at a time, and all see it again; who was added is
     kept for the next time.
@@ -38,8 +38,19 @@ def update_editor(context: Context, request: Request) -> Response:
         editor.description = changes["Description"] or None
     if "CollaborationEnabled" in changes:
         editor.collaboration = changes["CollaborationEnabled"]
+    if "IdleTimeoutSeconds" in changes:
+        _set_limit(context, editor, changes["IdleTimeoutSeconds"])
     editor.last_modified_time = context.now()
     return {}
+
+
+def _set_limit(context: Context, editor: Editor, seconds: int) -> None:
+    if seconds != 0 and not idling.SHORTEST <= seconds <= idling.LONGEST:
+        raise InvalidRequest(f"IdleTimeoutSeconds must be 0 (never) or between {idling.SHORTEST} and {idling.LONGEST}.")
+    editor.idle_seconds = seconds
+    if editor.status in RUNNING:
+        # A warning that was given by the old limit is void.
+        editor.activity_due, editor.idle_stop_at = context.now(), None
 
 
 def _rename(editor: Editor, name: str) -> None:

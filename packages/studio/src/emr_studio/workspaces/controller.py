@@ -30,7 +30,7 @@ from emr_studio.runtime.contract import Observation, Runtime, RuntimeUnavailable
 from emr_studio.settings import Settings
 from emr_studio.studios.model import Studio
 from emr_studio.studios.service_role import end_grants, grant_service_role
-from emr_studio.workspaces import compute
+from emr_studio.workspaces import compute, idling
 from emr_studio.workspaces.model import (
     KIND,
     RUNNING,
@@ -82,6 +82,7 @@ class WorkspaceReconciler:
         with self._database.read() as session:
             due = or_(Editor.retry_at.is_(None), Editor.retry_at <= now)
             found = list(session.scalars(select(Editor.id).where(Editor.unsettled.is_(True), due)))
+            found += session.scalars(select(Editor.id).where(Editor.activity_due <= now, Editor.unsettled.is_(False)))
         if time.monotonic() >= self._next_look:
             self._next_look = time.monotonic() + _LOOK_SECONDS
             found += self.changed()
@@ -246,8 +247,9 @@ class WorkspaceReconciler:
     def _started(self, editor: Editor, seen: Observation) -> float | None:
         wanted = editor.wanted_cluster_id is not None
         status = Status.ATTACHING if wanted else Status.READY
+        changes = idling.begun(self._clock.now()) | _waited(editor)
         saved = self._save(
-            editor, status=status, address=seen.address, files_unsaved=False, unsettled=wanted, **_waited(editor)
+            editor, status=status, address=seen.address, files_unsaved=False, unsettled=wanted, **changes
         )
         return None if saved and not wanted else 0.0
 
@@ -269,6 +271,7 @@ class WorkspaceReconciler:
             crashes=crashes,
             launched_at=None,
             attached_cluster_id=None,
+            **idling.ENDED,
             retry_at=now + dt.timedelta(seconds=delay),
             unsettled=True,
             state_code="RESTARTED",
@@ -301,11 +304,20 @@ class WorkspaceReconciler:
             return 0.5
         if seen.address != editor.address and not self._save(editor, address=seen.address):
             return 0.0
-        if not self._follow_key(editor):
+        if not self._follow_key(editor) or self._is_stopping(editor):
             return 0.0
         if editor.wanted_cluster_id is None:
             return self._detach(editor)
         return self._attach(editor, editor.wanted_cluster_id)
+
+    def _is_stopping(self, editor: Editor) -> bool:
+        """Look whether it is idle, if it is time to: True if it was for too long."""
+        now = self._clock.now()
+        if editor.unsettled or editor.activity_due is None or editor.activity_due > now:
+            return False
+        activity = self._runtime.activity(editor.id)
+        changes = idling.judge(editor, activity, now, self._settings.workspace_idle_seconds)
+        return self._save(editor, **changes) and "status" in changes
 
     def _follow_key(self, editor: Editor) -> bool:
         """What is saved from now on is sealed with the key that the Studio has now; False if the row has changed."""
@@ -425,6 +437,7 @@ _ENDED: dict[str, Any] = {
     "launched_at": None,
     "retry_at": None,
     "crashes": 0,
+    **idling.ENDED,
     "wanted_cluster_id": None,
     "attached_cluster_id": None,
     "open_by_user_id": None,

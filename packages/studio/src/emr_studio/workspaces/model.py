@@ -59,6 +59,7 @@ class Editor(Base):
     __table_args__ = (
         Index("ix_editors_listing", "account_id", "region", "creation_time", "id"),
         Index("ix_editors_unsettled", "unsettled", "id"),
+        Index("ix_editors_activity_due", "activity_due"),
     )
 
     id: Mapped[str] = mapped_column(primary_key=True)
@@ -102,6 +103,15 @@ class Editor(Base):
     address: Mapped[str] = mapped_column(default="")
     """What the edge dials; empty unless the server runs."""
     launched_at: Mapped[dt.datetime | None] = mapped_column(default=None)
+
+    idle_seconds: Mapped[int | None] = mapped_column(default=None)
+    """Its own limit (0: never stopped); None: `settings.workspace_idle_seconds`."""
+    active_at: Mapped[dt.datetime | None] = mapped_column(default=None)
+    """When something was last seen at work in it."""
+    activity_due: Mapped[dt.datetime | None] = mapped_column(default=None)
+    """When to look again; None unless it runs."""
+    idle_stop_at: Mapped[dt.datetime | None] = mapped_column(default=None)
+    """The warning: it is stopped then unless something happens."""
 
     wanted_cluster_id: Mapped[str | None] = mapped_column(default=None)
     wanted_role_arn: Mapped[str | None] = mapped_column(default=None)

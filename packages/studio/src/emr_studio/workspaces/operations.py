@@ -18,6 +18,7 @@ from emr_studio.aws.registry import Request, Response, action, operation
 from emr_studio.clusters.model import CLUSTERS, cluster_arn
 from emr_studio.controllers import Waker
 from emr_studio.edge.presign import Presigner
+from emr_studio.network import zones
 from emr_studio.settings import Settings
 from emr_studio.studios.model import Studio, find_studio, workspace_location
 from emr_studio.studios.service_role import pass_role
@@ -28,10 +29,11 @@ from emr_studio.tagging import (
     resource_tag_context,
     tag_list,
 )
-from emr_studio.workspaces import access_operations, compute
+from emr_studio.workspaces import access_operations, compute, idling
 from emr_studio.workspaces.checks import TARGET, editor_check, find, is_allowed, on_editor, require_member
 from emr_studio.workspaces.model import (
     KIND,
+    RUNNING,
     Editor,
     Status,
     Target,
@@ -177,7 +179,7 @@ def _described(context: Context, editor: Editor) -> Mapping[str, Any]:
         "Description": editor.description,
         "StudioId": editor.studio_id,
         "Status": editor.status,
-        "StateChangeReason": _reason(editor),
+        "StateChangeReason": _reason(context, editor),
         "CreationTime": editor.creation_time,
         "LastModifiedTime": editor.last_modified_time,
         "CreatorUserId": editor.creator_user_id,
@@ -186,6 +188,9 @@ def _described(context: Context, editor: Editor) -> Mapping[str, Any]:
         "SubnetId": editor.subnet_id,
         "AvailabilityZone": editor.availability_zone,
         "ExecutionEngine": _engine(editor),
+        "IdleTimeoutSeconds": idling.limit_of(editor, settings.workspace_idle_seconds),
+        "LastActivityTime": editor.active_at,
+        "IdleStopTime": editor.idle_stop_at,
         "S3Location": editor.s3_location,
         "Url": settings.workspace_url(editor.id),
         "DefaultNotebook": default_notebook(editor),
@@ -194,9 +199,11 @@ def _described(context: Context, editor: Editor) -> Mapping[str, Any]:
     return {member: value for member, value in described.items() if value is not None}
 
 
-def _reason(editor: Editor) -> dict[str, str] | None:
+def _reason(context: Context, editor: Editor) -> dict[str, str] | None:
+    """Why it is in its state; of one that runs well, what is wrong with its zone."""
     if editor.state_code is None:
-        return None
+        trouble = zones.trouble_of(context.session, editor.availability_zone) if editor.status in RUNNING else ""
+        return {"Code": zones.CODE, "Message": f"{trouble} Stop and start it to move it."} if trouble else None
     return {"Code": editor.state_code, "Message": editor.state_message or ""}
 
 
@@ -268,8 +275,14 @@ def _end(context: Context, editor: Editor, status: Status, target: Target) -> No
     release_hold(editor)
     editor.wanted_cluster_id = None
     editor.address = ""
+    _set(editor, idling.ENDED)
     _move(context, editor, status, target)
     _wake(context, editor)
+
+
+def _set(editor: Editor, columns: Mapping[str, Any]) -> None:
+    for column, value in columns.items():
+        setattr(editor, column, value)
 
 
 def _move(context: Context, editor: Editor, status: Status, target: Target) -> None:
@@ -339,6 +352,8 @@ def open_editor_in_console(context: Context, request: Request) -> Response:
     require_member(context, editor)
     require_status(editor, (Status.READY, Status.ATTACHING, Status.ATTACHED, Status.IDLE), "open")
     take_hold(editor, context.caller, context.now(), settings.session_idle_seconds)
+    if editor.status in RUNNING:
+        _set(editor, idling.begun(context.now()))
     if editor.status == Status.IDLE:
         context.authorize(editor_check("elasticmapreduce:StartEditor", editor))
         _start(context, editor)

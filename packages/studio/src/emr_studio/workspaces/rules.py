@@ -15,6 +15,7 @@ from sqlalchemy.orm import Session
 from emr_studio.aws.context import Caller
 from emr_studio.aws.errors import InvalidRequest
 from emr_studio.network.model import Subnet, get_subnets
+from emr_studio.network.zones import healthy, trouble_of
 from emr_studio.studios.model import Studio
 from emr_studio.workspaces.model import Editor, Status, display_name
 
@@ -81,21 +82,33 @@ def release_hold(editor: Editor) -> None:
 
 
 def first_subnet(session: Session, studio: Studio, spread: int) -> Subnet:
-    """The subnet of a new Workspace; `spread` (any number) spreads them over the Studio's subnets."""
-    subnets = get_subnets(session, studio.account_id, studio.subnet_ids)
+    """The subnet of a new Workspace; `spread` (any number) spreads them over the Studio's subnets.
+
+    Raises:
+        InvalidRequest: all are in impaired zones.
+    """
+    subnets = healthy(session, get_subnets(session, studio.account_id, studio.subnet_ids))
     return subnets[spread % len(subnets)]
 
 
 def other_subnet(session: Session, studio: Studio | None, editor: Editor) -> tuple[str, str]:
     """Subnet and zone of a restart: another zone if the Studio has one, else another subnet (6.5).
 
-    A Workspace whose Studio is gone stays where it was.
+    A Workspace whose Studio is gone stays where it was; nothing starts in an impaired zone.
+
+    Raises:
+        InvalidRequest: all zones that it could start in are impaired.
     """
     if studio is None:
+        if trouble := trouble_of(session, editor.availability_zone):
+            raise InvalidRequest(trouble)
         return editor.subnet_id, editor.availability_zone
     subnets = get_subnets(session, studio.account_id, studio.subnet_ids)
+    good = {subnet.id for subnet in healthy(session, subnets)} - {editor.subnet_id}
     position = next((i for i, s in enumerate(subnets) if s.id == editor.subnet_id), -1)
-    others = [s for s in subnets[position + 1 :] + subnets[: max(position, 0)] if s.id != editor.subnet_id]
+    others = [
+        s for s in subnets[position + 1 :] + subnets[: max(position, 0)] if s.id != editor.subnet_id and s.id in good
+    ]
     for subnet in others:
         if subnet.availability_zone != editor.availability_zone:
             return subnet.id, subnet.availability_zone
