@@ -347,3 +347,13 @@ def test_supported_instance_types(play: ClusterPlay) -> None:
     assert by_name["r6g.2xlarge"]["Architecture"] == "ARM64"
     assert by_name["c5d.large"]["StorageGB"] == 75
     assert play.refused("ListSupportedInstanceTypes", ReleaseLabel="emr-1")[0] == "InvalidRequestException"
+
+
+def test_additional_groups_that_terraform_does_not_name(play: ClusterPlay) -> None:
+    group = play.emr.network.engine_security_group_id
+    additional = {"AdditionalMasterSecurityGroups": [""], "AdditionalSlaveSecurityGroups": ["", group]}
+    attributes = play.describe(play.create(Instances=additional))["Ec2InstanceAttributes"]
+    assert {name: attributes[name] for name in additional} == {
+        "AdditionalMasterSecurityGroups": [],
+        "AdditionalSlaveSecurityGroups": [group],
+    }

@@ -212,7 +212,7 @@ def _check_security_groups(context: Context, instances: Mapping[str, Any]) -> No
     named: list[str] = []
     for name in _SHOWN_OF_INSTANCES:
         if name.endswith(("SecurityGroup", "SecurityGroups")) and (value := instances.get(name)):
-            wanted = [value] if isinstance(value, str) else list(value)
+            wanted = [value] if isinstance(value, str) else _named(value)
             try:
                 get_security_groups(context.session, context.account_id, wanted)
             except AwsError as error:
@@ -226,9 +226,15 @@ def _check_security_groups(context: Context, instances: Mapping[str, Any]) -> No
         )
 
 
+def _named(groups: Sequence[str]) -> list[str]:
+    """Those that are named: Terraform writes an empty list as a list of one empty string."""
+    return [group for group in groups if group]
+
+
 def _details(request: Mapping[str, Any], instances: Mapping[str, Any]) -> dict[str, Any]:
     kept = {name: request[name] for name in _SHOWN if request.get(name) is not None}
     own = {name: instances[name] for name in _SHOWN_OF_INSTANCES if instances.get(name)}
+    own |= {name: _named(groups) for name, groups in own.items() if isinstance(groups, list)}
     if instances.get("UnhealthyNodeReplacement") is not None:
         kept["UnhealthyNodeReplacement"] = instances["UnhealthyNodeReplacement"]
     level = kept.setdefault("StepConcurrencyLevel", 1)
