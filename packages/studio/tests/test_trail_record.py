@@ -195,6 +195,7 @@ def test_unsigned_calls_are_of_whom_the_provider_names() -> None:
     given = {"RoleArn": f"arn:aws:iam::{OTHER}:role/r", "PrincipalArn": "p", "SAMLAssertion": "PHNhbWw"}
     answer = {"Subject": "sub", "NameQualifier": "q", "Issuer": "https://idp"}
     found = event(call("sts", "AssumeRoleWithSAML", anonymous, input=given, output=answer))
+    assert found["readOnly"] is True
     assert found["userIdentity"]["type"] == "SAMLUser"
     assert "PHNhbWw" not in json.dumps(found)
 

@@ -169,7 +169,8 @@ def is_read_only(call: Call) -> bool:
     """CloudTrail's `readOnly`."""
     if call.operation is not None and call.operation.read_only:
         return True
-    return call.model is not None and call.model.name.startswith(_READING)
+    name = call.model.name if call.model is not None else ""
+    return name.startswith(_READING) or name in _GIVES_CREDENTIALS
 
 
 def _role_account(given: Mapping[str, Any] | None) -> str:
