@@ -1,4 +1,4 @@
-"""The table of transitions (emr-studio.md 6.2, 6.10): each operation in each state, and the permission that it needs."""
+"""The table of transitions (emr-studio.md 6.2, 6.10): each operation in each state, and the permission it needs."""
 
 from __future__ import annotations
 
