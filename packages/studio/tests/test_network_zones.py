@@ -12,6 +12,7 @@ from typer.testing import CliRunner
 from emr_studio.cli import installation, zones
 from emr_studio.network.zones import impair, restore
 from emr_studio.runtime.inprocess import InProcessRuntime
+from tests.support.cluster_play import ClusterPlay
 from tests.support.emr_world import emr_world
 from tests.support.workspace_play import Play
 
@@ -92,6 +93,22 @@ def test_one_without_its_studio_waits_for_its_zone(play: Play) -> None:
     assert "is impaired" in play.refused("StartEditor", EditorId=editor_id)
     mend_zone(play, zone_of(play, editor_id))
     play.call("StartEditor", EditorId=editor_id)
+
+
+def test_clusters_avoid_it_too(tmp_path: Path) -> None:
+    with emr_world(tmp_path) as emr:
+        first, second, _ = emr.network.subnet_ids
+        play = ClusterPlay(emr, InProcessRuntime())
+        there = emr.cluster(subnet_id=first, availability_zone="us-east-1a")
+        with emr.database.write() as session:
+            impair(session, "us-east-1a", emr.clock.now(), "rehearsal")
+        several = {"Ec2SubnetId": None, "Ec2SubnetIds": [first, second]}
+        assert play.row(play.create(Instances=several)).subnet_id == second
+        code, message = play.refused("RunJobFlow", **play.request(Instances={"Ec2SubnetId": first}))
+        assert code == "ValidationException"
+        assert message.startswith("Instances.Ec2SubnetId: Availability Zone us-east-1a is impaired (rehearsal)")
+        reason = emr.call("DescribeCluster", ClusterId=there)["Cluster"]["Status"]["StateChangeReason"]
+        assert "us-east-1a is impaired" in reason["Message"]
 
 
 def test_the_command(play: Play, monkeypatch: pytest.MonkeyPatch) -> None:

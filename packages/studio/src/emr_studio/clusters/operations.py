@@ -19,6 +19,7 @@ from emr_studio.clusters.describe import cluster_shape, group_shape, instance_sh
 from emr_studio.clusters.model import (
     CLUSTERS,
     ENDED,
+    USABLE,
     Cluster,
     Collection,
     Reason,
@@ -32,6 +33,7 @@ from emr_studio.clusters.model import (
 )
 from emr_studio.clusters.roles import resolve_roles
 from emr_studio.clusters.steps.reading import add_steps
+from emr_studio.network.zones import trouble_of
 from emr_studio.tagging import (
     read_tags,
     register,
@@ -86,9 +88,13 @@ def run_job_flow(context: Context, request: Request) -> Response:
 
 @operation("emr", "DescribeCluster", checks=on_cluster("elasticmapreduce:DescribeCluster"))
 def describe_cluster(context: Context, request: Request) -> Response:
-    """Describe a cluster."""
+    """Describe a cluster; of one that runs well, what is wrong with its Availability Zone."""
     cluster = find(context, request)
-    return {"Cluster": cluster_shape(cluster, primary_of(context.session, cluster.id))}
+    shape = cluster_shape(cluster, primary_of(context.session, cluster.id))
+    trouble = trouble_of(context.session, cluster.availability_zone) if cluster.state in USABLE else ""
+    if trouble and not cluster.state_message:
+        shape["Status"]["StateChangeReason"] = {"Message": trouble}
+    return {"Cluster": shape}
 
 
 @operation("emr", "ListClusters", checks=action("elasticmapreduce:ListClusters"))
