@@ -9,10 +9,13 @@ import SpaceBetween from "@cloudscape-design/components/space-between";
 import Spinner from "@cloudscape-design/components/spinner";
 import Table from "@cloudscape-design/components/table";
 import { useState } from "react";
+import { AwsError } from "../../api/client";
+import { denialOf } from "../../api/denial";
 import { describeCluster, listInstanceGroups, listInstances, terminateClusters } from "../../api/emr";
 import type { Cluster, Instance, InstanceGroup } from "../../api/types";
 import { Confirm } from "../../components/Confirm";
 import { ErrorBox } from "../../components/ErrorBox";
+import { Failure } from "../../components/Failure";
 import { ClusterStateView } from "../../components/States";
 import { duration, time } from "../../format";
 import { useNotices } from "../../state/notices";
@@ -21,15 +24,25 @@ import { isClusterInTransition, mayTerminate, stateLabel } from "../../state/sta
 
 interface Whole {
   cluster: Cluster;
-  groups: InstanceGroup[];
-  instances: Instance[];
+  groups: InstanceGroup[] | AwsError;
+  instances: Instance[] | AwsError;
+}
+
+/** What the user may not see is said in its place: the tiers of EMR Studio do not allow `ListInstances`. */
+export async function orDenial<T>(asked: Promise<T>): Promise<T | AwsError> {
+  try {
+    return await asked;
+  } catch (thrown) {
+    if (thrown instanceof AwsError && denialOf(thrown)) return thrown;
+    throw thrown;
+  }
 }
 
 async function ask(id: string, signal: AbortSignal): Promise<Whole> {
   const [cluster, groups, instances] = await Promise.all([
     describeCluster(id, signal),
-    listInstanceGroups(id, signal),
-    listInstances(id, signal),
+    orDenial(listInstanceGroups(id, signal)),
+    orDenial(listInstances(id, signal)),
   ]);
   return { cluster, groups, instances };
 }
@@ -120,6 +133,14 @@ function Instances({ instances }: { instances: Instance[] }) {
   );
 }
 
+function Hidden({ what, denial }: { what: string; denial: AwsError }) {
+  return (
+    <Container header={<Header variant="h2">{what}</Header>}>
+      <Failure error={denial} />
+    </Container>
+  );
+}
+
 export default function ClusterPage({ clusterId }: { clusterId: string }) {
   const whole = usePolled(
     clusterId,
@@ -161,8 +182,16 @@ export default function ClusterPage({ clusterId }: { clusterId: string }) {
           <SpaceBetween size="l">
             {isTroubled(whole.data.cluster) ? <Trouble cluster={whole.data.cluster} /> : null}
             <Summary cluster={whole.data.cluster} />
-            <Groups groups={whole.data.groups} />
-            <Instances instances={whole.data.instances} />
+            {whole.data.groups instanceof AwsError ? (
+              <Hidden what="Instance groups" denial={whole.data.groups} />
+            ) : (
+              <Groups groups={whole.data.groups} />
+            )}
+            {whole.data.instances instanceof AwsError ? (
+              <Hidden what="Instances" denial={whole.data.instances} />
+            ) : (
+              <Instances instances={whole.data.instances} />
+            )}
           </SpaceBetween>
         ) : null}
       </SpaceBetween>
