@@ -261,7 +261,8 @@ def add_group(context: Context, cluster: Cluster, group: Mapping[str, Any], posi
         cluster_id=cluster.id,
         fleet_id=group.get("FleetId"),
         position=position,
-        name=group.get("Name") or f"{group['InstanceRole'].capitalize()} instance group",
+        # Terraform replaces a cluster whose groups have names that it did not give.
+        name=group.get("Name") or "",
         role=group["InstanceRole"],
         instance_type=group["InstanceType"],
         market=group.get("Market") or "ON_DEMAND",
