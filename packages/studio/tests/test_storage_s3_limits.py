@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import hashlib
 import zlib
 from collections.abc import Callable
 from typing import Any
@@ -85,6 +86,14 @@ def test_parts_are_numbered_from_1_to_10000(s3: Any) -> None:
         assert code(s3.upload_part, **part) == ("InvalidArgument", 400)
     s3.upload_part(**place, PartNumber=10_000, Body=b"x")
     s3.abort_multipart_upload(**place)
+
+
+def test_an_md5_that_is_none(s3: Any) -> None:
+    put = {"Bucket": BUCKET, "Key": "md5", "Body": BODY}
+    for odd in ("junk", "AAAA", ""):
+        assert code(s3.put_object, **put, ContentMD5=odd) == ("InvalidDigest", 400)
+    assert code(s3.put_object, **put, ContentMD5="A" * 22 + "==") == ("BadDigest", 400)
+    s3.put_object(**put, ContentMD5=base64.b64encode(hashlib.md5(BODY).digest()).decode())
 
 
 def test_the_stores_own_notes_stay_inside(s3: Any) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Mapping
 
 from emr_studio.aws.errors import ClientError
@@ -21,6 +22,8 @@ _METADATA = "x-amz-meta-"
 _MAX_METADATA = 2048
 """Bytes of all names and values of user metadata: S3's limit."""
 _MAX_PARTS = 10_000
+_MD5_BYTES = 16
+_NO_MD5 = "A" * 22 + "=="
 
 
 def not_implemented(message: str) -> ClientError:
@@ -40,7 +43,7 @@ def check_supported(request: S3Request, headers: Mapping[str, str], *, kms: bool
 
     Raises:
         ClientError: NotImplemented, AccessControlListNotSupported, InvalidStorageClass, InvalidArgument,
-            MetadataTooLarge.
+            MetadataTooLarge, InvalidDigest.
     """
     if headers.get("x-amz-bypass-governance-retention", "").lower() == "true":
         raise not_implemented("Bypassing a governance retention is not implemented by this store.")
@@ -51,6 +54,7 @@ def check_supported(request: S3Request, headers: Mapping[str, str], *, kms: bool
         return
     _check_part(request.parameters)
     _check_metadata(headers)
+    _check_md5(headers)
     _check_folder(request, headers)
     _check_encryption(headers, kms)
     _check_storage_class(headers.get("x-amz-storage-class", "STANDARD"))
@@ -80,6 +84,15 @@ def _check_metadata(headers: Mapping[str, str]) -> None:
     own = [name for name in headers if name.startswith(_METADATA)]
     if sum(len(name) - len(_METADATA) + len(headers[name]) for name in own) > _MAX_METADATA:
         raise ClientError("MetadataTooLarge", "Your metadata headers exceed the maximum allowed metadata size", 400)
+
+
+def _check_md5(headers: Mapping[str, str]) -> None:
+    try:
+        sound = len(base64.b64decode(headers.get("content-md5", _NO_MD5), validate=True)) == _MD5_BYTES
+    except ValueError:
+        sound = False
+    if not sound:
+        raise ClientError("InvalidDigest", "The Content-MD5 you specified was invalid.", 400)
 
 
 def check_acl_headers(headers: Mapping[str, str]) -> None:
