@@ -111,7 +111,7 @@ def test_session_token_with_a_code_calls_iam(play: Play) -> None:
     assert session.list_users()["Users"]
     assert error_of(sts.get_session_token, **shown) == ("AccessDenied", 403, WRONG)
     plain = sts.get_session_token()["Credentials"]
-    assert error_of(play.world.session(plain, "iam").list_users)[0] == "AccessDenied"
+    assert error_of(play.world.session(plain, "iam").list_users)[0] == "InvalidClientTokenId"
     document = policy(
         allow("iam:*", Condition={**WITH_MFA, "NumericLessThan": {"aws:MultiFactorAuthAge": "60"}}),
     )
