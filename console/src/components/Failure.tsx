@@ -34,7 +34,8 @@ function Denied({ denial, sealed }: { denial: Denial; sealed: string | undefined
       {reasons ? (
         <Why reasons={reasons} />
       ) : sealed ? (
-        <Button onClick={() => void ask()} loading={busy} ariaLabel={`Why is ${denial.action} denied?`}>
+        // Not the default, "submit": a form that shows this would be sent once more.
+        <Button formAction="none" onClick={() => void ask()} loading={busy} ariaLabel={`Why is ${denial.action} denied?`}>
           Why?
         </Button>
       ) : null}
