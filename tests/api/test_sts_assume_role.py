@@ -283,7 +283,7 @@ def test_a_session_ends_to_the_second_and_is_revoked_by_issue_time(tmp_path: Any
         made = world.client("sts").assume_role(**start, DurationSeconds=900)["Credentials"]
         session = world.session(made, "iam")
         assert session.list_users()["Users"]
-        revoke = {
+        revoke: dict[str, Any] = {
             "Effect": "Deny",
             "Action": "*",
             "Resource": "*",

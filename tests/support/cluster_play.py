@@ -53,7 +53,7 @@ class RuntimeProbe:
     load_now: Load | None = field(default_factory=Load)
     kernels_now: int | None = 0
     used: dict[str, int] = field(default_factory=dict)
-    """Cores in use, by address."""
+    """Executors, by the address of the worker."""
     decommissioned: set[str] = field(default_factory=set)
 
     def alive_workers(self, primary: Instance) -> set[str]:
@@ -72,8 +72,8 @@ class RuntimeProbe:
     def decommission(self, primary: Instance, node: Instance) -> None:
         self.decommissioned.add(node.bind_ip)
 
-    def used_cores(self, primary: Instance) -> dict[str, int]:
-        return self.used
+    def executors(self, node: Instance) -> int | None:
+        return self.used.get(node.bind_ip, 0)
 
     def free_memory(self) -> int:
         return self.memory

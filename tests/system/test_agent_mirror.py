@@ -5,8 +5,6 @@ from __future__ import annotations
 import datetime as dt
 import json
 import shutil
-import subprocess
-import sys
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -15,52 +13,38 @@ from typing import Any
 
 import pytest
 
-from emr_studio.settings import Settings
-from emr_studio.storage import s3, store
 from tests.support.agent_rig import AgentRig, Workspace, until
+from tests.support.s3_rig import Rig
 
 BUCKET = "notebooks"
-_RUN = """
-from pathlib import Path
-from emr_studio.settings import Settings
-from emr_studio.storage.store import run_store
-run_store(Settings(data_dir=Path({folder!r})))
-"""
-
-
-class _Credentials(BaseHTTPRequestHandler):
-    """A container-credentials endpoint; the store behind the edge asks for no particular key."""
-
-    def do_GET(self) -> None:
-        expiry = dt.datetime.now(dt.UTC) + dt.timedelta(minutes=15)
-        keys = {"AccessKeyId": "ASIAX", "SecretAccessKey": "x", "Token": "t", "Expiration": expiry.isoformat()}
-        body = json.dumps(keys).encode()
-        self.send_response(200 if self.headers["Authorization"] == "role-token" else 403)
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
-
-    def log_message(self, format: str, *args: Any) -> None:
-        """Quiet."""
 
 
 @pytest.fixture(scope="module")
-def endpoint(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    settings = Settings(data_dir=tmp_path_factory.mktemp("store"))
-    with (settings.data_dir / "log").open("ab") as log:
-        argv = [sys.executable, "-c", _RUN.format(folder=str(settings.data_dir))]
-        process = subprocess.Popen(argv, stdout=log, stderr=log)
-    until(lambda: store.ready(settings), 60)
-    endpoint = f"http://{store.store_address(settings)}"
-    s3.unsigned_client(endpoint, "us-east-1").create_bucket(Bucket=BUCKET)
-    yield endpoint
-    process.terminate()
-    process.wait(30)
+def endpoint(s3: Rig) -> str:
+    """The door: the mirror signs its requests as everybody does."""
+    s3.client().create_bucket(Bucket=BUCKET)
+    return s3.url
 
 
 @pytest.fixture(scope="module")
-def credentials() -> Iterator[str]:
-    server = ThreadingHTTPServer(("127.0.0.1", 0), _Credentials)
+def credentials(s3: Rig) -> Iterator[str]:
+    """A container-credentials endpoint."""
+    made = s3.session(s3.admin)
+    keys = {"AccessKeyId": made.access_key_id, "SecretAccessKey": made.secret_access_key, "Token": made.token}
+
+    class Answer(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            expiry = dt.datetime.now(dt.UTC) + dt.timedelta(minutes=15)
+            body = json.dumps({**keys, "Expiration": expiry.isoformat()}).encode()
+            self.send_response(200 if self.headers["Authorization"] == "role-token" else 403)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, format: str, *args: Any) -> None:
+            """Quiet."""
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Answer)
     thread = threading.Thread(target=server.serve_forever)
     thread.start()
     yield f"http://127.0.0.1:{server.server_port}/_credentials"
@@ -77,8 +61,8 @@ def rig(tmp_path: Path) -> Iterator[AgentRig]:
     rig.close()
 
 
-def keys(endpoint: str, prefix: str) -> set[str]:
-    listing = s3.unsigned_client(endpoint, "us-east-1").list_objects_v2(Bucket=BUCKET, Prefix=prefix)
+def keys(s3: Rig, prefix: str) -> set[str]:
+    listing = s3.client().list_objects_v2(Bucket=BUCKET, Prefix=prefix)
     return {item["Key"].removeprefix(prefix) for item in listing.get("Contents", [])}
 
 
@@ -99,24 +83,24 @@ def save(workspace: Workspace, name: str, text: str) -> None:
         client.put(f"/api/contents/{name}", json=body).raise_for_status()
 
 
-def test_saved_adopted_stopped_and_restored(rig: AgentRig, endpoint: str, credentials: str) -> None:
+def test_saved_adopted_stopped_and_restored(rig: AgentRig, s3: Rig, endpoint: str, credentials: str) -> None:
     prefix = "saved/e-KEEP/"
     workspace = mirrored(rig, endpoint, credentials, "e-KEEP")
     save(workspace, "one.txt", "1")
     rig.runtime.flush("e-KEEP")
-    assert keys(endpoint, prefix) >= {"one.txt", "My first.ipynb"}
+    assert keys(s3, prefix) >= {"one.txt", "My first.ipynb"}
     # While no agent looks, a file is saved and another goes: the next agent makes up for it.
     rig.kill()
     save(workspace, "two.txt", "2")
     with workspace.client() as client:
         client.delete("/api/contents/one.txt").raise_for_status()
     rig.start()
-    until(lambda: "two.txt" in keys(endpoint, prefix) and "one.txt" not in keys(endpoint, prefix))
+    until(lambda: "two.txt" in keys(s3, prefix) and "one.txt" not in keys(s3, prefix))
     # Saved a moment before the stop: the last look is after the server has ended.
     save(workspace, "three.txt", "3")
     rig.runtime.stop("e-KEEP")
     assert rig.ended("e-KEEP").reason == ""
-    assert "three.txt" in keys(endpoint, prefix)
+    assert "three.txt" in keys(s3, prefix)
     # As on another host: only what S3 has comes back, and it belongs to the Workspace's user.
     shutil.rmtree(rig.settings.workspaces_dir / "e-KEEP")
     again = mirrored(rig, endpoint, credentials, "e-KEEP")

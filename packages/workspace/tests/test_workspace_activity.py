@@ -31,7 +31,7 @@ def test_with_nothing_open_it_is_idle_since_the_start() -> None:
 
 def test_the_last_thing_counts() -> None:
     watch = ActivityWatch(BEGAN)
-    kernels = [kernel("idle", BEGAN + timedelta(hours=1)), {"id": "x", "last_activity": None}]
+    kernels: list[dict[str, Any]] = [kernel("idle", BEGAN + timedelta(hours=1)), {"id": "x", "last_activity": None}]
     assert watch.report(kernels, None, NOW) == {"busy": False, "idleSeconds": 3600.0}
     busy_shell = terminals(NOW - timedelta(minutes=5))
     assert watch.report(kernels, busy_shell, NOW) == {"busy": False, "idleSeconds": 300.0}

@@ -69,6 +69,7 @@ DECOMMISSION_OF_APPLICATIONS = {
     "spark.storage.decommission.enabled": "true",
     "spark.storage.decommission.shuffleBlocks.enabled": "true",
     "spark.storage.decommission.rddBlocks.enabled": "true",
+    "spark.storage.decommission.replicationReattemptInterval": "5s",
 }
 # A serial collector needs no threads of its own and starts fastest in a heap of a gigabyte.
 _SMALL_HEAP = ("-XX:+UseSerialGC", "-Xshare:auto")

@@ -205,7 +205,8 @@ def authorization(request: WireRequest, secret_access_key: str, access_key_id: s
     key = _derived_key(secret_access_key, made.date, region, "s3")
     path = quote(unquote_to_bytes(request.path), safe="/~")
     signature = _calculate(request, made, path, request.headers["x-amz-content-sha256"], key)
-    return f"{ALGORITHM} Credential={access_key_id}/{made.scope}, SignedHeaders={';'.join(names)}, Signature={signature}"
+    signed = ";".join(names)
+    return f"{ALGORITHM} Credential={access_key_id}/{made.scope}, SignedHeaders={signed}, Signature={signature}"
 
 
 def same_signature(expected: str, given: str) -> bool:

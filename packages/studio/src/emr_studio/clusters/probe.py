@@ -15,8 +15,9 @@ from emr_studio.network.model import GATEWAY_PORT
 
 _MASTER_WEB_PORT = 8080
 _APPLICATION_WEB_PORT = 4040
+_WORKER_WEB_PORT = 8081
 _TIMEOUT_SECONDS = 2.0
-_ALIVE, _DEAD = "ALIVE", "DEAD"
+_ALIVE = "ALIVE"
 
 
 @dataclass(frozen=True)
@@ -61,8 +62,8 @@ class Probe(Protocol):
         """Ask the master to give a worker nothing new; what runs there goes on."""
         ...
 
-    def used_cores(self, primary: Instance) -> dict[str, int]:
-        """Cores that applications hold, by the address of the worker; a worker that is gone is left out."""
+    def executors(self, node: Instance) -> int | None:
+        """How many executors run on a worker; None if it does not answer."""
         ...
 
     def free_memory(self) -> int:
@@ -76,8 +77,12 @@ class NodeProbe:
     def alive_workers(self, primary: Instance) -> set[str]:
         return {worker["host"] for worker in self._workers(primary) if worker["state"] == _ALIVE}
 
-    def used_cores(self, primary: Instance) -> dict[str, int]:
-        return {w["host"]: w["coresused"] for w in self._workers(primary) if w["state"] != _DEAD}
+    def executors(self, node: Instance) -> int | None:
+        # The worker itself: of one that is decommissioned the master never says that it is free.
+        try:
+            return len(_get(f"http://{node.bind_ip}:{_WORKER_WEB_PORT}/json/")["executors"])
+        except (httpx.HTTPError, ValueError, KeyError):
+            return None
 
     def decommission(self, primary: Instance, node: Instance) -> None:
         url = f"http://{primary.bind_ip}:{_MASTER_WEB_PORT}/workers/kill/"

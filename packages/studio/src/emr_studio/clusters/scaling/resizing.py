@@ -166,8 +166,9 @@ class Resizing:
         waited = (self._clock.now() - node.leaving_since).total_seconds()
         if node.end_reason or waited >= self._patience(node):
             return True
-        self._probe.decommission(layout.primary, node)
-        return self._probe.used_cores(layout.primary).get(node.bind_ip, 0) == 0
+        if node.bind_ip in self._probe.alive_workers(layout.primary):
+            self._probe.decommission(layout.primary, node)
+        return self._probe.executors(node) == 0
 
     def _patience(self, node: Instance) -> float:
         with self._database.read() as session:
