@@ -24,6 +24,7 @@ from emr_studio.iam.model import AccessKey, Account, RoleGrant, User
 from emr_studio.iam.policy import EXPLICITLY_DENIED, Decision
 from emr_studio.iam.sealing import BadSeal, Sealer
 from emr_studio.iam.sessions import Claims, caller_of, read_token
+from emr_studio.iam.settled import is_settled, settle, subject_alone
 from emr_studio.iam.subjects import find_subject, session_policy_texts
 
 _REMEMBERED = 10_000
@@ -110,15 +111,21 @@ class IamAuthorizer:
             AccessDenied: with AWS's message.
             InvalidToken: IAM takes no such temporary credentials.
         """
-        caller, circumstances = context.caller, _circumstances(context)
+        caller = context.caller
         if caller.access_key_id is not None:
             service = check.action.partition(":")[0]
-            uses.note(caller, uses.Use(circumstances.now, service, context.region))
-        if check.action[:4].lower() == "iam:" and _is_limited(caller, check):
+            uses.note(caller, uses.Use(context.now(), service, context.region))
+        limited = _is_limited(caller, check)
+        if limited and check.action[:4].lower() == "iam:":
             raise InvalidToken(caller.account_id)  # IAM's own words for temporary credentials of users
-        decision = _decide(context, check, circumstances)
+        alone = None if limited else subject_alone(context.session, caller, check)
+        if alone is not None and is_settled(alone, check):
+            return
+        decision = _decide(context, check, _circumstances(context))
         if not decision.allowed:
             raise AccessDenied(denial.message(caller, check, decision), self._details(context, check, decision))
+        if alone is not None:
+            settle(alone, check)
 
     def decide(self, context: Context, check: Check, *, trace: bool = False) -> Decision:
         """The decision itself, for those who explain it."""

@@ -39,6 +39,9 @@ class Subject:
     texts: Mapping[str, str] = field(default_factory=dict)
     """Texts of all these policies by the name that a decision calls them, for who explains it."""
 
+    settled: set[tuple[str, str, str]] = field(default_factory=set, compare=False, repr=False)
+    """Action, resource and owner that these policies allow whatever the request's context: see `iam.settled`."""
+
     @cached_property
     def words(self) -> str:
         """All these texts in lower case."""

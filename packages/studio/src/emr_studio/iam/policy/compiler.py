@@ -39,7 +39,17 @@ class StatementRef(NamedTuple):
 class CompiledStatement:
     """A statement as functions. Resource and conditions are compiled when an action first meets it."""
 
-    __slots__ = ("_pending", "allow", "conditions", "index", "not_principals", "principals", "resource", "sid")
+    __slots__ = (
+        "_pending",
+        "allow",
+        "conditions",
+        "index",
+        "is_plain",
+        "not_principals",
+        "principals",
+        "resource",
+        "sid",
+    )
 
     def __init__(self, statement: Statement, *, variables: bool) -> None:
         self._pending: tuple[Statement, bool] | None = (statement, variables)
@@ -50,6 +60,10 @@ class CompiledStatement:
         self.conditions: tuple[Predicate, ...] = ()
         self.principals = PrincipalSet(statement.principals) if statement.principals is not None else None
         self.not_principals = statement.not_principals
+        # Whether it applies follows from action and resource alone.
+        self.is_plain = not statement.conditions and not (
+            variables and any("${" in entry for entry in statement.resources or ())
+        )
 
     def _compile(self, statement: Statement, variables: bool) -> None:
         # Two threads may do this at once; both make the same, and `_pending` goes last.
@@ -115,6 +129,11 @@ class Layer:
         """Statements that `action` (lower case) meets."""
         found = self._known.get(action)
         return found if found is not None else self._remember(action)
+
+    def is_plain(self, action: str) -> bool:
+        """True if nothing that this layer says of `action` (lower case) depends on the request's context."""
+        denies, allows = self.candidates(action)
+        return all(entry.statement.is_plain for entry in (*denies, *allows))
 
     def _remember(self, action: str) -> Candidates:
         matching = [entry for matches, entry in self._entries if matches(action)]
