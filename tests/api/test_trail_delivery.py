@@ -15,7 +15,6 @@ import sys
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -29,7 +28,6 @@ from emr_studio.iam.identity import IamAuthorizer
 from emr_studio.trail.controller import Refused, StoreWriter, TrailHousekeeping, TrailReconciler
 from emr_studio.trail.model import EventResource
 from tests.support.iam_api import OffsetClock
-from tests.support.lower_case_proxy import lower_case_proxy
 from tests.support.s3_rig import Rig, s3_rig
 from tests.support.trail_api import ACCOUNT, cloudtrail_policy
 
@@ -66,7 +64,6 @@ class Deliveries:
     trails: TrailReconciler
     house: TrailHousekeeping
     start: str
-    proxy: str
 
     def turn(self, minutes: float = 0) -> None:
         """Let time pass; deliver all that is due."""
@@ -88,10 +85,10 @@ class Deliveries:
         return [record for body in bodies for record in json.loads(gzip.decompress(body))["Records"]]
 
     def validate(self, *more: str) -> subprocess.CompletedProcess[str]:
-        """The stock CLI's verdict."""
+        """The stock CLI's verdict, through `emr-studio trail`."""
         end = (self.clock.now() + dt.timedelta(hours=3)).strftime("%Y-%m-%dT%H:%M:%SZ")
         argv = [
-            *(str(Path(sys.executable).with_name("aws")), "cloudtrail", "validate-logs", "--verbose"),
+            *(sys.executable, "-m", "emr_studio.cli", "trail", "validate-logs", "--verbose"),
             *("--trail-arn", f"arn:aws:cloudtrail:us-east-1:{ACCOUNT}:trail/main"),
             *("--start-time", self.start, "--end-time", end, *more),
         ]
@@ -100,15 +97,13 @@ class Deliveries:
             "AWS_ENDPOINT_URL": self.rig.url,
             "AWS_DEFAULT_REGION": "us-east-1",
             "AWS_CONFIG_FILE": "/dev/null",
-            "HTTP_PROXY": self.proxy,
-            "NO_PROXY": "",
         }
         return subprocess.run(argv, env=environment, capture_output=True, text=True, check=False, timeout=120)
 
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deliveries]:
-    with s3_rig(tmp_path_factory.mktemp("delivery")) as rig, lower_case_proxy() as proxy:
+    with s3_rig(tmp_path_factory.mktemp("delivery")) as rig:
         app.load_tables()
         database, clock = Database(rig.settings.sqlalchemy_url), OffsetClock()
         writer = Failing(StoreWriter(rig.settings))
@@ -120,7 +115,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deliveries]:
         s3.put_bucket_policy(Bucket=BUCKET, Policy=json.dumps(cloudtrail_policy(BUCKET)))
         cloudtrail.create_trail(Name="main", S3BucketName=BUCKET, EnableLogFileValidation=True)
         cloudtrail.start_logging(Name="main")
-        yield Deliveries(rig, database, clock, writer, trails, house, start, proxy)
+        yield Deliveries(rig, database, clock, writer, trails, house, start)
         database.dispose()
 
 
