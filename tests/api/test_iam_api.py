@@ -411,7 +411,7 @@ def test_boundary_limits(world: IamWorld, iam: Any) -> None:
 def test_get_session_token_calls_no_iam(world: IamWorld) -> None:
     made = world.client("sts").get_session_token(DurationSeconds=900)["Credentials"]
     assert world.session(made, "sts").get_caller_identity()["Arn"] == f"arn:aws:iam::{ACCOUNT}:user/admin"
-    assert error_of(world.session(made, "iam").list_users)[0] == "AccessDenied"
+    assert error_of(world.session(made, "iam").list_users)[0] == "InvalidClientTokenId"
     assert error_of(world.session(made, "sts").get_session_token)[0] == "AccessDenied"
     wrong = {**made, "AccessKeyId": "ASIA" + "A" * 16}
     assert error_of(world.session(wrong, "sts").get_caller_identity)[0] == "InvalidClientTokenId"

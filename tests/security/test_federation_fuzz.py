@@ -17,8 +17,11 @@ from emr_studio.iam.federation.saml_metadata import read_metadata
 from tests.support.oidc_issuer import Issuer
 from tests.support.saml_idp import SIGN_IN, Idp
 
-NOW = dt.datetime.now(dt.UTC).replace(microsecond=0)
 CASES = 600
+
+
+def now() -> dt.datetime:
+    return dt.datetime.now(dt.UTC).replace(microsecond=0)
 
 
 def flip(data: bytes, chance: random.Random) -> bytes:
@@ -66,17 +69,17 @@ BENDS: list[Callable[[bytes, random.Random], bytes]] = [flip, cut, repeat, move,
 
 @pytest.mark.parametrize("sign", ["assertion", "response"])
 def test_saml(sign: str) -> None:
-    idp = Idp()
-    says = idp.says(NOW, RoleSessionName="ann", Role="a,b")
+    idp, at = Idp(), now()
+    says = idp.says(at, RoleSessionName="ann", Role="a,b")
     good = etree.tostring(idp.response(says, sign))
     metadata, expected = read_metadata(idp.metadata()), Expected({SIGN_IN}, {SIGN_IN})
-    right = facts(read_response(good, metadata, expected, NOW))
+    right = facts(read_response(good, metadata, expected, at))
     chance = random.Random(20261126)
     refused = 0
     for _ in range(CASES):
         bent = chance.choice([*BENDS, graft])(good, chance)
         try:
-            assert facts(read_response(bent, metadata, expected, NOW)) == right
+            assert facts(read_response(bent, metadata, expected, at)) == right
         except (BadProof, ExpiredProof):
             refused += 1
     assert refused > CASES / 2
@@ -90,11 +93,11 @@ def test_oidc() -> None:
     issuer = Issuer("https://issuer.example.com")
     issuer.new_key("k1")
     keys = KeySet(list(issuer.keys))
-    good = issuer.token().encode()
+    good, at = issuer.token().encode(), now()
 
     def read(token: str) -> Identity:
         peek(token)
-        return read_token(token, keys, issuer.url, ["sts.amazonaws.com"], NOW)
+        return read_token(token, keys, issuer.url, ["sts.amazonaws.com"], at)
 
     right = read(good.decode()).claims
     chance = random.Random(20261126)

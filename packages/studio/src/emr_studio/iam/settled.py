@@ -13,6 +13,7 @@ from __future__ import annotations
 from sqlalchemy.orm import Session
 
 from emr_studio.aws.context import Caller, Check
+from emr_studio.iam.policy import Layer
 from emr_studio.iam.subjects import SUBJECTS, Subject
 
 _KINDS = ("user", "role-session")
@@ -38,5 +39,11 @@ def settle(subject: Subject, check: Check) -> None:
     """Remember that the check was allowed, if that depended on nothing else."""
     action = check.action.lower()
     layers = (subject.identity, subject.boundary)
-    if len(subject.settled) < _MOST and all(layer is None or layer.is_plain(action) for layer in layers):
+    if len(subject.settled) < _MOST and all(layer is None or _is_plain(layer, action) for layer in layers):
         subject.settled.add((check.action, check.resource, str(check.context.get("aws:ResourceAccount"))))
+
+
+def _is_plain(layer: Layer, action: str) -> bool:
+    """True if nothing that a layer says of an action depends on the request's context."""
+    denies, allows = layer.candidates(action)
+    return all(entry.statement.is_plain for entry in (*denies, *allows))

@@ -130,11 +130,6 @@ class Layer:
         found = self._known.get(action)
         return found if found is not None else self._remember(action)
 
-    def is_plain(self, action: str) -> bool:
-        """True if nothing that this layer says of `action` (lower case) depends on the request's context."""
-        denies, allows = self.candidates(action)
-        return all(entry.statement.is_plain for entry in (*denies, *allows))
-
     def _remember(self, action: str) -> Candidates:
         matching = [entry for matches, entry in self._entries if matches(action)]
         found = Candidates(
