@@ -3,6 +3,8 @@
 # everything on a running studio (one process: they share it), then the API on PostgreSQL.
 set -euo pipefail
 cd "$(dirname "$0")/.."
+# The same mutations in every run; `make fuzz` draws new ones.
+export FUZZ_SEED="${FUZZ_SEED:-20261126}"
 PYTEST=".venv/bin/pytest -q"
 if [ -d console/node_modules ]; then (cd console && npm test --silent); fi
 $PYTEST -n "${WORKERS:-2}" --dist loadgroup packages tests/api tests/security tests/fuzz

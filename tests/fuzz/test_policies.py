@@ -114,7 +114,8 @@ def test_mutated_policies() -> None:
             if was_read is None:
                 good += 1
                 evaluate_policy(random, text, kind)
-    assert good > CASES // 20
+    # About one in ten stays good; far fewer would mean that little of the engine was reached.
+    assert good > CASES // 40
 
 
 def refusal(read: Any, text: str, kind: PolicyKind) -> str | None:
