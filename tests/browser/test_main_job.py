@@ -66,6 +66,8 @@ def run_all(lab: Page, artifacts: Path) -> None:
     notebook = lab.locator(".jp-NotebookPanel:not(.lm-mod-hidden)")
     expect(notebook.locator(".jp-Cell").nth(5)).to_be_visible()
     expect(notebook.get_by_text("PySpark").first).to_be_visible(timeout=60_000)
+    # Cells that are run while the kernel still starts are passed over by JupyterLab.
+    expect(lab.get_by_text("PySpark | Idle")).to_be_visible(timeout=LONG)
     lab.get_by_role("menuitem", name="Run", exact=True).click()
     lab.get_by_role("menuitem", name="Run All Cells", exact=True).click()
     expect(notebook.get_by_text("336,776 flights")).to_be_visible(timeout=LONG)
