@@ -44,6 +44,7 @@ DOMAINS = (
     "workspaces",
     "clusters",
     "clusters.steps",
+    "clusters.sessions",
     "clusters.scaling",
     "clusters.fleets",
     "clusters.security",
@@ -65,6 +66,7 @@ TABLES = (
     "workspaces.model",
     "clusters.model",
     "clusters.steps.model",
+    "clusters.sessions.model",
     "clusters.security.model",
     "trail.model",
 )
@@ -145,6 +147,7 @@ def build_api(settings: Settings) -> ControlPlane:
     from emr_studio.keys.objects import KmsObjectKeys
     from emr_studio.keys.ring import KeyRing
     from emr_studio.keys.store_access import WithStore, WithStoreKey
+    from emr_studio.signin.panel_api import PanelApi
     from emr_studio.signin.setup import compose
     from emr_studio.storage.kms_way import store_key
     from emr_studio.storage.s3_authorization import S3Authorization
@@ -204,6 +207,7 @@ def build_api(settings: Settings) -> ControlPlane:
         Route(HEALTH, _health(database)),
         Route("/_credentials", container_credentials(database, clock, sealer, settings.credentials_seconds)),
         *front.sign_in.routes(),
+        *PanelApi(settings, database, clock, front.sessions, api.answer).routes(),
         *console_routes(
             lambda account_id: _console_defaults(settings, database, account_id),
             lambda request: _account_of(database, front.sessions, request),
@@ -311,6 +315,8 @@ def run_api(settings: Settings) -> None:
 def run_controller(settings: Settings) -> None:
     """Run all controllers until SIGTERM."""
     from emr_studio.clusters.controller import ClusterReconciler
+    from emr_studio.clusters.probe import NodeProbe
+    from emr_studio.clusters.spares import SpareKeeper
     from emr_studio.controllers import ControllerManager, OrphanSweep, Reconciler
     from emr_studio.edge.identity import IdentityIssuer
     from emr_studio.iam.identity import IamAuthorizer
@@ -323,10 +329,11 @@ def run_controller(settings: Settings) -> None:
     public_key = IdentityIssuer(settings).public_key_pem
     workspaces = WorkspaceReconciler(database, clock, runtime, settings, identity_public_key=public_key)
     clusters = ClusterReconciler(database, clock, runtime, settings)
+    spares = SpareKeeper(database, clock, settings, NodeProbe())
     sweep = OrphanSweep(runtime, [workspaces, clusters])
     trails = TrailReconciler(database, clock, settings, IamAuthorizer(), StoreWriter(settings))
     house = TrailHousekeeping(database, clock, settings)
-    reconcilers: list[Reconciler] = [workspaces, clusters, sweep, trails, house]
+    reconcilers: list[Reconciler] = [workspaces, clusters, spares, sweep, trails, house]
     manager = ControllerManager(reconcilers, database, clock, settings.controller_socket)
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda _number, _frame: manager.request_stop())

@@ -159,9 +159,9 @@ class AwsApplication:
             return False
         return not has_session_cookie(request.headers)
 
-    def answer(self, request: WireRequest) -> WireResponse:
-        """Take a request through all its steps."""
-        call = Call(request, str(uuid.uuid4()), self._clock.now(), self._region)
+    def answer(self, request: WireRequest, caller: Caller | None = None) -> WireResponse:
+        """Take a request through all its steps; `caller` is who makes it, if that was established elsewhere."""
+        call = Call(request, str(uuid.uuid4()), self._clock.now(), self._region, caller=caller)
         try:
             self._find_operation(call)
             with self._database.read() as session:
@@ -201,6 +201,8 @@ class AwsApplication:
             raise call.protocol.unknown_operation(call.model.name)
 
     def _authenticate(self, call: Call, session: Session) -> None:
+        if call.caller is not None:
+            return
         request = call.request
         signature = sigv4.find_signature(request)
         if signature is not None:

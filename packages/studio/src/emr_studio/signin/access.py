@@ -58,7 +58,7 @@ class Access:
         if origin.kind == Kind.CONSOLE:
             return True
         check = self._entry_check(session, caller, origin)
-        return check is not None and self._allowed(session, caller, check, origin, source_ip)
+        return check is not None and self.allows(session, caller, check, origin, source_ip)
 
     def _entry_check(self, session: Session, caller: Caller, origin: Origin) -> Check | None:
         if origin.kind == Kind.STUDIO:
@@ -75,7 +75,8 @@ class Access:
             return Check("elasticmapreduce:OpenEditorInConsole", editor_arn(editor), tags)
         return None
 
-    def _allowed(self, session: Session, caller: Caller, check: Check, origin: Origin, source_ip: str) -> bool:
+    def allows(self, session: Session, caller: Caller, check: Check, origin: Origin, source_ip: str) -> bool:
+        """Would IAM let the caller do this from a page of `origin`? A question, not an attempt: nothing is recorded."""
         context = Context(
             caller=caller,
             region=self._settings.region,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -52,3 +53,15 @@ def resource_id(label: str) -> str:
 def host_of(url: str) -> str:
     """Host and port of one of our own URLs, lower case."""
     return url.partition("://")[2].partition("/")[0].lower()
+
+
+def from_own_page(headers: Mapping[str, str], origin: Origin) -> bool:
+    """False if a browser says that a page of another origin made this request."""
+    if headers.get("sec-fetch-site", "same-origin") not in ("same-origin", "none"):
+        return False
+    return headers.get("origin", origin.url) == origin.url
+
+
+def source_ip(headers: Mapping[str, str]) -> str:
+    """The client's address as the edge saw it: only the edge can write to our socket."""
+    return headers.get("x-forwarded-for", "").rpartition(",")[2].strip() or "127.0.0.1"

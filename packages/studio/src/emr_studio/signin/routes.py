@@ -30,7 +30,7 @@ from emr_studio.iam.services import verify_password
 from emr_studio.settings import Settings
 from emr_studio.signin.access import Access
 from emr_studio.signin.attempts import Attempts
-from emr_studio.signin.origins import Kind, Origin, parse_host
+from emr_studio.signin.origins import Kind, Origin, from_own_page, parse_host, source_ip
 from emr_studio.signin.pages import (
     json_response,
     page,
@@ -102,7 +102,7 @@ class SignIn:
         origin = self._origin(request, Kind.CONSOLE, Kind.STUDIO)
         if origin is None:
             return refused(404, "There is no sign-in at this address.")
-        if not _from_own_page(request, origin):
+        if not from_own_page(request.headers, origin):
             return refused(403, "Sign in on the studio's own page.")
         if request.headers.get("content-type", "").partition(";")[0].strip() != "application/json":
             return refused(415, "Send the credentials as application/json.")
@@ -110,7 +110,7 @@ class SignIn:
             credentials = msgspec.json.decode(await _short_body(request), type=Credentials)
         except (msgspec.DecodeError, _TooLong):
             return refused(400, "The credentials cannot be read: send userName and password.")
-        client = _source_ip(request), request.headers.get("user-agent", "")
+        client = source_ip(request.headers), request.headers.get("user-agent", "")
         check = partial(self._check_password, origin, credentials, client)
         return await anyio.to_thread.run_sync(check, limiter=self.at_once)
 
@@ -176,7 +176,7 @@ class SignIn:
             found = self.sessions.find(session, origin, cookie_of(request.headers))
             if found is None:
                 return refused(401, "Nobody is signed in here.")
-            if not self._access.may_enter(session, found.caller, origin, _source_ip(request)):
+            if not self._access.may_enter(session, found.caller, origin, source_ip(request.headers)):
                 return refused(401, NOT_ASSIGNED)
             return json_response(self._describe(session, found))
 
@@ -229,7 +229,7 @@ class SignIn:
                 return self._bad_link(origin)
             if origin.kind == Kind.WORKSPACE and caller.kind == "root":
                 return page_response(403, page("403: Forbidden", "The root user cannot use Workspaces."))
-            if not self._access.may_enter(session, caller, origin, _source_ip(request)):
+            if not self._access.may_enter(session, caller, origin, source_ip(request.headers)):
                 return page_response(403, page("Access denied", "Your permissions no longer allow this."))
             return self._enter(session, caller, origin, link)
 
@@ -255,7 +255,7 @@ class SignIn:
 
     async def _leave_workspace(self, request: Request) -> Response:
         origin = self._origin(request, Kind.WORKSPACE, Kind.APP_UI)
-        if origin is None or not _from_own_page(request, origin):
+        if origin is None or not from_own_page(request.headers, origin):
             return refused(403, "Sign out from the Workspace's own page.")
         url = await run_in_threadpool(self._leave, origin, cookie_of(request.headers))
         return without_cookie(redirect(url))
@@ -288,15 +288,3 @@ async def _short_body(request: Request) -> bytes:
         if len(body) > _MAX_BODY:
             raise _TooLong
     return body
-
-
-def _from_own_page(request: Request, origin: Origin) -> bool:
-    """False if a browser says that a page of another origin made this request."""
-    if request.headers.get("sec-fetch-site", "same-origin") not in ("same-origin", "none"):
-        return False
-    return request.headers.get("origin", origin.url) == origin.url
-
-
-def _source_ip(request: Request) -> str:
-    """The client's address as the edge saw it: only the edge can write to our socket."""
-    return request.headers.get("x-forwarded-for", "").rpartition(",")[2].strip() or "127.0.0.1"

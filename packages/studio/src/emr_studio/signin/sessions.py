@@ -28,7 +28,7 @@ from emr_studio.db import Database
 from emr_studio.settings import Settings
 from emr_studio.signin.access import Access
 from emr_studio.signin.model import ConsoleSession, caller_facts, caller_of, hash_token, new_token
-from emr_studio.signin.origins import Kind, Origin, parse_host
+from emr_studio.signin.origins import Kind, Origin, parse_host, source_ip
 
 log = logging.getLogger(__name__)
 
@@ -133,8 +133,7 @@ class ConsoleSessions:
             return None
         if not hmac.compare_digest(headers.get(CSRF_HEADER, "").encode(), found.csrf_token.encode()):
             raise AccessDenied("The request does not carry this session's X-Csrf-Token.")
-        source_ip = headers.get("x-forwarded-for", "").rpartition(",")[2].strip() or "127.0.0.1"
-        if not self.access.may_enter(session, found.caller, origin, source_ip):
+        if not self.access.may_enter(session, found.caller, origin, source_ip(headers)):
             raise AccessDenied("You are not assigned to this Studio.")
         return found.caller
 

@@ -26,7 +26,8 @@ from emr_studio.settings import Settings
 from emr_studio.signin.origins import Kind, Origin, parse_host
 from emr_studio.signin.pages import SECURITY_HEADERS, page
 from emr_studio.signin.sessions import COOKIE, ConsoleSessions, SignedIn, cookie_of
-from emr_studio.workspaces.model import EdgeTarget, edge_target, held_by_other, keep_hold, may_use
+from emr_studio.signin.visitors import SIGNED_OUT, NotAdmitted, Visitors, in_use
+from emr_studio.workspaces.model import EdgeTarget, held_by_other, keep_hold
 
 log = logging.getLogger(__name__)
 
@@ -53,6 +54,7 @@ class WorkspaceEdge:
         self._clock = clock
         self._sessions = sessions
         self._issuer = issuer
+        self._visitors = Visitors(settings, clock, sessions)
         self._remembered: OrderedDict[tuple[str, str], _Yes] = OrderedDict()
 
     def __call__(self, request: EdgeRequest) -> EdgeAnswer:
@@ -69,33 +71,26 @@ class WorkspaceEdge:
         return self._decide(request, origin, token)
 
     def _decide(self, request: EdgeRequest, origin: Origin, token: str | None) -> EdgeAnswer:
-        with self._database.read() as session:
-            target = edge_target(session, origin.resource_id or "")
-            found = self._sessions.find(session, origin, token)
-            if found is None:
-                return self._sign_in(request, target)
-            if found.caller.kind == "root":
-                return _page(403, "403: Forbidden", "The root user of an account cannot use Workspaces.")
-            if target is None or target.account_id != found.caller.account_id:
-                return _page(404, "Not found", "There is no such Workspace.")
-            if not self._sessions.access.may_enter(session, found.caller, origin, request.source_ip):
-                return _page(403, "Access denied", "Your permissions do not allow you to open this Workspace.")
-            if not may_use(session, target, found.caller.user_id):
-                return _page(403, "Private Workspace", "Only its owner and collaborators may open this Workspace.")
+        try:
+            with self._database.read() as session:
+                visitor = self._visitors.admit(session, origin, token, request.source_ip)
+        except NotAdmitted as refusal:
+            if refusal.status == SIGNED_OUT:
+                return self._sign_in(request, refusal.text, refusal.target)
+            return _page(refusal.status, refusal.title, refusal.text)
+        target = visitor.target
         if not target.address:
             return self._not_running(request, target)
-        holder = self._held_by(target, found.caller)
-        if holder is not None:
-            return _page(403, "In use", f"{holder} has this Workspace open. One user at a time may use it.")
-        return self._yes(request, found, target)
+        self._note_use(target, visitor.signed_in.caller)
+        if visitor.holder is not None:
+            return _page(403, "In use", in_use(visitor.holder))
+        return self._yes(request, visitor.signed_in, target)
 
-    def _held_by(self, target: EdgeTarget, caller: Caller) -> str | None:
-        """Who else has the Workspace open and keeps the caller out; the caller's own use is noted."""
+    def _note_use(self, target: EdgeTarget, caller: Caller) -> None:
+        """Who comes to a Workspace that nobody else holds becomes its holder."""
         now = self._clock.now()
-        holder = held_by_other(target, caller.user_id, now, self._settings.session_idle_seconds)
-        if holder is None:
+        if held_by_other(target, caller.user_id, now, self._settings.session_idle_seconds) is None:
             keep_hold(self._database, target, caller, now)
-        return None if target.collaboration else holder
 
     def _yes(self, request: EdgeRequest, found: SignedIn, target: EdgeTarget) -> EdgeAnswer:
         if not _is_plain_socket(target.address):
@@ -108,10 +103,10 @@ class WorkspaceEdge:
             self._remembered.popitem(last=False)
         return _pass(request, yes)
 
-    def _sign_in(self, request: EdgeRequest, target: EdgeTarget | None) -> EdgeAnswer:
+    def _sign_in(self, request: EdgeRequest, why: str, target: EdgeTarget | None) -> EdgeAnswer:
         if not _is_page_load(request):
             # A redirect breaks a websocket, and a script would follow it to a page it cannot read.
-            return _refused(401, "Your session has ended. Open this Workspace again from its Studio.")
+            return _refused(401, why)
         if target is None:
             return _page(404, "Not found", "There is no such Workspace.")
         studio = self._settings.studio_url(target.studio_id)

@@ -1,0 +1,217 @@
+"""What a Workspace's page may ask of the AWS API: a few operations, as its user, about this Workspace.
+
+    GET  /_studio/api               who is here, and what the panels may offer
+    POST /_studio/api/<Operation>   an operation of EMR; JSON in and out as in AWS JSON 1.1
+
+Why so narrow. The page runs whatever a notebook's trusted output holds, and is served by a server that
+is its users' own code; a script in it can do all that the page can. So the page has the session's cookie
+(which no script and no Workspace's server ever sees), but not the API: with the cookie it may do what is
+listed in `OWN`, always and only to the Workspace whose origin it is, and read what clusters there are.
+It cannot make, stop or open anything, touch IAM, S3 or another Workspace, or pass a member that is not
+listed. What is in the list changes only with what cluster this Workspace works and who may be in it;
+IAM and the session's policies decide about each as for the CLI, and the trail has each.
+
+Why only this page. A browser sends the cookie along with what other origins ask, so the request must
+say (`Origin`, `Sec-Fetch-Site`) that it comes from the Workspace's own; without `Origin` nothing changes.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import BaseRoute, Route
+
+from emr_studio.aws.context import Caller, Check
+from emr_studio.aws.wire import WireRequest, WireResponse
+from emr_studio.clock import Clock
+from emr_studio.db import Database
+from emr_studio.settings import Settings
+from emr_studio.signin.model import ConsoleSession, caller_of
+from emr_studio.signin.origins import Kind, Origin, from_own_page, parse_host, source_ip
+from emr_studio.signin.pages import SECURITY_HEADERS, json_response
+from emr_studio.signin.sessions import ConsoleSessions, cookie_of
+from emr_studio.signin.visitors import NotAdmitted, Visitor, Visitors, in_use
+from emr_studio.tagging import resource_tag_context
+from emr_studio.workspaces.model import Editor, display_name, editor_arn
+
+PATH = "/_studio/api"
+OWN: Mapping[str, frozenset[str]] = {
+    "DescribeEditor": frozenset(),
+    "AttachEditor": frozenset({"ExecutionEngine"}),
+    "DetachEditor": frozenset(),
+    "UpdateEditor": frozenset({"CollaborationEnabled"}),
+    "ListWorkspaceAccessIdentities": frozenset({"Marker"}),
+    "PutWorkspaceAccess": frozenset({"IdentityName", "IdentityType"}),
+    "DeleteWorkspaceAccess": frozenset({"IdentityName"}),
+}
+"""Operations on this Workspace, and the members that the page gives beside the `EditorId`."""
+READ: Mapping[str, frozenset[str]] = {
+    "ListClusters": frozenset({"ClusterStates", "Marker"}),
+    "DescribeCluster": frozenset({"ClusterId"}),
+}
+COLLABORATION = ("UpdateEditor", "PutWorkspaceAccess", "DeleteWorkspaceAccess", "ListWorkspaceAccessIdentities")
+"""Who may do all of these is shown the Collaboration panel (emr-studio.md 18.2)."""
+HERE = dt.timedelta(seconds=60)
+"""Who used the Workspace so lately is said to be here."""
+_MAX_BODY = 8192
+Answer = Callable[[WireRequest, Caller], WireResponse]
+
+
+class _Refused(Exception):
+    """An answer in AWS's form: HTTP status, code and message."""
+
+    def __init__(self, status: int, code: str, message: str) -> None:
+        super().__init__(message)
+        self.status, self.code, self.message = status, code, message
+
+
+@dataclass(frozen=True)
+class PanelApi:
+    """`answer` runs an operation for a caller (`AwsApplication.answer`)."""
+
+    settings: Settings
+    database: Database
+    clock: Clock
+    sessions: ConsoleSessions
+    answer: Answer
+
+    def routes(self) -> list[BaseRoute]:
+        """The addresses above."""
+        return [
+            Route(PATH, self._describe, methods=["GET"]),
+            Route(PATH + "/{operation}", self._call, methods=["POST"]),
+        ]
+
+    async def _describe(self, request: Request) -> Response:
+        return await _answered(self._described, request)
+
+    async def _call(self, request: Request) -> Response:
+        try:
+            body = await _short_body(request)
+        except _Refused as refusal:
+            return _refusal(refusal)
+        return await _answered(self._called, request, body)
+
+    # What the panels begin with.
+
+    def _described(self, request: Request) -> Response:
+        origin = self._origin(request)
+        with self.database.read() as session:
+            visitor = self._visitor(session, request, origin)
+            caller, editor = visitor.signed_in.caller, session.get_one(Editor, visitor.target.editor_id)
+            tags, arn = resource_tag_context(editor.tags), editor_arn(editor)
+            checks = [Check(f"elasticmapreduce:{name}", arn, tags) for name in COLLABORATION]
+            collaborate = all(
+                self.sessions.access.allows(session, caller, check, origin, source_ip(request.headers))
+                for check in checks
+            )
+            here = sorted(set(self._here(session, origin)))
+        described = {
+            "EditorId": editor.id,
+            "UserName": display_name(caller),
+            "StudioUrl": self.settings.studio_url(editor.studio_id),
+            "MayCollaborate": collaborate,
+            "Here": here,
+        }
+        return json_response(described)
+
+    def _here(self, session: Session, origin: Origin) -> Iterable[str]:
+        """Names of all who used this Workspace within the last minute."""
+        lately = ConsoleSession.last_used >= self.clock.now() - HERE
+        found = session.scalars(select(ConsoleSession.caller).where(ConsoleSession.origin == origin.host, lately))
+        return (display_name(caller_of(facts)) for facts in found)
+
+    # Operations.
+
+    def _called(self, request: Request, body: bytes) -> Response:
+        origin = self._origin(request)
+        _require_own_page(request, origin)
+        operation = request.path_params["operation"]
+        given = _input(operation, body)
+        with self.database.read() as session:
+            visitor = self._visitor(session, request, origin)
+        if operation in OWN:
+            given["EditorId"] = visitor.target.editor_id
+        reply = self.answer(_wire(request, operation, given), visitor.signed_in.caller)
+        return Response(reply.body, reply.status, SECURITY_HEADERS, reply.content_type)
+
+    def _origin(self, request: Request) -> Origin:
+        origin = parse_host(self.settings, request.headers.get("host", ""))
+        if origin is None or origin.kind != Kind.WORKSPACE:
+            raise _Refused(404, "NotFound", "There is nothing at this address.")
+        if not from_own_page(request.headers, origin):
+            raise _Refused(403, "AccessDeniedException", "Another page may not use this Workspace on your behalf.")
+        return origin
+
+    def _visitor(self, session: Session, request: Request, origin: Origin) -> Visitor:
+        visitors = Visitors(self.settings, self.clock, self.sessions)
+        try:
+            visitor = visitors.admit(session, origin, cookie_of(request.headers), source_ip(request.headers))
+        except NotAdmitted as refusal:
+            raise _Refused(refusal.status, "AccessDeniedException", refusal.text) from refusal
+        if visitor.holder is not None:
+            raise _Refused(403, "AccessDeniedException", in_use(visitor.holder))
+        return visitor
+
+
+async def _answered(work: Callable[..., Response], *arguments: Any) -> Response:
+    try:
+        return await run_in_threadpool(work, *arguments)
+    except _Refused as refusal:
+        return _refusal(refusal)
+
+
+def _refusal(refusal: _Refused) -> Response:
+    return json_response({"__type": refusal.code, "Message": refusal.message}, refusal.status)
+
+
+async def _short_body(request: Request) -> bytes:
+    body = b""
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > _MAX_BODY:
+            raise _Refused(413, "RequestEntityTooLarge", f"The request is larger than {_MAX_BODY} bytes.")
+    return body
+
+
+def _require_own_page(request: Request, origin: Origin) -> None:
+    """Every browser sends `Origin` with a POST, and asks first before it sends JSON to another origin."""
+    if request.headers.get("origin") != origin.url:
+        raise _Refused(403, "AccessDeniedException", "The request does not say that this Workspace's page made it.")
+    if request.headers.get("content-type", "").partition(";")[0].strip() != "application/json":
+        raise _Refused(415, "SerializationException", "Send the input as application/json.")
+
+
+def _input(operation: str, body: bytes) -> dict[str, Any]:
+    members = OWN.get(operation, READ.get(operation))
+    if members is None:
+        raise _Refused(404, "UnknownOperationException", f"A Workspace's page cannot call {operation}.")
+    try:
+        given = json.loads(body or b"{}")
+    except (ValueError, RecursionError) as error:
+        raise _Refused(400, "SerializationException", "The input is not JSON.") from error
+    if not isinstance(given, dict):
+        raise _Refused(400, "SerializationException", "The input is not a JSON object.")
+    if other := sorted(set(given) - members):
+        raise _Refused(400, "ValidationException", f"A Workspace's page cannot give {other[0]} to {operation}.")
+    return given
+
+
+def _wire(request: Request, operation: str, given: Mapping[str, Any]) -> WireRequest:
+    headers = {
+        "content-type": "application/x-amz-json-1.1",
+        "x-amz-target": f"ElasticMapReduce.{operation}",
+        "host": request.headers.get("host", ""),
+        "user-agent": request.headers.get("user-agent", ""),
+    }
+    secure = request.headers.get("x-forwarded-proto", "") == "https"
+    return WireRequest("POST", "/", "", headers, json.dumps(given).encode(), source_ip(request.headers), secure)

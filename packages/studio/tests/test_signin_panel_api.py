@@ -1,0 +1,221 @@
+"""What a Workspace's page may ask of the AWS API, and what it may not."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from starlette.applications import Starlette
+
+from emr_studio.aws.context import Caller
+from emr_studio.aws.pipeline import AwsApplication, Call
+from emr_studio.aws.registry import registry
+from emr_studio.clusters import operations as clusters_operations  # noqa: F401 (registers what can be called)
+from emr_studio.iam.callers import root_caller
+from emr_studio.iam.entities import get_account
+from emr_studio.iam.identity import IamAuthorizer, IamCredentialStore
+from emr_studio.iam.sealing import Sealer
+from emr_studio.signin.origins import parse_host
+from emr_studio.signin.panel_api import OWN, PATH, READ, PanelApi
+from emr_studio.workspaces.model import Editor
+from tests.support.api_server import serve
+from tests.support.emr_world import ACCOUNT, statement
+from tests.support.signin_rig import Browser, SignInRig, signin_rig
+
+ALL = {"elasticmapreduce:OpenEditorInConsole", "elasticmapreduce:DescribeEditor"}
+
+
+class Trail:
+    """Keeps what would be recorded."""
+
+    def __init__(self) -> None:
+        self.calls: list[Call] = []
+
+    def record(self, call: Call) -> None:
+        self.calls.append(call)
+
+
+@pytest.fixture
+def trail() -> Trail:
+    return Trail()
+
+
+@pytest.fixture
+def rig(tmp_path: Path, trail: Trail) -> Iterator[SignInRig]:
+    with signin_rig(tmp_path) as rig:
+        world, front = rig.world, rig.front
+        sealer = Sealer.load(world.settings.keys_dir)
+        with world.database.read() as session:
+            ports = world.context(session, world.admin).ports
+        api = AwsApplication(
+            world.database,
+            world.clock,
+            registry,
+            credentials=IamCredentialStore(sealer),
+            sessions=front.sessions,
+            authorizer=IamAuthorizer(),
+            ports=ports,
+            recorder=trail,
+        )
+        panel = PanelApi(world.settings, world.database, world.clock, front.sessions, api.answer)
+        app = Starlette(routes=[*front.sign_in.routes(), *panel.routes()])
+        with serve(app) as url, httpx.Client(base_url=url, timeout=20) as rig.client:
+            yield rig
+
+
+def ask(browser: Browser, operation: str, headers: dict[str, str] | None = None, /, **given: Any) -> httpx.Response:
+    return browser.request("POST", f"{PATH}/{operation}", json=given, headers=headers or {})
+
+
+def denied(reply: httpx.Response) -> str:
+    assert reply.status_code in (400, 403), reply.text
+    found = reply.json()
+    assert found["__type"] == "AccessDeniedException"
+    return str(found.get("Message") or found.get("message"))
+
+
+def row(rig: SignInRig, editor_id: str = "") -> Editor:
+    with rig.world.database.read() as session:
+        return session.get_one(Editor, editor_id or rig.editor_id)
+
+
+def test_a_page_asks_about_its_own_workspace_as_its_user(rig: SignInRig, trail: Trail) -> None:
+    ann = rig.person("ann")
+    browser = rig.opened(ann)
+    reply = ask(browser, "DescribeEditor")
+    assert reply.json()["Editor"]["EditorId"] == rig.editor_id
+    assert reply.headers["cache-control"] == "no-store"
+    call = trail.calls[-1]
+    assert (call.caller and call.caller.arn, call.model and call.model.name) == (ann.arn, "DescribeEditor")
+    assert ask(browser, "ListClusters", ClusterStates=["WAITING"]).json() == {"Clusters": []}
+
+
+def test_attach_and_detach_are_wanted_as_by_the_cli(rig: SignInRig) -> None:
+    browser, cluster = rig.opened(rig.person("ann")), rig.world.cluster()
+    engine = {"Id": cluster, "Type": "EMR"}
+    assert ask(browser, "AttachEditor", ExecutionEngine=engine).status_code == 200
+    assert row(rig).wanted_cluster_id == cluster
+    rig.set_editor(rig.editor_id, status="Attached", attached_cluster_id=cluster)
+    assert ask(browser, "DetachEditor").status_code == 200
+    assert row(rig).wanted_cluster_id is None
+
+
+def test_iam_decides_and_its_words_reach_the_page(rig: SignInRig) -> None:
+    ann = rig.person("ann", statement(sorted(ALL)))
+    browser, cluster = rig.opened(ann), rig.world.cluster()
+    message = denied(ask(browser, "AttachEditor", ExecutionEngine={"Id": cluster, "Type": "EMR"}))
+    assert "is not authorized to perform: elasticmapreduce:AttachEditor" in message
+    assert row(rig).wanted_cluster_id is None
+    assert browser.request("GET", PATH).json()["MayCollaborate"] is False
+
+
+@pytest.mark.parametrize("given", [{"EditorId": "e-OTHER"}, {"Name": "mine"}, {"IdleTimeoutSeconds": 0}])
+def test_what_is_not_listed_cannot_be_given(rig: SignInRig, given: dict[str, Any]) -> None:
+    browser, other = rig.opened(rig.person("ann")), rig.editor(name="other")
+    given = {"EditorId": other} if "EditorId" in given else given
+    for operation in ("UpdateEditor", "DescribeEditor", "AttachEditor", "DetachEditor"):
+        reply = ask(browser, operation, **given)
+        assert (reply.status_code, reply.json()["__type"]) == (400, "ValidationException")
+    assert (row(rig, other).name, row(rig).name) == ("other", "book")
+
+
+@pytest.mark.parametrize(
+    "operation",
+    ["RunJobFlow", "StopEditor", "DeleteEditor", "OpenEditorInConsole", "CreateStudioPresignedUrl", "ListEditors", "x"],
+)
+def test_no_other_operation_can_be_called(rig: SignInRig, trail: Trail, operation: str) -> None:
+    reply = ask(rig.opened(rig.person("ann")), operation)
+    assert (reply.status_code, reply.json()["__type"]) == (404, "UnknownOperationException")
+    assert not trail.calls
+
+
+def test_another_page_cannot_use_the_cookie(rig: SignInRig) -> None:
+    browser = rig.opened(rig.person("ann"))
+    other = f"http://{rig.host_of_editor(rig.editor())}"
+    for headers in ({"Origin": other}, {"Origin": "null"}, {"Sec-Fetch-Site": "same-site"}):
+        assert "Another page" in denied(ask(browser, "DetachEditor", headers))
+        assert browser.request("GET", PATH, headers=headers).status_code == 403
+    # A form of another page sends JSON only as text, and a link sends no Origin.
+    form = browser.request("POST", f"{PATH}/DetachEditor", content=b"{}", headers={"Content-Type": "text/plain"})
+    assert form.status_code == 415
+    bare = {"Cookie": browser.cookie_header, "Host": browser.host, "Content-Type": "application/json"}
+    reply = rig.client.post(f"{PATH}/DetachEditor", content=b"{}", headers=bare)
+    assert "does not say" in denied(reply)
+
+
+def test_the_cookie_of_another_origin_opens_nothing(rig: SignInRig) -> None:
+    rig.person("ann")
+    studio = rig.browser(rig.studio_host)
+    studio.sign_in("ann")
+    assert ask(studio, "DescribeEditor").status_code == 404
+    thief = rig.browser(rig.host_of_editor(rig.editor_id))
+    thief.cookies = dict(studio.cookies)
+    assert ask(thief, "DescribeEditor").status_code == 401
+    assert ask(rig.browser(rig.host_of_editor(rig.editor_id)), "DescribeEditor").status_code == 401
+
+
+def test_who_may_no_longer_be_here_can_ask_nothing(rig: SignInRig) -> None:
+    ann, ben = rig.person("ann"), rig.person("ben")
+    browser = rig.opened(ann)
+    rig.change_policy(ann, statement("elasticmapreduce:DescribeEditor"))
+    assert "do not allow you to open" in denied(ask(browser, "DescribeEditor"))
+    rig.change_policy(ann, statement("*"))
+    rig.set_editor(rig.editor_id, collaboration=True, creator_user_id=ben.user_id)
+    assert "Only its owner" in denied(ask(browser, "DescribeEditor"))
+    held = {"open_by_user_id": ben.user_id, "open_by_name": "ben", "open_seen_at": rig.world.clock.now()}
+    rig.set_editor(rig.editor_id, collaboration=False, **held)
+    assert "ben has this Workspace open" in denied(ask(browser, "DescribeEditor"))
+
+
+def test_root_can_ask_nothing(rig: SignInRig) -> None:
+    with rig.world.database.write() as session:
+        caller: Caller = root_caller(get_account(session, ACCOUNT))
+    browser = rig.browser(rig.host_of_editor(rig.editor_id))
+    with rig.world.database.write() as session:
+        origin = parse_host(rig.world.settings, browser.host)
+        assert origin
+        signed_in = rig.front.sessions.create(session, caller, origin)
+    browser.cookies["__Host-emr-studio"] = signed_in.token
+    assert "root user" in denied(ask(browser, "DescribeEditor"))
+
+
+@pytest.mark.parametrize("body", [b"[]", b"{", b"[" * 4000, b'"x"', b"\xff", b"{" + b" " * 9000 + b"}"])
+def test_nonsense_is_refused(rig: SignInRig, body: bytes) -> None:
+    browser = rig.opened(rig.person("ann"))
+    reply = browser.request("POST", f"{PATH}/UpdateEditor", content=body, headers={"Content-Type": "application/json"})
+    assert reply.status_code in (400, 413)
+    assert reply.json()["__type"] in ("SerializationException", "RequestEntityTooLarge")
+
+
+def test_collaboration_is_managed_from_the_page(rig: SignInRig) -> None:
+    ann = rig.person("ann")
+    rig.person("ben")
+    rig.set_editor(rig.editor_id, creator_user_id=ann.user_id)
+    browser = rig.opened(ann)
+    assert ask(browser, "UpdateEditor", CollaborationEnabled=True).status_code == 200
+    assert ask(browser, "PutWorkspaceAccess", IdentityName="ben").status_code == 200
+    listed = ask(browser, "ListWorkspaceAccessIdentities").json()["WorkspaceAccessIdentities"]
+    assert [one["IdentityName"] for one in listed] == ["ben"]
+    assert ask(browser, "DeleteWorkspaceAccess", IdentityName="ben").status_code == 200
+    assert row(rig).collaboration
+
+
+def test_the_page_learns_who_is_here(rig: SignInRig) -> None:
+    ann, ben = rig.person("ann"), rig.person("ben")
+    rig.set_editor(rig.editor_id, collaboration=True, creator_user_id=ann.user_id)
+    rig.world.call("PutWorkspaceAccess", ann, EditorId=rig.editor_id, IdentityName="ben")
+    browser = rig.opened(ann)
+    rig.opened(ben)
+    told = browser.request("GET", PATH).json()
+    assert told["Here"] == ["ann", "ben"]
+    assert (told["UserName"], told["MayCollaborate"]) == ("ann", True)
+    assert told["StudioUrl"] == f"http://{rig.studio_host}"
+    rig.world.clock.advance(61)
+    assert "ben" not in browser.request("GET", PATH).json()["Here"]
+
+
+def test_all_that_is_listed_exists() -> None:
+    assert all(registry.find("emr", name) for name in (*OWN, *READ))
