@@ -50,10 +50,18 @@ def attach(page: Page, workspace: str, cluster: str) -> None:
     expect(page.get_by_role("row").filter(has_text=workspace)).to_contain_text("Attached", timeout=60_000)
 
 
+def wait_patiently(lab: Page) -> None:
+    """On a busy machine JupyterLab asks after five seconds whether to wait longer for a document; it is waited."""
+    lab.add_locator_handler(
+        lab.get_by_role("button", name="Continue waiting"), lambda button: button.click(), no_wait_after=True
+    )
+
+
 def open_workspace(context: BrowserContext, page: Page, name: str) -> Page:
     with context.expect_page() as opened:
         page.get_by_role("row").filter(has_text=name).get_by_role("link", name=name).click()
     lab = opened.value
+    wait_patiently(lab)
     lab.wait_for_url(re.compile(r"http://e-[a-z0-9]{25}\.workspace\.localhost:\d+/lab"), timeout=60_000)
     expect(lab.get_by_role("tab", name=f"{name}.ipynb")).to_be_visible(timeout=60_000)
     return lab

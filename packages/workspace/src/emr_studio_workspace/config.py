@@ -6,6 +6,7 @@ from pathlib import Path
 
 from traitlets.config import Config
 
+from emr_studio_workspace.contents import WorkspaceContentsManager
 from emr_studio_workspace.gateway import HOST, PointerToken
 from emr_studio_workspace.identity import WorkspaceIdentityProvider
 from emr_studio_workspace.kernels import (
@@ -22,6 +23,8 @@ EXTENSIONS = {
     "jupyter_server_terminals": True,
     "jupyterlab_git": True,
     "nbdime": True,
+    "jupyter_server_fileid": True,
+    "emr_studio_workspace.documents": True,
     # Language servers and the classic notebook's shim cost start time and memory for nothing here.
     "jupyter_lsp": False,
     "notebook_shim": False,
@@ -37,6 +40,7 @@ def server_config(spec: ServerSpec) -> Config:
     _server(c, spec)
     _kernels(c)
     _files(c)
+    _documents(c, spec)
     _lab(c, spec)
     return c
 
@@ -85,9 +89,24 @@ def _kernels(c: Config) -> None:
 
 
 def _files(c: Config) -> None:
+    c.ServerApp.contents_manager_class = WorkspaceContentsManager
     c.ContentsManager.allow_hidden = True
     c.FileContentsManager.delete_to_trash = False
     c.FileContentsManager.always_delete_dir = True
+
+
+def _documents(c: Config, spec: ServerSpec) -> None:
+    data = spec.home / ".local/share/jupyter"
+    documents = c.YDocExtension
+    # When a room is given up is ours to say (`documents.py`).
+    documents.document_cleanup_delay = None
+    documents.document_save_delay = 1.0
+    documents.session_store_path = str(data / "sessions.json")
+    # Made when the class was imported: in the zygote, with another home.
+    c.BaseFileIdManager.db_path = str(data / "file_ids.db")
+    c.SQLiteYStore.db_path = str(data / "documents.db")
+    # Histories grow with each keystroke; what has been quiet for an hour is made one update.
+    c.SQLiteYStore.squash_after_inactivity_of = 3600
 
 
 def _lab(c: Config, spec: ServerSpec) -> None:

@@ -7,7 +7,7 @@ a switch it is forgotten here (the cluster ends it), while files and layout stay
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -88,9 +88,22 @@ class AttachedKernelManager(GatewayKernelManager):
 class AttachedMappingKernelManager(GatewayMappingKernelManager):
     """All kernels of this Workspace."""
 
+    on_kernel_end: Callable[[str, str], None] = staticmethod(lambda _kernel_id, _why: None)
+    """Told which kernel answers no more, and why."""
+
     @default("kernel_manager_class")
     def _default_kernel_manager_class(self) -> str:
         return "emr_studio_workspace.kernels.AttachedKernelManager"
+
+    def remove_kernel(self, kernel_id: str) -> Any:
+        """Forget it; whoever waits for it is told."""
+        self.on_kernel_end(kernel_id, "The kernel was ended.")
+        return super().remove_kernel(kernel_id)
+
+    async def restart_kernel(self, kernel_id: str, now: bool = False, **kwargs: Any) -> None:
+        """Restart it in its place; what it ran is over."""
+        self.on_kernel_end(kernel_id, "The kernel was restarted.")
+        await super().restart_kernel(kernel_id, now=now, **kwargs)
 
     def forget_strangers(self) -> None:
         """Drop kernels that live on a cluster which is no longer attached."""

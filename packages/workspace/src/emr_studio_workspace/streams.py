@@ -8,20 +8,15 @@ from collections import deque
 from typing import Any
 
 from jupyter_server.gateway.connections import GatewayWebSocketConnection
-from jupyter_server.gateway.gateway_client import GatewayClient
-from jupyter_server.utils import url_path_join
-from tornado.escape import url_escape
-from tornado.httpclient import HTTPClientError, HTTPRequest
-from tornado.websocket import WebSocketClosedError, websocket_connect
+from tornado.httpclient import HTTPClientError
+from tornado.websocket import WebSocketClosedError
 from traitlets import Unicode
 
 from emr_studio_workspace.frames import V1, Frame, translate
-from emr_studio_workspace.gateway import RelayResolver, pointer
+from emr_studio_workspace.gateway import pointer
+from emr_studio_workspace.kernel_link import FIRST_PAUSE, LONGEST_PAUSE, dial
 
-# Outputs may be large; tornado's default of 10 MiB would cut the connection.
-_LARGEST_MESSAGE = 512 * 1024 * 1024
 _MOST_WAITING = 100_000
-_FIRST_PAUSE, _LONGEST_PAUSE = 0.1, 3.0
 
 
 class AttachedWebSocketConnection(GatewayWebSocketConnection):
@@ -52,7 +47,7 @@ class AttachedWebSocketConnection(GatewayWebSocketConnection):
             self.ws.close()
 
     async def _stay_connected(self) -> None:
-        pause = _FIRST_PAUSE
+        pause = FIRST_PAUSE
         while not self.disconnected and self._still_attached():
             try:
                 self.ws = await self._dial()
@@ -62,24 +57,17 @@ class AttachedWebSocketConnection(GatewayWebSocketConnection):
             except OSError:
                 pass
             else:
-                pause = _FIRST_PAUSE
+                pause = FIRST_PAUSE
                 await self._read()
             self.ws = None
             await asyncio.sleep(pause * (0.5 + random.random()))
-            pause = min(pause * 2, _LONGEST_PAUSE)
+            pause = min(pause * 2, LONGEST_PAUSE)
         # The kernel is gone for good: the tab asks anew and learns it.
         self.websocket_handler.close()
 
     async def _dial(self) -> Any:
-        client = GatewayClient.instance()
-        url = url_path_join(client.ws_url or "", client.kernels_endpoint, url_escape(self.kernel_id), "channels")
-        if self.session_id:
-            url += f"?session_id={url_escape(self.session_id)}"
-        request = HTTPRequest(url, **client.load_connection_args())
         wanted = [V1] if self._tab_protocol == V1 else None
-        return await websocket_connect(
-            request, subprotocols=wanted, max_message_size=_LARGEST_MESSAGE, resolver=RelayResolver()
-        )
+        return await dial(self.kernel_id, self.session_id, wanted)
 
     async def _read(self) -> None:
         """Pass on what the kernel says until the gateway's side is lost."""

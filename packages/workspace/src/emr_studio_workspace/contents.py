@@ -1,0 +1,51 @@
+"""Files are replaced as a whole: whoever reads, at any moment, and whatever is killed, finds the old or the new one.
+
+Jupyter writes in place and keeps a copy meanwhile; a document that runs is saved every second, so a
+kill in that moment would leave half a notebook under its name.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from typing import Any
+
+from jupyter_server.services.contents.fileio import path_to_intermediate
+from jupyter_server.services.contents.largefilemanager import AsyncLargeFileManager
+
+
+class WorkspaceContentsManager(AsyncLargeFileManager):
+    """Jupyter's own, with whole writes."""
+
+    @contextmanager
+    def atomic_writing(self, os_path: str, text: bool = True, **kwargs: Any) -> Iterator[Any]:
+        """A file to write to, which takes the place of `os_path` at the end."""
+        with self.perm_to_403(os_path):
+            path = os.path.realpath(os_path)
+            if os.path.exists(path) and not (os.access(path, os.W_OK) and os.access(os.path.dirname(path), os.W_OK)):
+                with super().atomic_writing(os_path, text=text, **kwargs) as file:
+                    yield file
+                return
+            options = {"encoding": kwargs.get("encoding", "utf-8"), "newline": kwargs.get("newline")} if text else {}
+            with replacing(path, "w" if text else "wb", **options) as file:
+                yield file
+
+
+@contextmanager
+def replacing(path: str, mode: str, **options: Any) -> Iterator[Any]:
+    """Write beside `path`, then take its place and keep its permission bits."""
+    beside = path_to_intermediate(path)
+    try:
+        with open(beside, mode, **options) as file:
+            with suppress(FileNotFoundError):
+                os.fchmod(file.fileno(), stat.S_IMODE(os.stat(path).st_mode))
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(beside, path)
+    except BaseException:
+        with suppress(FileNotFoundError):
+            os.unlink(beside)
+        raise

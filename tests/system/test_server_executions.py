@@ -1,0 +1,302 @@
+"""The server owns documents and executions: what a cell prints is kept, whoever watches."""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+import threading
+from collections.abc import Iterator
+from functools import partial
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import httpx
+import nbformat.v4
+import pytest
+
+from emr_studio.runtime.contract import Gateway
+from tests.support.agent_rig import AgentRig, KernelGateway, Workspace, until
+from tests.support.s3_rig import Rig, s3_rig
+from tests.system.test_agent_kernels import start_kernel
+
+NAME = "My first.ipynb"
+SECONDS = 15
+
+
+@pytest.fixture(scope="module")
+def gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[KernelGateway]:
+    gateway = KernelGateway(tmp_path_factory.mktemp("gateway"))
+    yield gateway
+    gateway.close()
+
+
+@pytest.fixture(scope="module")
+def rig(tmp_path_factory: pytest.TempPathFactory) -> Iterator[AgentRig]:
+    rig = AgentRig(tmp_path_factory.mktemp("agent"))
+    rig.start()
+    yield rig
+    rig.close()
+
+
+class Notebook:
+    """A notebook with a kernel, and what its part in a browser asks of the server."""
+
+    def __init__(self, workspace: Workspace, client: httpx.Client, kernel_id: str) -> None:
+        self.workspace, self.client, self.kernel_id = workspace, client, kernel_id
+
+    def write(self, *cells: str) -> list[str]:
+        """Save these cells; their ids."""
+        made = [nbformat.v4.new_code_cell(source) for source in cells]
+        content = nbformat.v4.new_notebook(cells=made)
+        answer = self.client.put(f"/api/contents/{NAME}", json={"type": "notebook", "content": content})
+        assert answer.status_code == 200, answer.text
+        return [str(cell["id"]) for cell in made]
+
+    def document(self) -> str:
+        """The room's id, as JupyterLab asks for it."""
+        body = {"format": "json", "type": "notebook"}
+        answer = self.client.put(f"/api/collaboration/session/{NAME}", json=body).raise_for_status().json()
+        self.session = answer["sessionId"]
+        return f"json:notebook:{answer['fileId']}"
+
+    def run(self, code: str, cell_id: str | None = None) -> str:
+        """Ask for an execution; its address."""
+        metadata = {"cell_id": cell_id, "document_id": self.document(), "document_path": NAME} if cell_id else {}
+        answer = self.client.post(f"/api/kernels/{self.kernel_id}/execute", json={"code": code, "metadata": metadata})
+        assert answer.status_code == 202, answer.text
+        return str(answer.headers["Location"])
+
+    def result(self, address: str, seconds: float = 60.0) -> dict[str, Any]:
+        """How it ended."""
+        found: dict[str, Any] = until(lambda: self._done(address), seconds)
+        found["outputs"] = json.loads(found["outputs"])
+        return found
+
+    def _done(self, address: str) -> dict[str, Any] | None:
+        answer = self.client.get(address)
+        assert answer.status_code in (200, 202), answer.text
+        return answer.json() if answer.status_code == 200 else None
+
+    def saved(self, cell: int = 0) -> dict[str, Any]:
+        """A cell as the file has it."""
+        # A file is never seen half written, however often somebody looks.
+        answer = self.client.get(f"/api/contents/{NAME}").raise_for_status().json()
+        found: dict[str, Any] = answer["content"]["cells"][cell]
+        return found
+
+    def text(self, cell: int = 0) -> str:
+        """What the file's cell shows of the stream."""
+        outputs = self.saved(cell)["outputs"]
+        return "".join("".join(output["text"]) for output in outputs if output["output_type"] == "stream")
+
+
+@pytest.fixture
+def notebook(rig: AgentRig, gateway: KernelGateway, request: pytest.FixtureRequest) -> Iterator[Notebook]:
+    workspace = rig.launch(f"e-{abs(hash(request.node.name)) % 10**9}")
+    rig.runtime.set_gateway(workspace.id, Gateway(gateway.address, gateway.token, "j-A"))
+    kernel_id = start_kernel(workspace)
+    with workspace.client() as client:
+        yield Notebook(workspace, client, kernel_id)
+    rig.runtime.stop(workspace.id)
+    rig.ended(workspace.id)
+
+
+def lines(count: int = SECONDS) -> str:
+    return "".join(f"line {i}\n" for i in range(count))
+
+
+PRINT = f"import time\nfor i in range({SECONDS}):\n    print('line', i, flush=True); time.sleep(1)"
+
+
+class _Keys(BaseHTTPRequestHandler):
+    """A container-credentials endpoint."""
+
+    keys = ("", "")
+
+    def do_GET(self) -> None:
+        expiry = (dt.datetime.now(dt.UTC) + dt.timedelta(hours=1)).isoformat()
+        told = {"AccessKeyId": self.keys[0], "SecretAccessKey": self.keys[1], "Token": "", "Expiration": expiry}
+        body = json.dumps(told).encode()
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, format: str, *args: Any) -> None:
+        """Quiet."""
+
+
+@pytest.fixture
+def lake(tmp_path: Path) -> Iterator[Rig]:
+    """A real store behind a real edge, with a bucket."""
+    with s3_rig(tmp_path / "lake") as found:
+        found.client().create_bucket(Bucket="lake")
+        yield found
+
+
+@pytest.fixture
+def keys_url(lake: Rig) -> Iterator[str]:
+    handler = type("_DoorKeys", (_Keys,), {"keys": (lake.admin.access_key_id, lake.admin.secret_access_key)})
+    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    yield f"http://127.0.0.1:{server.server_port}/"
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+def test_every_line_is_in_s3_after_all_tabs_were_closed(
+    rig: AgentRig, gateway: KernelGateway, lake: Rig, keys_url: str
+) -> None:
+    kept: dict[str, Any] = {
+        "s3_location": "s3://lake/lines/e-LINES/",
+        "s3_endpoint_url": lake.url,
+        "credentials_url": keys_url,
+        "credentials_token": "t",
+    }
+    workspace = rig.launch("e-LINES", **kept)
+    rig.runtime.set_gateway(workspace.id, Gateway(gateway.address, gateway.token, "j-A"))
+    kernel_id = start_kernel(workspace)
+    with workspace.client() as client:
+        notebook = Notebook(workspace, client, kernel_id)
+        cell_id = notebook.write(PRINT)[0]
+        room = f"/api/collaboration/room/{notebook.document()}?sessionId={notebook.session}"
+        with workspace.connect(room), workspace.connect(f"/api/kernels/{kernel_id}/channels?session_id=tab"):
+            notebook.run(PRINT, cell_id)
+            until(lambda: "line 1\n" in notebook.text())
+    # From here on nobody is connected; what S3 has is all that is looked at.
+    store = lake.client()
+
+    def cell() -> dict[str, Any]:
+        body = store.get_object(Bucket="lake", Key=f"lines/e-LINES/{NAME}")["Body"].read()
+        found: dict[str, Any] = json.loads(body)["cells"][0]
+        return found
+
+    until(lambda: cell()["execution_count"], SECONDS + 30)
+    assert "".join(cell()["outputs"][0]["text"]) == lines()
+    rig.runtime.stop(workspace.id)
+    rig.ended(workspace.id)
+
+
+def _synchronised(stream: Any) -> bytes:
+    """What the room answers to one that knows nothing."""
+    stream.send(b"\x00\x00\x01\x00")
+    while True:
+        message = stream.recv(timeout=30)
+        if isinstance(message, bytes) and message[:2] == b"\x00\x01":
+            return message
+
+
+def test_every_line_is_in_the_document_and_the_file(notebook: Notebook) -> None:
+    cell_id = notebook.write(PRINT)[0]
+    room = f"/api/collaboration/room/{notebook.document()}?sessionId={notebook.session}"
+    with (
+        notebook.workspace.connect(room),
+        notebook.workspace.connect(f"/api/kernels/{notebook.kernel_id}/channels?session_id=tab"),
+    ):
+        address = notebook.run(PRINT, cell_id)
+        until(lambda: "line 1\n" in notebook.text())
+    assert notebook.result(address)["status"] == "ok"
+    until(lambda: notebook.saved()["execution_count"])
+    assert notebook.text() == lines()
+    with notebook.workspace.connect(room) as back:
+        assert b"line 14" in _synchronised(back)
+
+
+def test_a_cell_that_never_pauses_is_saved_while_it_runs(notebook: Notebook) -> None:
+    code = "import time\nfor i in range(60):\n    print('line', i, flush=True); time.sleep(0.1)"
+    cell_id = notebook.write(code)[0]
+    address = notebook.run(code, cell_id)
+    until(lambda: "line 3\n" in notebook.text())
+    assert notebook.client.get(address).status_code == 202
+    assert notebook.result(address)["status"] == "ok"
+    until(lambda: notebook.text() == lines(60))
+
+
+def test_outputs_of_all_kinds(notebook: Notebook) -> None:
+    code = """
+import sys, time
+from IPython.display import display, clear_output
+print('gone'); clear_output(wait=True); print('é€ 10%', end=''); print('\\ré€ 90%')
+print('bad', file=sys.stderr)
+handle = display('first', display_id=True)
+40 + 2
+"""
+    first, second, third = notebook.write(code, "handle.update('second')", "1/0")
+    done = notebook.result(notebook.run(code, first))
+    assert (done["status"], done["execution_count"]) == ("ok", 1)
+    assert notebook.result(notebook.run("handle.update('second')", second))["status"] == "ok"
+    failed = notebook.run("1/0", third)
+    skipped = notebook.run("print('never')")
+    assert notebook.result(failed)["status"] == "error"
+    assert notebook.result(skipped)["status"] == "aborted"
+    until(lambda: notebook.saved(2)["outputs"])
+    outputs = notebook.saved(0)["outputs"]
+    assert [output["output_type"] for output in outputs] == ["stream", "stream", "display_data", "execute_result"]
+    assert outputs[0]["text"] == "é€ 90%\n"
+    assert outputs[2]["data"]["text/plain"] == "'second'"
+    assert outputs[3]["data"]["text/plain"] == "42"
+    assert notebook.saved(2)["outputs"][0]["ename"] == "ZeroDivisionError"
+
+
+def test_code_that_asks_is_answered(notebook: Notebook) -> None:
+    cell_id = notebook.write("print('hello', input('who? '))")[0]
+    address = notebook.run("print('hello', input('who? '))", cell_id)
+    asked = until(lambda: notebook.client.get(address) if notebook.client.get(address).status_code == 300 else None)
+    assert asked.json()["input_request"] == {"prompt": "who? ", "password": False}
+    assert notebook.client.post(asked.headers["Location"], json={"input": "ana"}).status_code == 201
+    assert notebook.result(address)["outputs"][-1]["text"] == "hello ana\n"
+
+
+def test_interrupt_restart_and_a_dead_kernel_end_what_runs(notebook: Notebook) -> None:
+    sleep = "print('begun', flush=True)\nimport time; time.sleep(600)"
+    cell_id = notebook.write(sleep)[0]
+    for end, name in (("interrupt", "KeyboardInterrupt"), ("restart", "KernelEnded"), ("", "KernelEnded")):
+        address = notebook.run(sleep if end else "import os; os._exit(1)", cell_id)
+        if end:
+            until(lambda: "begun" in notebook.text())
+            notebook.client.post(f"/api/kernels/{notebook.kernel_id}/{end}").raise_for_status()
+        done = notebook.result(address)
+        assert (done["status"], done["outputs"][-1]["ename"]) == ("error", name)
+        until(partial(_ends_with, notebook, name))
+    done = notebook.result(notebook.run("print(6 * 7)", cell_id))
+    assert done["outputs"][0]["text"] == "42\n"
+
+
+def _ends_with(notebook: Notebook, error: str) -> bool:
+    outputs = notebook.saved()["outputs"]
+    return bool(outputs) and outputs[-1].get("ename") == error
+
+
+def test_a_cell_that_is_deleted_while_it_runs(notebook: Notebook) -> None:
+    code = "import time\nfor i in range(30):\n    print(i, flush=True); time.sleep(0.1)"
+    cell_id = notebook.write(code, "print('next')")[0]
+    address = notebook.run(code, cell_id)
+    until(notebook.text)
+    notebook.write("print('other')")
+    assert notebook.result(address)["status"] == "ok"
+    assert notebook.result(notebook.run("print(1)"))["status"] == "ok"
+
+
+def test_what_is_not_yet_saved_is_saved_at_a_stop(rig: AgentRig, gateway: KernelGateway) -> None:
+    workspace = rig.launch("e-STOPSAVE")
+    rig.runtime.set_gateway(workspace.id, Gateway(gateway.address, gateway.token, "j-A"))
+    kernel_id = start_kernel(workspace)
+    with workspace.client() as client:
+        notebook = Notebook(workspace, client, kernel_id)
+        cell_id = notebook.write("print('last')")[0]
+        notebook.result(notebook.run("print('last')", cell_id))
+    rig.runtime.stop(workspace.id)
+    rig.ended(workspace.id)
+    again = rig.launch("e-STOPSAVE")
+    with again.client() as client:
+        notebook.client = client
+        assert notebook.text() == "last\n"
+
+
+def test_kernels_of_other_servers_are_refused(notebook: Notebook) -> None:
+    body = {"code": "1", "server": {"url": "http://127.0.0.1:1"}}
+    assert notebook.client.post(f"/api/kernels/{notebook.kernel_id}/execute", json=body).status_code == 400
+    assert notebook.client.post("/api/kernels/unknown/execute", json={"code": "1"}).status_code == 404
