@@ -45,8 +45,9 @@ def command(*arguments: str, timeout: float = 300.0, check: bool = True) -> subp
 
 
 def clean_environment() -> dict[str, str]:
-    """Ours without a caller's AWS profile or studio."""
-    return {k: v for k, v in os.environ.items() if not k.startswith(("AWS_", "EMR_STUDIO_DATA"))}
+    """Ours without a caller's AWS profile or studio; without warm spares, where a test does not ask for them."""
+    own = {k: v for k, v in os.environ.items() if not k.startswith(("AWS_", "EMR_STUDIO_DATA"))}
+    return {"EMR_STUDIO_WARM_SPARES": "0", **own}
 
 
 @dataclass

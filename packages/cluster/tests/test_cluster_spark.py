@@ -17,7 +17,6 @@ from emr_studio_cluster.config import NODE_FILE, NodeConfig, read_config
 def config() -> NodeConfig:
     return NodeConfig(
         cluster_id="j-1",
-        name="mine",
         address="127.31.1.2",
         primary_address="127.31.1.1",
         local_mode=False,
@@ -97,7 +96,7 @@ def test_archives_are_used_only_if_there(tmp_path: Path, config: NodeConfig) -> 
 
 
 def test_properties_survive_javas_format(tmp_path: Path, config: NodeConfig) -> None:
-    spark.connect_command(changed(config, name=" a\\b\nc", spark_defaults={"spark.a b": "x=y"}), tmp_path)
+    spark.connect_command(changed(config, cluster_id=" a\\b\nc", spark_defaults={"spark.a b": "x=y"}), tmp_path)
     text = (tmp_path / "spark.properties").read_text()
     assert "spark.app.name \\ a\\\\b\\nc\n" in text
     assert "spark.a\\ b x=y\n" in text

@@ -81,7 +81,6 @@ class _Recording:
         self._address = f"127.1.{secrets.randbelow(250) + 1}.{secrets.randbelow(250) + 1}"
         self._config = NodeConfig(
             cluster_id="archives",
-            name="archives",
             address=self._address,
             primary_address=self._address,
             local_mode=False,

@@ -28,7 +28,6 @@ class NodeConfig:
     """Settings of one program. Sizes are in MB (2^20 bytes)."""
 
     cluster_id: str
-    name: str
     address: str
     """The node's own loopback address: everything binds there and nowhere else."""
     primary_address: str

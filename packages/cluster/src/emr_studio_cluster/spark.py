@@ -193,7 +193,7 @@ def connect_properties(config: NodeConfig, folder: Path) -> dict[str, str]:
         **config.spark_defaults,
         **security_properties(config),
         "spark.master": config.master,
-        "spark.app.name": config.name,
+        "spark.app.name": config.cluster_id,
         "spark.submit.deployMode": "client",
         "spark.driver.memory": f"{config.driver_memory}m",
         "spark.driver.host": config.address,

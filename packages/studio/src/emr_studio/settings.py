@@ -67,6 +67,8 @@ class Settings(BaseSettings):
     """A Workspace in which nothing is at work for so long is stopped, with a warning; 0: never. Or its own limit."""
     credentials_seconds: int = Field(default=900, ge=5, le=43_200)
     """How long the credentials live that Workspaces, kernels and nodes fetch, and never longer than these."""
+    warm_spares: int | None = Field(default=None, ge=0, le=16)
+    """Clusters that are kept running for the next RunJobFlow; not set: 1, or 0 on a machine with less than 8 GB."""
     external_kms_key_id: str = ""
     """A key of another KMS that wraps the keys of this one; empty: the master key in the data folder's `keys`."""
     external_kms_endpoint_url: str = ""

@@ -42,15 +42,16 @@ from emr_studio.clusters.model import (
 )
 from emr_studio.clusters.nodes import MASTER, WORKER, Layout, Program, folder_of, release_of, specification
 from emr_studio.clusters.probe import NodeProbe, Probe
-from emr_studio.clusters.roles import node_session_policy
+from emr_studio.clusters.roles import grant_nodes
 from emr_studio.clusters.scaling.idle import IdleWatch
 from emr_studio.clusters.scaling.managed import ManagedScaling
 from emr_studio.clusters.scaling.resizing import Resizing
+from emr_studio.clusters.spares import is_spare, make_room
 from emr_studio.clusters.steps.model import has_unfinished_steps
 from emr_studio.clusters.steps.progress import Outcome, StepProgress
 from emr_studio.clusters.tools import Tools
 from emr_studio.db import Database
-from emr_studio.iam.services import grant_role, revoke_grants
+from emr_studio.iam.services import revoke_grants
 from emr_studio.network.model import allocate_address, loopback_address, release_addresses
 from emr_studio.runtime.contract import Observation, Runtime, RuntimeUnavailable, WorkloadState
 from emr_studio.settings import Settings
@@ -229,8 +230,7 @@ class ClusterReconciler:
 
     def _start(self, layout: Layout) -> float:
         if not all(instance.bind_ip for instance in layout.instances):
-            self._provision(layout)
-            return 0
+            return self._provision(layout)
         if layout.cluster.bootstrap_actions:
             self._enter(layout.cluster, State.BOOTSTRAPPING, message=_ACTIONS)
         elif self._first_ones_run(layout, START_SECONDS):
@@ -247,13 +247,14 @@ class ClusterReconciler:
         self._runtime.wait(master.workload_id, WorkloadState.STARTING, _WAIT_SECONDS)
         return False
 
-    def _provision(self, layout: Layout) -> None:
+    def _provision(self, layout: Layout) -> float:
         """Addresses and the grant of the role, in one transaction."""
-        self._check_machine(layout)
+        if not self._machine_has_room(layout):
+            return _SOON
         with self._database.write() as session:
             cluster = self._change(session, layout.cluster)
             if cluster is None:
-                return
+                return 0
             owner = workload_owner(cluster.id)
             cluster.phase_since = self._clock.now()
             try:
@@ -261,19 +262,14 @@ class ClusterReconciler:
                     instance.private_ip = allocate_address(session, cluster.subnet_id, owner)
                     instance.bind_ip = loopback_address(self._settings, instance.private_ip)
                     instance.state = "PROVISIONING"
-                cluster.role_token = grant_role(
-                    session,
-                    account_id=cluster.account_id,
-                    role_arn=cluster.role_arn,
-                    # EC2's name of the session of an instance profile's role is the instance.
-                    session_name=layout.primary.ec2_id,
-                    owner=owner,
-                    session_policy=node_session_policy(self._settings.partition),
-                )
+                if not is_spare(cluster):
+                    grant_nodes(session, self._settings, cluster, layout.primary.ec2_id)
             except AwsError as error:
                 raise Failure(Reason.VALIDATION_ERROR, error.message) from error
+        return 0
 
-    def _check_machine(self, layout: Layout) -> None:
+    def _machine_has_room(self, layout: Layout) -> bool:
+        """True once the cluster can start; warm spares give way to it."""
         release = release_of(layout.cluster)
         python = self._settings.env_python(release.environment)
         if not python.exists():
@@ -283,12 +279,15 @@ class ClusterReconciler:
                 "again, then create a new cluster.",
             )
         needed, free = layout.needed_memory(), self._probe.free_memory()
+        if free < needed and not is_spare(layout.cluster) and make_room(self._database):
+            return False
         if free < needed:
             raise Failure(
                 Reason.INSTANCE_FAILURE,
                 f"The machine has too little memory: {len(layout.instances)} instance(s) need about {needed} MB, "
                 f"{free} MB are free. Terminate another cluster or use fewer instances.",
             )
+        return True
 
     def _bootstrap(self, layout: Layout) -> float:
         if not self._actions_are_done(layout) or not self._first_ones_run(layout, BOOTSTRAP_SECONDS):

@@ -7,7 +7,6 @@ cluster that silently lacks its bootstrap actions would be worse than none.
 from __future__ import annotations
 
 import json
-import secrets
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -25,13 +24,13 @@ from emr_studio.clusters.model import (
     State,
     Target,
     new_instance,
-    next_uid,
 )
 from emr_studio.clusters.reading import check_configurations, read_groups, refuse
 from emr_studio.clusters.roles import ClusterRoles
 from emr_studio.clusters.scaling.policies import check_auto_termination, check_managed_scaling
 from emr_studio.clusters.security.documents import check_honoured, read_document
 from emr_studio.clusters.security.model import find_configuration, first_public_group
+from emr_studio.clusters.spares import identify, settle_instances, take_spare
 from emr_studio.network.model import Subnet, ensure_default_network, get_security_groups, get_subnets
 from emr_studio.network.zones import healthy
 from emr_studio.settings import Settings
@@ -94,9 +93,8 @@ def create_cluster(context: Context, request: Mapping[str, Any], roles: ClusterR
     subnet = _subnet(context, instances)
     _check_security_groups(context, instances)
     configurations = check_configurations(request.get("Configurations"), "Configurations")
-    now, cluster_id = context.now(), ids.cluster_id()
-    cluster = Cluster(
-        id=cluster_id,
+    now = context.now()
+    wanted = Cluster(
         account_id=context.account_id,
         region=context.region,
         name=request["Name"],
@@ -124,17 +122,21 @@ def create_cluster(context: Context, request: Mapping[str, Any], roles: ClusterR
         state_message=STARTING_MESSAGE,
         creation_time=now,
         phase_since=now,
-        uid=next_uid(context.session, cluster_id),
-        secret=secrets.token_urlsafe(32),
-        gateway_token=secrets.token_urlsafe(32),
-        connect_token=secrets.token_urlsafe(32),
     )
-    context.session.add(cluster)
+    spare = take_spare(context, wanted, groups)
+    cluster = spare or wanted
+    if spare is None:
+        identify(context.session, cluster)
+        context.session.add(cluster)
     context.session.flush()
     for position, fleet in enumerate(fleets):
         context.session.add(new_fleet(cluster, fleet, position, now))
     context.session.flush()
-    _add_instances(context, cluster, groups)
+    rows = [add_group(context, cluster, group, position) for position, group in enumerate(groups)]
+    if spare is None:
+        _add_instances(context, cluster, rows)
+    else:
+        settle_instances(context.session, cluster, rows)
     return cluster
 
 
@@ -244,13 +246,10 @@ def _details(request: Mapping[str, Any], instances: Mapping[str, Any]) -> dict[s
     return {**kept, "Ec2InstanceAttributes": own}
 
 
-def _add_instances(context: Context, cluster: Cluster, groups: Sequence[Mapping[str, Any]]) -> None:
-    number = 0
-    for position, group in enumerate(groups):
-        row = add_group(context, cluster, group, position)
-        for _ in range(row.requested_count):
-            context.session.add(new_instance(row, number, cluster.creation_time))
-            number += 1
+def _add_instances(context: Context, cluster: Cluster, groups: Sequence[InstanceGroup]) -> None:
+    members = [group for group in groups for _ in range(group.requested_count)]
+    for number, group in enumerate(members):
+        context.session.add(new_instance(group, number, cluster.creation_time))
     context.session.flush()
 
 

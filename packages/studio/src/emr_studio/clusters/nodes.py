@@ -190,7 +190,6 @@ def _config(settings: Settings, layout: Layout, instance: Instance, kind: str) -
     cluster, release = layout.cluster, release_of(layout.cluster)
     return {
         "cluster_id": cluster.id,
-        "name": cluster.name,
         "address": instance.bind_ip,
         "primary_address": layout.primary.bind_ip,
         "local_mode": not layout.workers,

@@ -11,9 +11,11 @@ from sqlalchemy.orm import Session
 
 from emr_studio.aws.context import Check
 from emr_studio.aws.errors import AwsError, ValidationError
+from emr_studio.clusters.model import Cluster, workload_owner
 from emr_studio.iam.entities import get_instance_profile
 from emr_studio.iam.model import Role
-from emr_studio.iam.services import pass_role_check, resolve_role
+from emr_studio.iam.services import grant_role, pass_role_check, resolve_role
+from emr_studio.settings import Settings
 
 _EMR = "elasticmapreduce.amazonaws.com"
 # The 25 characters of a Workspace's id.
@@ -39,6 +41,24 @@ def node_session_policy(partition: str) -> str:
         },
     ]
     return json.dumps({"Version": "2012-10-17", "Statement": statements})
+
+
+def grant_nodes(session: Session, settings: Settings, cluster: Cluster, ec2_id: str) -> None:
+    """Let the nodes of a cluster fetch credentials of its role.
+
+    Raises:
+        RoleNotFound: if the role is gone.
+    """
+    cluster.role_token = grant_role(
+        session,
+        account_id=cluster.account_id,
+        role_arn=cluster.role_arn,
+        # EC2's name of the session of an instance profile's role is the instance.
+        session_name=ec2_id,
+        owner=workload_owner(cluster.id),
+        session_policy=node_session_policy(settings.partition),
+        token=cluster.role_token,
+    )
 
 
 @dataclass(frozen=True)

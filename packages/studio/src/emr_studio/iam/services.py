@@ -113,14 +113,17 @@ def grant_role(
     session_name: str,
     owner: str,
     session_policy: str | None = None,
+    token: str = "",
 ) -> str:
     """Return a token with which `owner` (a cluster's or editor's id) fetches sessions of the role.
+
+    `token` is one that it has already and that is good for nothing yet; empty: a new one.
 
     Raises:
         RoleNotFound: if there is no such role in the account.
     """
     role = resolve_role(session, account_id, role_arn)
-    token = secrets.token_urlsafe(32)
+    token = token or secrets.token_urlsafe(32)
     grant = RoleGrant(
         token_hash=_digest(token),
         account_id=account_id,

@@ -35,6 +35,11 @@ def releases() -> tuple[Release, ...]:
     return tuple(Release(**entry) for entry in tomllib.loads(text)["release"])
 
 
+def newest_release() -> Release:
+    """The one that a cluster has when nobody says otherwise."""
+    return releases()[0]
+
+
 def find_release(label: str) -> Release | None:
     """The release of that label, or None."""
     return next((release for release in releases() if release.label == label), None)
