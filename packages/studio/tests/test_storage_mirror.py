@@ -104,6 +104,14 @@ def test_flush_saves_everything_and_deletions_follow(place: Place) -> None:
     assert (status.pending, status.error) == (0, "")
 
 
+def test_who_wants_to_know_is_told_before_and_after_a_save(place: Place) -> None:
+    (place.folder / "a.ipynb").write_bytes(b"1")
+    mirror, told = place.mirror(), []
+    mirror.tell = lambda status: told.append((status.pending, status.last_saved is not None, status.error))
+    mirror.flush()
+    assert told == [(1, False, ""), (0, True, "")]
+
+
 def _holds(place: Place, key: str, body: bytes) -> bool:
     return place.objects().get(key) == body
 

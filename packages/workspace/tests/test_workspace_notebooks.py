@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -10,7 +11,8 @@ from pathlib import Path
 
 import nbformat
 
-from emr_studio_workspace.notebooks import blank_notebook, ensure_notebook
+from emr_studio_workspace.backup import backup_state
+from emr_studio_workspace.notebooks import blank_notebook, ensure_notebook, examples
 from emr_studio_workspace.reaper import Reaper
 from emr_studio_workspace.sandbox import Place, environment_folders
 from emr_studio_workspace.spec import ServerSpec
@@ -20,6 +22,27 @@ def test_blank_notebook_is_valid() -> None:
     notebook = nbformat.from_dict(blank_notebook())
     nbformat.validate(notebook)
     assert notebook.metadata.kernelspec.display_name == "PySpark"
+
+
+def test_examples_are_valid_and_say_what_they_are() -> None:
+    found = examples("s3://bucket/data/")
+    assert [one.name for one in found] == ["dataframes.ipynb", "flights.ipynb", "spark-sql.ipynb"]
+    for one in found:
+        nbformat.validate(nbformat.reads(one.text, as_version=4))
+        assert one.title
+        assert one.description.endswith(".")
+        assert "{{" not in one.text
+    assert [one.name for one in examples("")] == ["dataframes.ipynb"]
+
+
+def test_the_backup_is_as_the_agent_says_it(tmp_path: Path) -> None:
+    path = tmp_path / "backup.json"
+    assert backup_state(path) is None
+    told = {"savedAt": "2026-01-01T00:00:00+00:00", "pending": 0, "error": "", "skipped": 0}
+    path.write_text(json.dumps(told))
+    assert backup_state(path) == told
+    path.write_text("{")
+    assert backup_state(path) is None
 
 
 def test_an_existing_notebook_stays(tmp_path: Path) -> None:

@@ -330,7 +330,6 @@ def run_controller(settings: Settings) -> None:
     workspaces = WorkspaceReconciler(database, clock, runtime, settings, identity_public_key=public_key)
     clusters = ClusterReconciler(database, clock, runtime, settings)
     spares = SpareKeeper(database, clock, settings, NodeProbe())
-    spares = SpareKeeper(database, clock, settings, NodeProbe())
     sweep = OrphanSweep(runtime, [workspaces, clusters])
     trails = TrailReconciler(database, clock, settings, IamAuthorizer(), StoreWriter(settings))
     house = TrailHousekeeping(database, clock, settings)

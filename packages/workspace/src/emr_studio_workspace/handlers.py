@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import json
+import os
 from datetime import UTC, datetime
 
 from jupyter_server.base.handlers import APIHandler
 from jupyter_server.services.sessions.handlers import SessionRootHandler
 from tornado.web import HTTPError, authenticated
 
+from emr_studio_workspace.backup import backup_state
 from emr_studio_workspace.gateway import pointer
 from emr_studio_workspace.identity import ACTIVITY_PATH, RELEASE_PATH
+from emr_studio_workspace.notebooks import SAMPLE_DATA, examples
 
 
 class StatusHandler(APIHandler):
@@ -18,15 +21,37 @@ class StatusHandler(APIHandler):
 
     @authenticated
     async def get(self) -> None:
-        """`{"workspace", "clusterId", "kernels"}`."""
+        """`{"workspace", "clusterId", "backup"}`; asks nobody, so it may be asked often."""
         target = pointer.target
-        models = await self.kernel_manager.list_kernels()
         answer = {
             "workspace": self.settings["emr_studio_workspace"],
             "clusterId": target.cluster_id if target else None,
-            "kernels": len(models),
+            "backup": backup_state(self.settings["emr_studio_backup"]),
         }
         self.finish(json.dumps(answer))
+
+
+class ExamplesHandler(APIHandler):
+    """The notebook examples."""
+
+    @authenticated
+    async def get(self) -> None:
+        """`{"examples": [{"name", "title", "description"}]}`."""
+        found = examples(os.environ.get(SAMPLE_DATA, ""))
+        told = [{"name": one.name, "title": one.title, "description": one.description} for one in found]
+        self.finish(json.dumps({"examples": told}))
+
+
+class ExampleHandler(APIHandler):
+    """One example."""
+
+    @authenticated
+    async def get(self, name: str) -> None:
+        """The notebook itself; 404 if there is none of that name."""
+        found = next((one for one in examples(os.environ.get(SAMPLE_DATA, "")) if one.name == name), None)
+        if found is None:
+            raise HTTPError(404, f"There is no example {name}.")
+        self.finish(found.text)
 
 
 class ReleaseHandler(APIHandler):
@@ -70,6 +95,8 @@ def routes() -> list[tuple[str, type[APIHandler]]]:
     return [
         (r"/api/sessions", SessionsHandler),
         (r"/api/emr-studio/status", StatusHandler),
+        (r"/api/emr-studio/examples", ExamplesHandler),
+        (r"/api/emr-studio/examples/([a-z-]+\.ipynb)", ExampleHandler),
         (RELEASE_PATH, ReleaseHandler),
         (ACTIVITY_PATH, ActivityHandler),
     ]

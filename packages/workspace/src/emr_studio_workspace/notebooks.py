@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 import os
 import uuid
+from dataclasses import dataclass
 from pathlib import Path
 
 KERNEL_NAME = "pysparkkernel"
 EXAMPLES = Path(__file__).parent / "examples"
+_PLACE = "{{SAMPLE_DATA}}"
 SAMPLE_DATA = "EMR_STUDIO_SAMPLE_DATA"
 """Environment variable: where the sample data set lies (`s3://bucket/data/`)."""
 
@@ -36,8 +38,33 @@ def furnish(files: Path, default_notebook: str, sample_data: str) -> None:
         ensure_notebook(files / default_notebook)
     if sample_data:
         (files / "examples").mkdir(exist_ok=True)
-        for example in sorted(EXAMPLES.glob("*.ipynb")):
-            _write_new(files / "examples" / example.name, example.read_text().replace("{{SAMPLE_DATA}}", sample_data))
+        for example in examples(sample_data):
+            _write_new(files / "examples" / example.name, example.text)
+
+
+@dataclass(frozen=True)
+class Example:
+    """A notebook of ours: its file name, its heading and first sentence, and its text."""
+
+    name: str
+    title: str
+    description: str
+    text: str
+
+
+def examples(sample_data: str) -> list[Example]:
+    """All examples that can run here; those that need the sample data only where there is some."""
+    texts = {path.name: path.read_text() for path in sorted(EXAMPLES.glob("*.ipynb"))}
+    return [
+        _example(name, text.replace(_PLACE, sample_data))
+        for name, text in texts.items()
+        if sample_data or _PLACE not in text
+    ]
+
+
+def _example(name: str, text: str) -> Example:
+    heading, _, rest = "".join(json.loads(text)["cells"][0]["source"]).partition("\n")
+    return Example(name, heading.lstrip("# "), rest.strip().partition("\n")[0], text)
 
 
 def ensure_notebook(path: Path) -> bool:

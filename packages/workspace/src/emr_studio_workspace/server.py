@@ -37,6 +37,7 @@ class WorkspaceServerApp(ServerApp):
         """Add the Studio's own addresses."""
         super().init_webapp()
         self.web_app.settings["emr_studio_workspace"] = {"id": self.spec.editor_id, "name": self.spec.name}
+        self.web_app.settings["emr_studio_backup"] = self.spec.backup_state
         watch = self.web_app.settings["emr_studio_activity"] = ActivityWatch()
         self.event_logger.add_listener(schema_id=self.contents_manager.event_schema_id, listener=watch.on_files)
         self.web_app.add_handlers(".*$", handlers.routes())

@@ -49,6 +49,11 @@ class ServerSpec:
         """The agent writes here the token for the attached cluster's credentials; empty while there is none."""
         return self.run / "credentials-token"
 
+    @property
+    def backup_state(self) -> Path:
+        """The agent writes here how far the files are in S3."""
+        return self.run / "backup.json"
+
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> ServerSpec:
         """Read what `to_json` (or the agent) wrote; unknown keys are left aside."""

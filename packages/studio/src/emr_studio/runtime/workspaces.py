@@ -19,11 +19,13 @@ from emr_studio.runtime.records import Record, safe_id
 from emr_studio.runtime.relays import RelayControl, write_private
 from emr_studio.runtime.zygotes import Zygote, ZygoteFailed
 from emr_studio.settings import Settings
-from emr_studio.storage.mirror import Mirror, MirrorError
+from emr_studio.storage.mirror import Mirror, MirrorError, MirrorStatus
 from emr_studio.storage.s3 import role_client
 
 _AT_ONCE = 8
 _CREDENTIALS = "credentials-token"
+BACKUP = "backup.json"
+"""In a Workspace's run folder: how far its files are in S3, for its own page."""
 _READY_SECONDS = 20.0
 _RELEASE_SECONDS = 5.0
 _ACTIVITY_SECONDS = 5.0
@@ -250,6 +252,7 @@ class WorkspaceDriver:
                 owner = user_of(spec.uid) or os.geteuid()
                 found = self._make_mirror(base / "files", spec.s3_location, client, base / "mirror.json", owner)
                 found.kms_key_id = spec.kms_key_id
+                found.tell = partial(_tell_backup, self.run_dir(spec.workload_id) / BACKUP, user_of(spec.uid))
                 self._mirrors[spec.workload_id] = found
             return found
 
@@ -286,6 +289,15 @@ def _until_closed(stream: socket.socket, timeout: float) -> bytes:
             break
         received += more
     return received
+
+
+def _tell_backup(path: Path, uid: int, status: MirrorStatus) -> None:
+    """Write `{"savedAt", "pending", "error", "skipped"}` where the Workspace's server reads it."""
+    saved_at = status.last_saved.isoformat() if status.last_saved else None
+    told = {"savedAt": saved_at, "pending": status.pending, "error": status.error, "skipped": status.skipped}
+    # Its folder goes with a Workspace that ends; a full disk must not stop the mirror.
+    with suppress(OSError):
+        write_private(path, json.dumps(told), group=uid)
 
 
 def _edge_of(workload_id: str) -> str:

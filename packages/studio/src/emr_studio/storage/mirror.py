@@ -35,6 +35,8 @@ ClientFactory = Callable[[], Any]
 """Makes a boto-style S3 client (`emr_studio.storage.s3`); called again after a failure."""
 Progress = Callable[[int, int], None]
 """Called with (objects done, objects in all) during a restore."""
+Listener = Callable[["MirrorStatus"], None]
+"""Called when a save begins that has something to do, and after each; quick, and raises nothing."""
 
 _QUIET_SECONDS = 0.25
 """Save when nothing happened for so long …"""
@@ -89,6 +91,8 @@ class Mirror:
         self._state = MirrorState(state_path)
         self._scanner = Scanner(self._tree, self._state)
         self._client: Any = None
+        self.tell: Listener = lambda _status: None
+        """Who is to know how far the mirror is."""
         self.kms_key_id = ""
         """The KMS key with which S3 seals what is written from now on; empty: S3's own."""
         self._working = threading.Lock()
@@ -240,6 +244,7 @@ class Mirror:
                 log.warning("mirror of %s: %s", self._prefix, sentence)
             self._error = sentence
             self._client = None
+            self.tell(self.status())
             return False
         self._succeeded()
         return True
@@ -248,6 +253,7 @@ class Mirror:
         self._error = ""
         self._pending = 0
         self._last_saved = dt.datetime.now(dt.UTC)
+        self.tell(self.status())
 
     def _save(self, folders: set[str] | None) -> None:
         changes: Changes = self._scanner.compare(folders)
@@ -255,6 +261,7 @@ class Mirror:
         transfer = self._transfer() if self._pending else None
         if transfer is None:
             return
+        self.tell(self.status())
         # First what is new, then what is gone: a renamed file is in S3 at every moment.
         self._each(changes.uploads, lambda path: self._upload(transfer, path, changes.uploads[path]))
         self._each(changes.deletions, transfer.delete)
