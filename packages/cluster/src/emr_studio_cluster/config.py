@@ -50,12 +50,18 @@ class NodeConfig:
     warehouse_dir: str = ""
     s3_endpoint: str = ""
     region: str = "us-east-1"
+    master_url: str = ""
+    """Spark's name of the master, where it is not the cluster's own; empty otherwise."""
+    ui_key: str = ""
+    """Base64url of the key with which who asks Spark's UI signs (HS256); empty: the UI asks for nothing."""
     spark_defaults: dict[str, str] = field(default_factory=dict)
     """The configuration classification `spark-defaults`: wins over ours, but not over addresses and secrets."""
 
     @property
     def master(self) -> str:
         """Spark's name of the master."""
+        if self.master_url:
+            return self.master_url
         return "local[*]" if self.local_mode else f"spark://{self.primary_address}:{MASTER_PORT}"
 
     @property

@@ -108,7 +108,7 @@ def environment(config: NodeConfig, folder: Path) -> dict[str, str]:
     local.mkdir(exist_ok=True)
     return {
         **os.environ,
-        "SPARK_HOME": str(spark_home()),
+        "SPARK_HOME": str(_home(config, folder)),
         "SPARK_LOCAL_IP": config.address,
         "SPARK_LOCAL_HOSTNAME": config.address,
         "SPARK_LOCAL_DIRS": str(local),
@@ -116,6 +116,18 @@ def environment(config: NodeConfig, folder: Path) -> dict[str, str]:
         "PYSPARK_PYTHON": sys.executable,
         "PYSPARK_DRIVER_PYTHON": sys.executable,
     }
+
+
+def _home(config: NodeConfig, folder: Path) -> Path:
+    """Spark's folder; for a master of `local-cluster` one of links, since its executors work below it."""
+    if not config.master_url.startswith("local-cluster"):
+        return spark_home()
+    home = folder / "spark"
+    home.mkdir(exist_ok=True)
+    for entry in spark_home().iterdir():
+        if not (home / entry.name).is_symlink():
+            (home / entry.name).symlink_to(entry)
+    return home
 
 
 def master_command(config: NodeConfig, folder: Path) -> list[str]:
@@ -205,7 +217,16 @@ def connect_properties(config: NodeConfig, folder: Path) -> dict[str, str]:
         "spark.connect.grpc.binding.port": str(CONNECT_PORT),
         "spark.connect.authenticate.token": config.connect_token,
         **({} if config.local_mode else _SEATED),
+        **_ui_properties(config),
     }
+
+
+def _ui_properties(config: NodeConfig) -> dict[str, str]:
+    """Spark's own filter before all its pages: every user of the machine can reach their ports."""
+    if not config.ui_key:
+        return {}
+    name = "org.apache.spark.ui.JWSFilter"
+    return {"spark.ui.filters": name, f"spark.{name}.param.secretKey": config.ui_key}
 
 
 def s3_properties(config: NodeConfig, folder: Path) -> dict[str, str]:

@@ -45,6 +45,7 @@ DOMAINS = (
     "clusters",
     "clusters.steps",
     "clusters.sessions",
+    "clusters.sessions",
     "clusters.scaling",
     "clusters.fleets",
     "clusters.security",
@@ -66,6 +67,7 @@ TABLES = (
     "workspaces.model",
     "clusters.model",
     "clusters.steps.model",
+    "clusters.sessions.model",
     "clusters.sessions.model",
     "clusters.security.model",
     "trail.model",
@@ -132,6 +134,7 @@ def build_api(settings: Settings) -> ControlPlane:
     from emr_studio.aws.pagination import MarkerSealer
     from emr_studio.aws.pipeline import AwsApplication
     from emr_studio.aws.registry import registry
+    from emr_studio.clusters.sessions.edge import SparkEdge
     from emr_studio.console.pages import console_routes
     from emr_studio.controllers import SocketWaker, Waker
     from emr_studio.edge.decisions import Decisions
@@ -178,6 +181,7 @@ def build_api(settings: Settings) -> ControlPlane:
     }
     decisions = Decisions()
     decisions.register("workspace", front.workspace_edge)
+    decisions.register("spark", SparkEdge(database, clock, sealer))
     objects = S3Authorization(
         S3Ports(
             settings,
@@ -315,6 +319,7 @@ def run_api(settings: Settings) -> None:
 def run_controller(settings: Settings) -> None:
     """Run all controllers until SIGTERM."""
     from emr_studio.clusters.controller import ClusterReconciler
+    from emr_studio.clusters.sessions.controller import SessionReconciler
     from emr_studio.clusters.probe import NodeProbe
     from emr_studio.clusters.spares import SpareKeeper
     from emr_studio.controllers import ControllerManager, OrphanSweep, Reconciler
@@ -329,11 +334,12 @@ def run_controller(settings: Settings) -> None:
     public_key = IdentityIssuer(settings).public_key_pem
     workspaces = WorkspaceReconciler(database, clock, runtime, settings, identity_public_key=public_key)
     clusters = ClusterReconciler(database, clock, runtime, settings)
+    sessions = SessionReconciler(database, clock, runtime, settings)
     spares = SpareKeeper(database, clock, settings, NodeProbe())
-    sweep = OrphanSweep(runtime, [workspaces, clusters])
+    sweep = OrphanSweep(runtime, [workspaces, clusters, sessions])
     trails = TrailReconciler(database, clock, settings, IamAuthorizer(), StoreWriter(settings))
     house = TrailHousekeeping(database, clock, settings)
-    reconcilers: list[Reconciler] = [workspaces, clusters, spares, sweep, trails, house]
+    reconcilers: list[Reconciler] = [workspaces, clusters, sessions, spares, sweep, trails, house]
     manager = ControllerManager(reconcilers, database, clock, settings.controller_socket)
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda _number, _frame: manager.request_stop())

@@ -37,6 +37,11 @@ def step_id() -> str:
     return "s-" + _random(_UPPER, 13)
 
 
+def session_id() -> str:
+    """`ss-` and 25 of [A-Z0-9]: a Spark Connect session of a cluster (AWS shows no form of its own)."""
+    return "ss-" + _random(_UPPER, 25)
+
+
 def instance_group_id() -> str:
     """`ig-` and 13 of [A-Z0-9]."""
     return "ig-" + _random(_UPPER, 13)

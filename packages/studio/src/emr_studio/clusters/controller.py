@@ -47,6 +47,7 @@ from emr_studio.clusters.scaling.idle import IdleWatch
 from emr_studio.clusters.scaling.managed import ManagedScaling
 from emr_studio.clusters.scaling.resizing import Resizing
 from emr_studio.clusters.spares import is_spare, make_room
+from emr_studio.clusters.sessions.model import has_sessions
 from emr_studio.clusters.steps.model import has_unfinished_steps
 from emr_studio.clusters.steps.progress import Outcome, StepProgress
 from emr_studio.clusters.tools import Tools
@@ -453,6 +454,8 @@ class ClusterReconciler:
             self._runtime.stop(seen.workload_id, _GRACE_SECONDS)
             going.append(seen)
         going += self._steps.end_all(layout.cluster)
+        if not going and has_sessions(self._database, layout.cluster.id):
+            return _SOON
         if going:
             self._runtime.wait(going[0].workload_id, WorkloadState.STOPPING, _WAIT_SECONDS)
             return 0

@@ -53,6 +53,7 @@ _SHOWN = (
     "OSReleaseLabel",
     "StepConcurrencyLevel",
     "ExtendedSupport",
+    "SessionEnabled",
 )
 _SHOWN_OF_INSTANCES = (
     "Ec2KeyName",
@@ -72,7 +73,6 @@ _REFUSED = (
     "PlacementGroupConfigs",
     "StepExecutionRoleArn",
     "MonitoringConfiguration",
-    "SessionEnabled",
 )
 _REFUSED_OF_INSTANCES = ("HadoopVersion",)
 

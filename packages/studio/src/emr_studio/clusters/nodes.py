@@ -26,7 +26,8 @@ MASTER, WORKER, CONNECT, GATEWAY = "master", "worker", "connect", "gateway"
 _PORTS = {MASTER: MASTER_PORT, WORKER: WORKER_PORT, CONNECT: CONNECT_PORT, GATEWAY: GATEWAY_PORT}
 _DAEMON_MB, _DRIVER_MB, _EXECUTOR_MB = 256, 1024, 1024
 # A JVM needs more than its heap.
-_NEEDED_MB = {MASTER: 300, WORKER: 300 + 700, CONNECT: 900, GATEWAY: 100}
+_EXECUTOR_NEEDED_MB = 700
+_NEEDED_MB = {MASTER: 300, WORKER: 300 + _EXECUTOR_NEEDED_MB, CONNECT: 900, GATEWAY: 100}
 _SPARK_DEFAULTS = "spark-defaults"
 
 
@@ -101,6 +102,41 @@ def needed_memory(kind: str) -> int:
     return _NEEDED_MB[kind]
 
 
+@dataclass(frozen=True)
+class Tenant:
+    """Whom a program runs as that has a role of its own: another user, other credentials, a Spark of its own.
+
+    `executors`: how many of them its Spark has; 0: the driver computes by itself.
+    """
+
+    owner: str
+    uid: int
+    role_token: str
+    secret: str
+    folder: str
+    executors: int = 0
+
+    @property
+    def master(self) -> str:
+        """Spark's master: in the driver, with executors of the tenant's user. The cluster's own gives its user's."""
+        return f"local-cluster[{self.executors},1,{_EXECUTOR_MB}]" if self.executors else "local[*]"
+
+    @property
+    def needed_memory(self) -> int:
+        """What its Spark really takes of the machine's memory, about, in MB."""
+        return _NEEDED_MB[CONNECT] + self.executors * _EXECUTOR_NEEDED_MB
+
+    def config(self) -> dict[str, Any]:
+        """What differs in its `node.json` from that of the cluster's own programs."""
+        return {
+            "local_mode": True,
+            "master_url": self.master,
+            "secret": self.secret,
+            "gateway_token": "",
+            "warehouse_dir": f"{self.folder}/warehouse",
+        }
+
+
 def folder_of(settings: Settings, cluster_id: str) -> Path:
     """The folder that a cluster's programs share; gone after the end."""
     return settings.clusters_dir / cluster_id
@@ -126,13 +162,18 @@ def specification(settings: Settings, layout: Layout, program: Program) -> Proce
     )
 
 
-def task_specification(settings: Settings, layout: Layout, task: Task, told: Mapping[str, Any]) -> ProcessSpec:
+def task_specification(
+    settings: Settings, layout: Layout, task: Task, told: Mapping[str, Any], tenant: Tenant | None = None
+) -> ProcessSpec:
     """What the runtime is asked to start for a program that does one thing and ends (a step, a bootstrap action).
 
-    `told` is written beside `node.json` as `task.json`.
+    `told` is written beside `node.json` as `task.json`. With a `tenant` it runs as that.
     """
-    folder = folder_of(settings, layout.cluster.id)
-    files = {"node.json": _config(settings, layout, task.instance, task.kind), "task.json": told}
+    folder = Path(tenant.folder) if tenant else folder_of(settings, layout.cluster.id)
+    config = _config(settings, layout, task.instance, task.kind)
+    if tenant:
+        config |= tenant.config() | {"connect_token": ""}
+    files = {"node.json": config, "task.json": told}
     return _process(
         settings,
         layout,
@@ -140,6 +181,27 @@ def task_specification(settings: Settings, layout: Layout, task: Task, told: Map
         argv=(f"emr_studio_cluster.{task.kind}", str(folder / task.place)),
         log_name=f"{task.place.replace('/', '-')}.log",
         files={f"{task.place}/{name}": json.dumps(content) for name, content in files.items()},
+        tenant=tenant,
+    )
+
+
+def tenant_specification(
+    settings: Settings, layout: Layout, tenant: Tenant, workload_id: str, config: Mapping[str, Any], address: str
+) -> ProcessSpec:
+    """What the runtime is asked to start for a tenant's Spark Connect server, at `address` (`host`).
+
+    `config` wins over what the cluster's own programs are told.
+    """
+    own = {"address": address, "primary_address": address, **tenant.config(), **config}
+    return _process(
+        settings,
+        layout,
+        workload_id,
+        argv=("emr_studio_cluster.node", CONNECT, tenant.folder),
+        log_name=f"{workload_id.replace('/', '-')}.log",
+        files={"node.json": json.dumps(_config(settings, layout, layout.primary, CONNECT) | own)},
+        ready_address=f"{address}:{CONNECT_PORT}",
+        tenant=tenant,
     )
 
 
@@ -152,17 +214,19 @@ def _process(
     log_name: str,
     files: Mapping[str, str],
     ready_address: str = "",
+    tenant: Tenant | None = None,
 ) -> ProcessSpec:
     cluster, release = layout.cluster, release_of(layout.cluster)
+    folder = tenant.folder if tenant else str(folder_of(settings, cluster.id))
     return ProcessSpec(
         workload_id=workload_id,
-        owner=workload_owner(cluster.id),
+        owner=tenant.owner if tenant else workload_owner(cluster.id),
         argv=(str(settings.env_python(release.environment)), "-m", *argv),
-        folder=str(folder_of(settings, cluster.id)),
+        folder=folder,
         log_path=str(logs_of(settings, cluster.id) / log_name),
-        environment=_environment(settings, cluster),
+        environment=_environment(settings, cluster, folder, tenant.role_token if tenant else cluster.role_token),
         files=files,
-        uid=cluster.uid,
+        uid=tenant.uid if tenant else cluster.uid,
         ready_address=ready_address,
         readable=_readable(settings, release),
     )
@@ -206,7 +270,7 @@ def _config(settings: Settings, layout: Layout, instance: Instance, kind: str) -
         "warehouse_dir": str(folder_of(settings, cluster.id) / "warehouse"),
         "s3_endpoint": _endpoint(settings),
         "region": cluster.region,
-        "spark_defaults": _properties(cluster.configurations, _SPARK_DEFAULTS),
+        "spark_defaults": spark_defaults(cluster.configurations),
     }
 
 
@@ -225,25 +289,26 @@ def _endpoint(settings: Settings) -> str:
     return f"http://127.0.0.1:{settings.port}"
 
 
-def _environment(settings: Settings, cluster: Cluster) -> dict[str, str]:
+def _environment(settings: Settings, cluster: Cluster, folder: str, role_token: str) -> dict[str, str]:
     endpoint = _endpoint(settings)
     return {
         "AWS_ENDPOINT_URL": endpoint,
         "AWS_DEFAULT_REGION": cluster.region,
         "AWS_REGION": cluster.region,
         "AWS_CONTAINER_CREDENTIALS_FULL_URI": f"{endpoint}/_credentials",
-        "AWS_CONTAINER_AUTHORIZATION_TOKEN": cluster.role_token,
+        "AWS_CONTAINER_AUTHORIZATION_TOKEN": role_token,
         # What the cluster's bootstrap actions install (emr_studio_cluster.tools).
-        "PYTHONPATH": str(folder_of(settings, cluster.id) / "python"),
+        "PYTHONPATH": f"{folder}/python",
         # No instance metadata service is here; looking for it takes seconds.
         "AWS_EC2_METADATA_DISABLED": "true",
     }
 
 
-def _properties(configurations: Sequence[Any], classification: str) -> dict[str, str]:
+def spark_defaults(configurations: Sequence[Any]) -> dict[str, str]:
+    """Spark's properties of the classification `spark-defaults`."""
     found: dict[str, str] = {}
     for entry in configurations:
-        if entry.get("Classification") == classification:
+        if entry.get("Classification") == _SPARK_DEFAULTS:
             found |= entry.get("Properties") or {}
     return found
 

@@ -33,6 +33,8 @@ _NOT_THE_STORES = ("Authorization", "Cookie")
 # What the embedded store notes of an object in its answers: S3 has no such headers.
 _STORES_NOTES = ("Seaweed-X-Amz-Etag", "Seaweed-X-Amz-Owner")
 _UPSTREAM_VAR = "emr_studio_upstream"
+_SPARK_SERVICE = "spark.connect.SparkConnectService"
+_SPARK_REPLACEABLE = ("Authorization", "Cookie", "X-Aws-Proxy-Auth")
 _IMMUTABLE = "public, max-age=31536000, immutable"
 # JupyterLab's `1014.073326ef5d98db5e.js` and `0031b1860ea4ad75.woff`, Vite's `index-BX3f9a0Q.js`.
 _HASHED_LAB = r"(\.|/)[0-9a-f]{16,}\.[a-z0-9.]+$"
@@ -66,7 +68,8 @@ def _server(settings: Settings) -> Json:
     secure = settings.scheme == "https"
     server: Json = {
         "listen": [f"{_LOOPBACK}:{settings.port}"],
-        "protocols": ["h1", "h2"] if secure else ["h1"],
+        # Spark Connect is gRPC, which needs HTTP/2, without TLS as with it.
+        "protocols": ["h1", "h2"] if secure else ["h1", "h2c"],
         "automatic_https": {"disable_redirects": True} if secure else {"disable": True},
         "read_header_timeout": "30s",
         "idle_timeout": "5m",
@@ -105,6 +108,7 @@ def _routes(settings: Settings) -> list[Json]:
         # Before the next line: a key may be named `_edge/x`.
         _s3_hosts_route(settings, domain),
         _route({"path": ["/_edge", "/_edge/*", "/_internal", "/_internal/*"]}, _status(404)),
+        _spark_route(settings, base),
         _s3_route(settings, base),
         _pages_route(settings, [*base, f"*.studio.{domain}"]),
         _asked_route(settings, "workspace", [f"*.workspace.{domain}"], _workspace_first(settings)),
@@ -187,6 +191,19 @@ def _s3_handlers(settings: Settings) -> list[Json]:
         outside["transport"]["tls"] = {}
     ours = {"vars": {f"{{http.vars.{_UPSTREAM_VAR}}}": [_unix(settings.api_socket)]}}
     return [question, _subroute([_route(ours, embedded), _route(None, outside)])]
+
+
+def _spark_route(settings: Settings, hosts: list[str]) -> Json:
+    """Spark Connect: gRPC calls of one service, each asked about, then passed on to the session's own server."""
+    calls: Json = {
+        "host": hosts,
+        "method": ["POST"],
+        "path": [f"/{_SPARK_SERVICE}/*"],
+        "header": {"Content-Type": ["application/grpc*"]},
+    }
+    server = _answered_upstream(name="spark")
+    server["transport"] = {"protocol": "http", "versions": ["h2c"], "compression": False, "dial_timeout": "5s"}
+    return _route(calls, _question(settings, "spark", _SPARK_REPLACEABLE), server)
 
 
 def _sandbox() -> Json:

@@ -55,6 +55,7 @@ REPLACEABLE = (
     "X-Amz-Server-Side-Encryption-Aws-Kms-Key-Id",
     "X-Amz-Tagging",
     "X-Amz-Trailer",
+    "X-Aws-Proxy-Auth",
 )
 """Request headers that an answer may replace; Caddy needs their names beforehand."""
 _UPGRADE = "X-Emr-Studio-Upgrade"

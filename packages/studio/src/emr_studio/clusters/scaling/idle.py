@@ -1,7 +1,7 @@
 """Auto-termination: a cluster that nobody has used for so long ends.
 
-Used is a cluster with a step, a kernel (so a notebook that is attached and live), a Spark job, or an
-instance that comes or goes (emr-studio.md 5.7).
+Used is a cluster with a step, a kernel (so a notebook that is attached and live), a session (which has an
+idle timeout of its own), a Spark job, or an instance that comes or goes (emr-studio.md 5.7).
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import datetime as dt
 
 from emr_studio.clusters.model import Cluster
 from emr_studio.clusters.nodes import Layout
+from emr_studio.clusters.sessions.model import has_sessions
 from emr_studio.clusters.tools import Tools
 
 TURN_SECONDS = 5.0
@@ -40,6 +41,8 @@ class IdleWatch:
 
     def _is_used(self, layout: Layout) -> bool:
         """Whether somebody uses it; what does not answer is taken for used."""
+        if has_sessions(self._tools.database, layout.cluster.id):
+            return True
         kernels = self._tools.probe.kernels(layout.cluster, layout.primary)
         load = self._tools.probe.load(layout.primary)
         return kernels is None or kernels > 0 or load is None or load.is_busy

@@ -79,6 +79,11 @@ class Step(Base):
     start_time: Mapped[dt.datetime | None] = mapped_column(default=None)
     end_time: Mapped[dt.datetime | None] = mapped_column(default=None)
 
+    execution_role_arn: Mapped[str | None] = mapped_column(default=None)
+    """The runtime role that it has instead of the cluster's."""
+    tenant: Mapped[dict[str, Any]] = mapped_column(default=dict, server_default="{}")
+    """User, grant and secret of one with a runtime role while it runs: `{"uid", "role_token", "secret"}`."""
+
     @property
     def workload_id(self) -> str:
         """`j-…/s-…/step`."""
