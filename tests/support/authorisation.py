@@ -259,6 +259,7 @@ _EMR: dict[str, dict[str, Any]] = {
         "DefaultS3Location": "s3://emr-studio-123456789012-us-east-1/second",
         "Tags": TAG_LIST,
     },
+    "CreatePersistentAppUI": {"TargetResourceArn": "{cluster}"},
     "UpdateStudio": {"StudioId": "{studio}", "Name": "renamed"},
     "CreateEditor": {"StudioId": "{studio}", "Name": "new", "Tags": TAG_LIST},
     "CreateEditor/with compute": {

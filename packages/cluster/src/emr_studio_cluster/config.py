@@ -50,10 +50,14 @@ class NodeConfig:
     warehouse_dir: str = ""
     s3_endpoint: str = ""
     region: str = "us-east-1"
-    master_url: str = ""
-    """Spark's name of the master, where it is not the cluster's own; empty otherwise."""
+    events_dir: str = ""
+    """Folder of the event logs of all applications; empty: none are written. A history server reads them there."""
+    history_port: int = 0
+    """Port of a history server, which is on no node of a cluster."""
     ui_key: str = ""
     """Base64url of the key with which who asks Spark's UI signs (HS256); empty: the UI asks for nothing."""
+    master_url: str = ""
+    """Spark's name of the master, where it is not the cluster's own; empty otherwise."""
     spark_defaults: dict[str, str] = field(default_factory=dict)
     """The configuration classification `spark-defaults`: wins over ours, but not over addresses and secrets."""
 

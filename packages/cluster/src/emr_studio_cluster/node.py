@@ -1,4 +1,4 @@
-"""Starts one program of a node: `python -m emr_studio_cluster.node master|worker|connect|gateway FOLDER`.
+"""Starts one program of a node: `python -m emr_studio_cluster.node master|worker|connect|history|gateway FOLDER`.
 
 FOLDER is the program's own and holds `node.json`. A Java program replaces this process, so
 that the process id that was started is the program's and a signal reaches it.
@@ -19,6 +19,7 @@ _JAVA_PROGRAMS: dict[str, Callable[[NodeConfig, Path], list[str]]] = {
     "master": spark.master_command,
     "worker": spark.worker_command,
     "connect": spark.connect_command,
+    "history": spark.history_command,
 }
 
 

@@ -58,6 +58,8 @@ MODULE_OPTIONS = (
 )
 _SEAT = "notebook"
 _SEATED = {
+HISTORY_PATH = "/shs"
+"""Where the history server of a cluster is, on the origin of the cluster's application UIs."""
     f"spark.executor.resource.{_SEAT}.amount": "1",
     # A hundredth, so that it never bounds how many tasks an executor runs.
     f"spark.task.resource.{_SEAT}.amount": "0.01",
@@ -219,6 +221,7 @@ def connect_properties(config: NodeConfig, folder: Path) -> dict[str, str]:
         **({} if config.local_mode else _SEATED),
         **_ui_properties(config),
     }
+        **event_log_properties(config),
 
 
 def _ui_properties(config: NodeConfig) -> dict[str, str]:
@@ -248,6 +251,40 @@ def s3_properties(config: NodeConfig, folder: Path) -> dict[str, str]:
         "fs.s3a.connection.establish.timeout": "15s",
     }
     classpath = os.path.join(config.jars_dir, "*")
+def event_log_properties(config: NodeConfig) -> dict[str, str]:
+    """Event logs of every application: local files, readable while it runs; the studio carries them to S3.
+
+    In pieces, so that what was carried once need not be carried again.
+    """
+    if not config.events_dir:
+        return {}
+    folder = Path(config.events_dir)
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    return {
+        "spark.eventLog.enabled": "true",
+        "spark.eventLog.dir": folder.as_uri(),
+        "spark.eventLog.compress": "true",
+        "spark.eventLog.rolling.enabled": "true",
+        "spark.eventLog.rolling.maxFileSize": "16m",
+    }
+
+
+def history_command(config: NodeConfig, folder: Path) -> list[str]:
+    """A history server; it is served below `HISTORY_PATH` and answers to whoever has a token of `ui_key`."""
+    options = {
+        "spark.history.fs.logDirectory": Path(config.events_dir).as_uri(),
+        "spark.history.fs.update.interval": "5s",
+        "spark.history.retainedApplications": "5",
+        "spark.history.ui.port": str(config.history_port),
+        "spark.port.maxRetries": "0",
+        **_ui_properties(config),
+    }
+    properties = write_properties(folder / _PROPERTIES_FILE, options)
+    flags = (*_SMALL_HEAP, *_QUICK_START, "-XX:+ExitOnOutOfMemoryError", f"-Dspark.ui.proxyBase={HISTORY_PATH}")
+    command = _java(config, folder, "history", config.driver_memory, flags)
+    return [*command, "org.apache.spark.deploy.history.HistoryServer", "--properties-file", str(properties)]
+
+
     return {
         **{f"spark.hadoop.{key}": value for key, value in hadoop.items() if value},
         "spark.executor.extraClassPath": classpath,

@@ -67,6 +67,7 @@ def submit_properties(config: NodeConfig, folder: Path) -> dict[str, str]:
         "spark.sql.shuffle.partitions": "8",
         "spark.ui.enabled": "false",
         **spark.DECOMMISSION_OF_APPLICATIONS,
+        **spark.event_log_properties(config),
         **spark.s3_properties(config, folder),
         **({"spark.driver.extraClassPath": os.path.join(config.jars_dir, "*")} if config.s3_jars else {}),
         **config.spark_defaults,

@@ -45,12 +45,12 @@ DOMAINS = (
     "clusters",
     "clusters.steps",
     "clusters.sessions",
-    "clusters.sessions",
     "clusters.scaling",
     "clusters.fleets",
     "clusters.security",
     "clusters.job_flows",
     "clusters.catalog",
+    "clusters.history",
     "trail",
 )
 """Rooms with an `operations` module, or a package that loads its own by `load()`."""
@@ -68,8 +68,8 @@ TABLES = (
     "clusters.model",
     "clusters.steps.model",
     "clusters.sessions.model",
-    "clusters.sessions.model",
     "clusters.security.model",
+    "clusters.history.model",
     "trail.model",
 )
 HEALTH = "/_health"
@@ -181,6 +181,7 @@ def build_api(settings: Settings) -> ControlPlane:
     }
     decisions = Decisions()
     decisions.register("workspace", front.workspace_edge)
+    decisions.register("appui", front.app_ui_edge)
     decisions.register("spark", SparkEdge(database, clock, sealer))
     objects = S3Authorization(
         S3Ports(
@@ -319,9 +320,14 @@ def run_api(settings: Settings) -> None:
 def run_controller(settings: Settings) -> None:
     """Run all controllers until SIGTERM."""
     from emr_studio.clusters.controller import ClusterReconciler
-    from emr_studio.clusters.sessions.controller import SessionReconciler
+    from emr_studio.clusters.history.controller import HistoryReconciler
+    from emr_studio.clusters.logs.appinfo import AppInfo
+    from emr_studio.clusters.logs.archive import LogArchive
+    from emr_studio.clusters.logs.controller import LogPusher
     from emr_studio.clusters.probe import NodeProbe
+    from emr_studio.clusters.sessions.controller import SessionReconciler
     from emr_studio.clusters.spares import SpareKeeper
+    from emr_studio.clusters.tools import Tools
     from emr_studio.controllers import ControllerManager, OrphanSweep, Reconciler
     from emr_studio.edge.identity import IdentityIssuer
     from emr_studio.iam.identity import IamAuthorizer
@@ -333,13 +339,17 @@ def run_controller(settings: Settings) -> None:
     database, clock, runtime = Database(settings.sqlalchemy_url), SystemClock(), LocalRuntime(settings)
     public_key = IdentityIssuer(settings).public_key_pem
     workspaces = WorkspaceReconciler(database, clock, runtime, settings, identity_public_key=public_key)
-    clusters = ClusterReconciler(database, clock, runtime, settings)
+    appinfo = AppInfo(settings, database, clock)
+    archive = LogArchive(settings, appinfo)
+    clusters = ClusterReconciler(database, clock, runtime, settings, archive=archive)
+    pusher = LogPusher(database, clock, archive)
+    history = HistoryReconciler(Tools(database, clock, runtime, settings, NodeProbe()), appinfo)
     sessions = SessionReconciler(database, clock, runtime, settings)
     spares = SpareKeeper(database, clock, settings, NodeProbe())
-    sweep = OrphanSweep(runtime, [workspaces, clusters, sessions])
+    sweep = OrphanSweep(runtime, [workspaces, clusters, sessions, history])
     trails = TrailReconciler(database, clock, settings, IamAuthorizer(), StoreWriter(settings))
     house = TrailHousekeeping(database, clock, settings)
-    reconcilers: list[Reconciler] = [workspaces, clusters, sessions, spares, sweep, trails, house]
+    reconcilers: list[Reconciler] = [workspaces, clusters, sessions, spares, pusher, history, sweep, trails, house]
     manager = ControllerManager(reconcilers, database, clock, settings.controller_socket)
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda _number, _frame: manager.request_stop())

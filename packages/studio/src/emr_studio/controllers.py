@@ -47,8 +47,9 @@ _DATAGRAM_BYTES = 4096
 Key = tuple[str, str]
 WORKLOAD = "workload"
 """Kind of the wakes of a host agent: a workload started or ended."""
-# A workload's id begins with that of the resource it belongs to: `e-…`, `j-…/ci-…/master`, `ss-…/connect`.
-_OWNERS_KIND = {"e-": "workspace", "j-": "cluster", "ss": "session"}
+# A workload's id begins with that of the resource it belongs to: `e-…`, `j-…/ci-…/master`, `ss-…/connect`,
+# `h-…/history`.
+_OWNERS_KIND = {"e-": "workspace", "j-": "cluster", "ss": "session", "h-": "history"}
 
 
 class Waker(Protocol):

@@ -42,6 +42,11 @@ def session_id() -> str:
     return "ss-" + _random(_UPPER, 25)
 
 
+def persistent_ui_id() -> str:
+    """`p-` and 13 of [A-Z0-9]: a persistent application UI."""
+    return "p-" + _random(_UPPER, 13)
+
+
 def instance_group_id() -> str:
     """`ig-` and 13 of [A-Z0-9]."""
     return "ig-" + _random(_UPPER, 13)

@@ -180,6 +180,11 @@ class Settings(BaseSettings):
         return self.data_dir / "clusters"
 
     @property
+    def history_dir(self) -> Path:
+        """History servers, and the event logs of ended clusters that they show."""
+        return self.data_dir / "history"
+
+    @property
     def api_socket(self) -> Path:
         return self.run_dir / "api.sock"
 

@@ -26,6 +26,9 @@ from emr_studio.aws.errors import AwsError
 from emr_studio.clock import Clock
 from emr_studio.clusters.bootstrapping import ActionFailed, Bootstrapping
 from emr_studio.clusters.model import (
+from emr_studio.clusters.failure import Failure
+from emr_studio.clusters.logs.appinfo import AppInfo
+from emr_studio.clusters.logs.archive import LogArchive
     ENDED,
     KIND,
     USABLE,
@@ -65,6 +68,8 @@ ACTIONS_SECONDS = 3600.0
 """A state that is not left in that time ends the cluster; so do bootstrap actions that last an hour, as on EMR."""
 MAX_RESTARTS = 5
 """Unasked ends of one node's programs, within `_RESTART_WINDOW`, that are made good."""
+LOGS_SECONDS = 60.0
+"""So long a cluster that has ended waits for S3 to take its logs."""
 _RESTART_WINDOW = dt.timedelta(minutes=10)
 _LOOK_SECONDS = 2.0
 _WAIT_SECONDS = 1.0
@@ -99,12 +104,14 @@ class ClusterReconciler:
     """Reconciles one installation's clusters."""
 
     kind = KIND
+        archive: LogArchive | None = None,
 
     def __init__(
         self,
         database: Database,
         clock: Clock,
         runtime: Runtime,
+        self._archive = archive or LogArchive(settings, AppInfo(settings, database, clock))
         settings: Settings,
         probe: Probe | None = None,
     ) -> None:
@@ -462,8 +469,20 @@ class ClusterReconciler:
         for seen in observations:
             if seen.state is WorkloadState.EXITED:
                 self._runtime.forget(seen.workload_id)
+        if not self._logs_are_saved(layout.cluster):
+            return _WAIT_SECONDS
         self._clean_up(layout.cluster)
         return None
+
+    def _logs_are_saved(self, cluster: Cluster) -> bool:
+        """Send the last of the logs; a store that stays away does not keep a cluster from its end."""
+        with self._database.read() as session:
+            instances = instances_of(session, cluster.id)
+        waited = (self._clock.now() - cluster.phase_since).total_seconds()
+        if not self._archive.push(cluster, instances) and waited < LOGS_SECONDS:
+            return False
+        self._archive.forget(cluster.id)
+        return True
 
     def _clean_up(self, cluster: Cluster) -> None:
         shutil.rmtree(folder_of(self._settings, cluster.id), ignore_errors=True)

@@ -29,6 +29,8 @@ _DAEMON_MB, _DRIVER_MB, _EXECUTOR_MB = 256, 1024, 1024
 _EXECUTOR_NEEDED_MB = 700
 _NEEDED_MB = {MASTER: 300, WORKER: 300 + _EXECUTOR_NEEDED_MB, CONNECT: 900, GATEWAY: 100}
 _SPARK_DEFAULTS = "spark-defaults"
+EVENTS = "eventlogs"
+"""Folder of the event logs, below the cluster's."""
 
 
 @dataclass(frozen=True)
@@ -128,13 +130,9 @@ class Tenant:
 
     def config(self) -> dict[str, Any]:
         """What differs in its `node.json` from that of the cluster's own programs."""
-        return {
-            "local_mode": True,
-            "master_url": self.master,
-            "secret": self.secret,
-            "gateway_token": "",
-            "warehouse_dir": f"{self.folder}/warehouse",
-        }
+        own = {"local_mode": True, "master_url": self.master, "secret": self.secret, "gateway_token": ""}
+        places = {"warehouse_dir": f"{self.folder}/warehouse", "events_dir": f"{self.folder}/{EVENTS}"}
+        return own | places
 
 
 def folder_of(settings: Settings, cluster_id: str) -> Path:
@@ -228,7 +226,7 @@ def _process(
         files=files,
         uid=tenant.uid if tenant else cluster.uid,
         ready_address=ready_address,
-        readable=_readable(settings, release),
+        readable=readable_of(settings, release),
     )
 
 
@@ -268,6 +266,7 @@ def _config(settings: Settings, layout: Layout, instance: Instance, kind: str) -
         "jars_dir": str(jars_dir(settings, release)),
         "archives_dir": str(archives_dir(settings, release)),
         "warehouse_dir": str(folder_of(settings, cluster.id) / "warehouse"),
+        "events_dir": str(folder_of(settings, cluster.id) / EVENTS),
         "s3_endpoint": _endpoint(settings),
         "region": cluster.region,
         "spark_defaults": spark_defaults(cluster.configurations),
@@ -313,7 +312,8 @@ def spark_defaults(configurations: Sequence[Any]) -> dict[str, str]:
     return found
 
 
-def _readable(settings: Settings, release: Release) -> tuple[str, ...]:
+def readable_of(settings: Settings, release: Release) -> tuple[str, ...]:
+    """Folders that every program of a release must be able to read."""
     folders = (
         settings.root / ".envs" / release.environment,
         settings.root / "packages" / "cluster",

@@ -13,7 +13,7 @@ from emr_studio.aws.context import Caller
 class Presigner(Protocol):
     """Makes single-use links, valid for 60 seconds and bound to the caller.
 
-    Both write a row in `session`, which the caller of this port commits.
+    All write a row in `session`, which the caller of this port commits.
     """
 
     def presign_editor(
@@ -24,4 +24,10 @@ class Presigner(Protocol):
 
     def presign_studio(self, session: Session, caller: Caller, studio_id: str) -> tuple[str, dt.datetime]:
         """Link (and its expiry) that opens a Studio as `caller`."""
+        ...
+
+    def presign_app_ui(
+        self, session: Session, caller: Caller, cluster_id: str, landing: str
+    ) -> tuple[str, dt.datetime]:
+        """Link (and its expiry) that opens an application UI of a cluster as `caller`, at the path `landing`."""
         ...

@@ -9,6 +9,7 @@ from sqlalchemy.orm import Session
 from emr_studio.aws.context import Authorizer, Caller, Check, Context, RequestInfo
 from emr_studio.aws.errors import AccessDenied
 from emr_studio.clock import Clock
+from emr_studio.clusters.model import Cluster, cluster_arn
 from emr_studio.iam.errors import NoSuchEntity, RoleNotFound
 from emr_studio.iam.services import caller_for_root, caller_for_user, resolve_role
 from emr_studio.iam.subjects import find_subject
@@ -17,6 +18,11 @@ from emr_studio.signin.origins import Kind, Origin
 from emr_studio.studios.model import Studio, studio_arn
 from emr_studio.tagging import resource_tag_context
 from emr_studio.workspaces.model import Editor, editor_arn
+
+SEE_LIVE = "elasticmapreduce:GetOnClusterAppUIPresignedURL"
+SEE_HISTORY = "elasticmapreduce:GetPersistentAppUIPresignedURL"
+UI_ACTIONS = (SEE_LIVE, SEE_HISTORY)
+"""What gives links to a cluster's application UIs: the live ones and its history, or its history alone."""
 
 
 class Access:
@@ -53,10 +59,12 @@ class Access:
         """May the caller be at this origin at all? The console is open to every identity.
 
         A Studio asks for `CreateStudioPresignedUrl` on it (emr-studio.md 2.4), a Workspace for
-        `OpenEditorInConsole`.
+        `OpenEditorInConsole`, a cluster's application UIs for one of the actions that give links there.
         """
         if origin.kind == Kind.CONSOLE:
             return True
+        if origin.kind == Kind.APP_UI:
+            return any(self.may_see(session, caller, origin, source_ip, action) for action in UI_ACTIONS)
         check = self._entry_check(session, caller, origin)
         return check is not None and self.allows(session, caller, check, origin, source_ip)
 
@@ -74,6 +82,14 @@ class Access:
             tags = resource_tag_context(editor.tags)
             return Check("elasticmapreduce:OpenEditorInConsole", editor_arn(editor), tags)
         return None
+
+    def may_see(self, session: Session, caller: Caller, origin: Origin, source_ip: str, action: str) -> bool:
+        """May the caller do `action` (one of `UI_ACTIONS`) on the cluster whose application UIs are at this origin?"""
+        cluster = session.get(Cluster, origin.resource_id)
+        if cluster is None or cluster.account_id != caller.account_id:
+            return False
+        check = Check(action, cluster_arn(cluster), resource_tag_context(cluster.tags))
+        return self.allows(session, caller, check, origin, source_ip)
 
     def allows(self, session: Session, caller: Caller, check: Check, origin: Origin, source_ip: str) -> bool:
         """Would IAM let the caller do this from a page of `origin`? A question, not an attempt: nothing is recorded."""

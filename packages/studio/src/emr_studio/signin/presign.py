@@ -1,4 +1,4 @@
-"""Links that sign in: made by OpenEditorInConsole and CreateStudioPresignedUrl, used once."""
+"""Links that sign in: made by OpenEditorInConsole, CreateStudioPresignedUrl and the application UIs', used once."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class _Place:
     """Where a link leads."""
 
     resource_id: str
-    studio_id: str
+    studio_id: str | None
     url: str
     path: str
     landing: str
@@ -59,6 +59,13 @@ class Presigned:
     def presign_studio(self, session: Session, caller: Caller, studio_id: str) -> tuple[str, dt.datetime]:
         """Link (and its expiry) that opens a Studio as `caller`."""
         place = _Place(studio_id, studio_id, self._settings.studio_url(studio_id), STUDIO_PATH, "/")
+        return self._presign(session, caller, place)
+
+    def presign_app_ui(
+        self, session: Session, caller: Caller, cluster_id: str, landing: str
+    ) -> tuple[str, dt.datetime]:
+        """Link (and its expiry) that opens an application UI of a cluster as `caller`, at the path `landing`."""
+        place = _Place(cluster_id, None, self._settings.app_ui_url(cluster_id), OPEN_PATH, landing)
         return self._presign(session, caller, place)
 
     def _presign(self, session: Session, caller: Caller, place: _Place) -> tuple[str, dt.datetime]:

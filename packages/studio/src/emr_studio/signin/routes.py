@@ -4,7 +4,7 @@
     GET    /_signin            who is signed in here, or 401
     DELETE /_signin            sign out
     GET    /_signin/presigned  ?token=   a link of CreateStudioPresignedUrl (Studio origins)
-    GET    /_studio/open       ?token=   a link of OpenEditorInConsole (Workspace origins)
+    GET    /_studio/open       ?token=   a link of OpenEditorInConsole or of an application UI (their origins)
     GET    /_studio/signout    end the Workspace origin's session, back to the Studio
 
 All answers are alike for an unknown account, an unknown user and a wrong password.
@@ -210,9 +210,9 @@ class SignIn:
         return await run_in_threadpool(self._use_link, request, origin)
 
     async def _open_workspace(self, request: Request) -> Response:
-        origin = self._origin(request, Kind.WORKSPACE)
+        origin = self._origin(request, Kind.WORKSPACE, Kind.APP_UI)
         response = await run_in_threadpool(self._use_link, request, origin)
-        if response.status_code == 302 and origin is not None:
+        if response.status_code == 302 and origin is not None and origin.kind == Kind.WORKSPACE:
             await self._until_running(origin)
         return response
 

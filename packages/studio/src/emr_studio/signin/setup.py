@@ -2,7 +2,7 @@
 
 front = compose(settings, database, clock, authorizer)
 routes += front.sign_in.routes()
-decisions.register("workspace", front.workspace_edge)
+decisions.register("workspace", front.workspace_edge); decisions.register("appui", front.app_ui_edge)
 ports[Presigner] = front.presigned; sessions = front.sessions (aws.auth.SessionAuthenticator)
 the agent's WorkspaceSpec.identity_public_key = front.issuer.public_key_pem
 """
@@ -18,6 +18,7 @@ from emr_studio.edge.identity import IdentityIssuer
 from emr_studio.iam.sealing import Sealer
 from emr_studio.settings import Settings
 from emr_studio.signin.access import Access
+from emr_studio.signin.app_ui_edge import AppUiEdge
 from emr_studio.signin.attempts import Attempts, SignInRecorder
 from emr_studio.signin.password_change import PasswordChange
 from emr_studio.signin.presign import Presigned
@@ -36,6 +37,7 @@ class Front:
     sessions: ConsoleSessions
     presigned: Presigned
     workspace_edge: WorkspaceEdge
+    app_ui_edge: AppUiEdge
     issuer: IdentityIssuer
 
 
@@ -56,4 +58,5 @@ def compose(
     second_factor = SecondFactor(database, clock, Sealer.load(settings.keys_dir))
     sign_in = SignIn(settings, database, sessions, presigned, Throttle(clock), attempts, passwords, second_factor)
     edge = WorkspaceEdge(settings, database, clock, sessions, issuer)
-    return Front(sign_in, sessions, presigned, edge, issuer)
+    app_uis = AppUiEdge(settings, database, clock, sessions)
+    return Front(sign_in, sessions, presigned, edge, app_uis, issuer)

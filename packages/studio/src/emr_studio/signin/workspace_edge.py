@@ -14,18 +14,16 @@ from collections import OrderedDict
 from dataclasses import dataclass
 from pathlib import Path
 
-import msgspec
-from starlette.requests import cookie_parser
-
 from emr_studio.aws.context import Caller
 from emr_studio.clock import Clock
 from emr_studio.db import Database
 from emr_studio.edge.decisions import DELETE, EdgeAnswer, EdgeRequest
 from emr_studio.edge.identity import IdentityIssuer
 from emr_studio.settings import Settings
+from emr_studio.signin.edge_answers import edge_page, edge_refusal, from_elsewhere, is_page_load, other_cookies
 from emr_studio.signin.origins import Kind, Origin, parse_host
-from emr_studio.signin.pages import SECURITY_HEADERS, page
-from emr_studio.signin.sessions import COOKIE, ConsoleSessions, SignedIn, cookie_of
+from emr_studio.signin.pages import SECURITY_HEADERS
+from emr_studio.signin.sessions import ConsoleSessions, SignedIn, cookie_of
 from emr_studio.signin.visitors import SIGNED_OUT, NotAdmitted, Visitors, in_use
 from emr_studio.workspaces.model import EdgeTarget, held_by_other, keep_hold
 
@@ -33,7 +31,6 @@ log = logging.getLogger(__name__)
 
 REMEMBER = dt.timedelta(seconds=1)
 _MOST_REMEMBERED = 10_000
-_HTML = "text/html; charset=utf-8"
 
 
 @dataclass(frozen=True)
@@ -61,9 +58,9 @@ class WorkspaceEdge:
         """Decide about one request."""
         origin = parse_host(self._settings, request.host)
         if origin is None or origin.kind != Kind.WORKSPACE:
-            return _page(404, "Not found", "There is nothing at this address.")
-        if _from_elsewhere(request, origin):
-            return _refused(403, "Another page may not use this Workspace on your behalf.")
+            return edge_page(404, "Not found", "There is nothing at this address.")
+        if from_elsewhere(request, origin):
+            return edge_refusal(403, "Another page may not use this Workspace on your behalf.")
         token = cookie_of(request.headers)
         known = self._remembered.get((token, origin.host)) if token else None
         if known is not None and self._clock.now() < known.until:
@@ -77,13 +74,13 @@ class WorkspaceEdge:
         except NotAdmitted as refusal:
             if refusal.status == SIGNED_OUT:
                 return self._sign_in(request, refusal.text, refusal.target)
-            return _page(refusal.status, refusal.title, refusal.text)
+            return edge_page(refusal.status, refusal.title, refusal.text)
         target = visitor.target
         if not target.address:
             return self._not_running(request, target)
         self._note_use(target, visitor.signed_in.caller)
         if visitor.holder is not None:
-            return _page(403, "In use", in_use(visitor.holder))
+            return edge_page(403, "In use", in_use(visitor.holder))
         return self._yes(request, visitor.signed_in, target)
 
     def _note_use(self, target: EdgeTarget, caller: Caller) -> None:
@@ -95,7 +92,7 @@ class WorkspaceEdge:
     def _yes(self, request: EdgeRequest, found: SignedIn, target: EdgeTarget) -> EdgeAnswer:
         if not _is_plain_socket(target.address):
             log.error("the address %s of %s is not a socket of its own", target.address, target.editor_id)
-            return _refused(503, "The Workspace does not answer.")
+            return edge_refusal(503, "The Workspace does not answer.")
         now = self._clock.now()
         yes = _Yes(now + REMEMBER, target.address, self._issuer.issue(target.editor_id, found.caller, now))
         self._remembered[found.token, found.origin.host] = yes
@@ -104,55 +101,27 @@ class WorkspaceEdge:
         return _pass(request, yes)
 
     def _sign_in(self, request: EdgeRequest, why: str, target: EdgeTarget | None) -> EdgeAnswer:
-        if not _is_page_load(request):
+        if not is_page_load(request):
             # A redirect breaks a websocket, and a script would follow it to a page it cannot read.
-            return _refused(401, why)
+            return edge_refusal(401, why)
         if target is None:
-            return _page(404, "Not found", "There is no such Workspace.")
+            return edge_page(404, "Not found", "There is no such Workspace.")
         studio = self._settings.studio_url(target.studio_id)
         headers = SECURITY_HEADERS | {"Location": f"{studio}/#/open/{target.editor_id}"}
         return EdgeAnswer(302, response_headers=headers)
 
     def _not_running(self, request: EdgeRequest, target: EdgeTarget) -> EdgeAnswer:
-        if not _is_page_load(request):
-            return _refused(503, f"The Workspace is not running (it is {target.status}).")
+        if not is_page_load(request):
+            return edge_refusal(503, f"The Workspace is not running (it is {target.status}).")
         if target.status == "Starting":
-            return _page(503, "Starting your Workspace", "It opens here as soon as it is ready.", refresh=True)
+            return edge_page(503, "Starting your Workspace", "It opens here as soon as it is ready.", refresh=True)
         link = (f"{self._settings.studio_url(target.studio_id)}/#/open/{target.editor_id}", "Go to its Studio")
-        return _page(503, "This Workspace is stopped", "Start it in its Studio, then open it again.", link=link)
+        return edge_page(503, "This Workspace is stopped", "Start it in its Studio, then open it again.", link=link)
 
 
 def _pass(request: EdgeRequest, yes: _Yes) -> EdgeAnswer:
-    headers = {"Cookie": _other_cookies(request), "Authorization": DELETE}
+    headers = {"Cookie": other_cookies(request), "Authorization": DELETE}
     return EdgeAnswer(upstream=yes.upstream, identity=yes.identity, headers=headers)
-
-
-def _other_cookies(request: EdgeRequest) -> str:
-    """The Cookie header without ours; our cookie's name in any spelling goes."""
-    pairs = [pair.strip() for pair in request.headers.get("cookie", "").split(";")]
-    kept = [pair for pair in pairs if pair and COOKIE not in cookie_parser(pair)]
-    return "; ".join(kept) or DELETE
-
-
-def _from_elsewhere(request: EdgeRequest, origin: Origin) -> bool:
-    """True for what a page of another origin asks in the user's name, links to open it aside.
-
-    SameSite does not tell Workspaces apart: to a browser all of `*.workspace.<domain>` may be one site.
-    """
-    headers = request.headers
-    if headers.get("origin", origin.url) != origin.url:
-        return True
-    if headers.get("sec-fetch-site", "none") in ("none", "same-origin"):
-        return False
-    is_link = headers.get("sec-fetch-mode") == "navigate" and headers.get("sec-fetch-dest") == "document"
-    return not (is_link and request.method in ("GET", "HEAD") and not request.upgrade)
-
-
-def _is_page_load(request: EdgeRequest) -> bool:
-    if request.upgrade or request.method not in ("GET", "HEAD"):
-        return False
-    mode = request.headers.get("sec-fetch-mode")
-    return mode == "navigate" if mode else "text/html" in request.headers.get("accept", "")
 
 
 def _is_plain_socket(address: str) -> bool:
@@ -164,15 +133,3 @@ def _is_plain_socket(address: str) -> bool:
         return stat.S_ISSOCK(Path(path).lstat().st_mode)
     except OSError:
         return True  # gone for the moment: the edge says so
-
-
-def _refused(status: int, message: str) -> EdgeAnswer:
-    body = msgspec.json.encode({"message": message})
-    return EdgeAnswer(status, body=body, content_type="application/json", response_headers=SECURITY_HEADERS)
-
-
-def _page(
-    status: int, title: str, text: str, *, link: tuple[str, str] | None = None, refresh: bool = False
-) -> EdgeAnswer:
-    body = page(title, text, link=link, refresh=refresh)
-    return EdgeAnswer(status, body=body, content_type=_HTML, response_headers=SECURITY_HEADERS)
