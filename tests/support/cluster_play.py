@@ -17,6 +17,7 @@ from emr_studio.clusters.model import Cluster, Instance, instances_of
 from emr_studio.clusters.probe import Load
 from emr_studio.clusters.scaling import operations as scaling_operations
 from emr_studio.clusters.security import operations as security_operations
+from emr_studio.clusters.sessions import operations as session_operations
 from emr_studio.clusters.steps import operations as step_operations
 from emr_studio.iam import writing
 from emr_studio.iam.bootstrap_policies import trust_policy
@@ -35,6 +36,7 @@ REGISTERED = (
     security_operations,
     job_flow_operations,
     fleet_operations,
+    session_operations,
 )
 """Importing them registered the clusters' operations."""
 EC2 = "ec2.amazonaws.com"

@@ -110,6 +110,7 @@ class World:
             Waker: self.wakes,
             Presigner: Links(),
             MarkerSealer: MarkerSealer(b"secret"),
+            Sealer: Sealer.load(self.settings.keys_dir),
         }
         return Context(caller, "us-east-1", session, self.clock, "request-1", RequestInfo(), IamAuthorizer(), ports)
 
