@@ -1,0 +1,57 @@
+"""A warm spare on the real agent: given away running, its kernels and Spark work at once, and it ends whole."""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from emr_studio.clusters.model import Cluster
+from emr_studio.clusters.probe import NodeProbe
+from emr_studio.clusters.spares import NOBODY, QUIET, SpareKeeper
+from tests.support.cluster_rig import ClusterRig, cluster_rig, processes_of
+
+pytestmark = pytest.mark.timeout(300)
+
+
+@pytest.fixture
+def rig() -> Iterator[ClusterRig]:
+    # Short: a unix socket's path has at most 107 characters.
+    with tempfile.TemporaryDirectory(dir="/tmp") as folder, cluster_rig(Path(folder)) as found:
+        yield found
+
+
+def warmed(rig: ClusterRig) -> str:
+    """The id of a spare that runs."""
+    emr = rig.play.emr
+    settings = emr.settings.model_copy(update={"warm_spares": 1})
+    rig.turn("")
+    keeper = SpareKeeper(emr.database, emr.clock, settings, NodeProbe())
+    emr.clock.advance(QUIET.total_seconds())
+    (due,) = keeper.pending()
+    keeper.reconcile(due)
+    with emr.database.read() as session:
+        (spare,) = session.query(Cluster).filter(Cluster.account_id == NOBODY).all()
+    deadline = time.monotonic() + 120
+    while rig.play.row(spare.id).state != "WAITING":
+        rig.turn(spare.id)
+        assert time.monotonic() < deadline
+    return spare.id
+
+
+def test_it_is_given_away_running_and_ends_whole(rig: ClusterRig) -> None:
+    spare_id = warmed(rig)
+    before = set(processes_of(spare_id))
+    # The spare's subnet is the first of the default network.
+    cluster_id = rig.create(core=0, Instances={"Ec2SubnetId": rig.play.emr.network.subnet_ids[0]})
+    assert cluster_id == spare_id
+    assert before <= set(processes_of(cluster_id))
+    assert [phase["Name"] for phase in rig.play.row(cluster_id).phases] == ["WAITING"]
+    kernel = rig.kernel(cluster_id)
+    assert kernel.run("print(spark.range(10).count())") == "10\n"
+    kernel.close()
+    rig.terminate(cluster_id)
+    assert processes_of(cluster_id) == []
