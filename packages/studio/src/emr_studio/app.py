@@ -40,6 +40,7 @@ DOMAINS = (
     "iam",
     "keys",
     "secrets",
+    "glue",
     "studios",
     "workspaces",
     "clusters",
@@ -62,6 +63,7 @@ TABLES = (
     "storage.model",
     "keys.model",
     "secrets.model",
+    "glue.model",
     "signin.model",
     "studios.model",
     "workspaces.model",
@@ -151,6 +153,7 @@ def build_api(settings: Settings) -> ControlPlane:
     from emr_studio.keys.ring import KeyRing
     from emr_studio.keys.store_access import WithStore, WithStoreKey
     from emr_studio.signin.panel_api import PanelApi
+from emr_studio.signin.presence import Presence
     from emr_studio.signin.setup import compose
     from emr_studio.storage.kms_way import store_key
     from emr_studio.storage.s3_authorization import S3Authorization
@@ -213,6 +216,7 @@ def build_api(settings: Settings) -> ControlPlane:
         Route("/_credentials", container_credentials(database, clock, sealer, settings.credentials_seconds)),
         *front.sign_in.routes(),
         *PanelApi(settings, database, clock, front.sessions, api.answer).routes(),
+        *Presence(settings, database, clock, front.sessions, front.issuer).routes(),
         *console_routes(
             lambda account_id: _console_defaults(settings, database, account_id),
             lambda request: _account_of(database, front.sessions, request),
@@ -384,4 +388,6 @@ def run_part(name: str) -> None:
     """Run one part of the studio in this process, with the settings of the environment."""
     settings = Settings()
     logging.basicConfig(level=settings.log_level, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    # A line for every look at a cluster.
+    logging.getLogger("httpx").setLevel(logging.WARNING)
     _PARTS[name](settings)

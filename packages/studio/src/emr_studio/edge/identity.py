@@ -59,8 +59,12 @@ class IdentityIssuer:
         """For `WorkspaceSpec.identity_public_key`."""
         return self._key.as_pem(private=False).decode()
 
-    def issue(self, audience: str, caller: Caller, now: dt.datetime) -> str:
-        """A token that tells the Workspace (or cluster) `audience` that `caller` is asking."""
+    def issue(self, audience: str, caller: Caller, now: dt.datetime, *, session: str = "", source_ip: str = "") -> str:
+        """A token that tells the Workspace (or cluster) `audience` that `caller` is asking.
+
+        `session` (the hash of the session's cookie) and `source_ip` are for `read`, when the Workspace
+        asks whether its user may still be there.
+        """
         issued = int(now.timestamp())
         claims: dict[str, Any] = {
             "iss": ISSUER,
@@ -69,10 +73,26 @@ class IdentityIssuer:
             "name": caller.user_name or caller.session_name or caller.user_id,
             "arn": caller.arn,
             "account": caller.account_id,
+            "sid": session,
+            "ip": source_ip,
             "iat": issued,
             "exp": issued + int(LIFETIME.total_seconds()),
         }
         return jwt.encode({"alg": _ALGORITHM}, claims, self._key, registry=_REGISTRY)
+
+    def read(self, token: str) -> dict[str, Any]:
+        """The claims of a token of ours, for whatever Workspace, however old.
+
+        Raises:
+            IdentityError: it is not ours.
+        """
+        try:
+            claims = jwt.decode(token, self._key, registry=_REGISTRY).claims
+        except (JoseError, ValueError) as error:
+            raise IdentityError(str(error)) from error
+        if claims.get("iss") != ISSUER:
+            raise IdentityError("not an identity token")
+        return claims
 
 
 def verify(token: str, public_key_pem: str, audience: str, now: dt.datetime) -> dict[str, Any]:

@@ -105,13 +105,17 @@ class ConsoleSessions:
         now = self._clock.now()
         if now - max(row.last_used, self._touched.get(row.token_hash, row.last_used)) > self._idle:
             return None
-        if now - row.created > LONGEST:
+        found = self.as_now(session, row, origin, token)
+        if found is not None:
+            self._touch(row, now)
+        return found
+
+    def as_now(self, session: Session, row: ConsoleSession, origin: Origin, token: str = "") -> SignedIn | None:
+        """The session of `row` at `origin`, however idle; None if its time is over or its user is gone."""
+        if self._clock.now() - row.created > LONGEST:
             return None
         caller = self.access.refresh(session, caller_of(row.caller))
-        if caller is None:
-            return None
-        self._touch(row, now)
-        return SignedIn(token, origin, caller, row.studio_id)
+        return None if caller is None else SignedIn(token, origin, caller, row.studio_id)
 
     def end(self, session: Session, token: str | None) -> None:
         """Sign out (in a writing session); an unknown token is fine."""

@@ -53,11 +53,19 @@ class Visitors:
             raise NotAdmitted(
                 SIGNED_OUT, "Signed out", "Your session has ended. Open this Workspace again from its Studio.", target
             )
+        return self.judge(session, found, target, source_ip)
+
+    def judge(self, session: Session, found: SignedIn, target: EdgeTarget | None, source_ip: str) -> Visitor:
+        """As `admit`, for a session that was found.
+
+        Raises:
+            NotAdmitted: 404 or 403 as it says.
+        """
         if found.caller.kind == "root":
             raise NotAdmitted(403, "403: Forbidden", "The root user of an account cannot use Workspaces.")
         if target is None or target.account_id != found.caller.account_id:
             raise NotAdmitted(404, "Not found", "There is no such Workspace.")
-        if not self._sessions.access.may_enter(session, found.caller, origin, source_ip):
+        if not self._sessions.access.may_enter(session, found.caller, found.origin, source_ip):
             raise NotAdmitted(403, "Access denied", "Your permissions do not allow you to open this Workspace.")
         if not may_use(session, target, found.caller.user_id):
             raise NotAdmitted(403, "Private Workspace", "Only its owner and collaborators may open this Workspace.")

@@ -21,6 +21,7 @@ from emr_studio.edge.decisions import DELETE, EdgeAnswer, EdgeRequest
 from emr_studio.edge.identity import IdentityIssuer
 from emr_studio.settings import Settings
 from emr_studio.signin.edge_answers import edge_page, edge_refusal, from_elsewhere, is_page_load, other_cookies
+from emr_studio.signin.model import hash_token
 from emr_studio.signin.origins import Kind, Origin, parse_host
 from emr_studio.signin.pages import SECURITY_HEADERS
 from emr_studio.signin.sessions import ConsoleSessions, SignedIn, cookie_of
@@ -94,7 +95,9 @@ class WorkspaceEdge:
             log.error("the address %s of %s is not a socket of its own", target.address, target.editor_id)
             return edge_refusal(503, "The Workspace does not answer.")
         now = self._clock.now()
-        yes = _Yes(now + REMEMBER, target.address, self._issuer.issue(target.editor_id, found.caller, now))
+        session, ip = hash_token(found.token), request.source_ip
+        identity = self._issuer.issue(target.editor_id, found.caller, now, session=session, source_ip=ip)
+        yes = _Yes(now + REMEMBER, target.address, identity)
         self._remembered[found.token, found.origin.host] = yes
         while len(self._remembered) > _MOST_REMEMBERED:
             self._remembered.popitem(last=False)
