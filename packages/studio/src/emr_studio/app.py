@@ -40,7 +40,6 @@ DOMAINS = (
     "iam",
     "keys",
     "secrets",
-    "glue",
     "studios",
     "workspaces",
     "clusters",
@@ -63,7 +62,6 @@ TABLES = (
     "storage.model",
     "keys.model",
     "secrets.model",
-    "glue.model",
     "signin.model",
     "studios.model",
     "workspaces.model",
@@ -153,7 +151,7 @@ def build_api(settings: Settings) -> ControlPlane:
     from emr_studio.keys.ring import KeyRing
     from emr_studio.keys.store_access import WithStore, WithStoreKey
     from emr_studio.signin.panel_api import PanelApi
-from emr_studio.signin.presence import Presence
+    from emr_studio.signin.presence import Presence
     from emr_studio.signin.setup import compose
     from emr_studio.storage.kms_way import store_key
     from emr_studio.storage.s3_authorization import S3Authorization
