@@ -51,6 +51,7 @@ export interface ClusterStatus {
   State: ClusterState;
   StateChangeReason?: Reason;
   Timeline?: { CreationDateTime?: number; ReadyDateTime?: number; EndDateTime?: number };
+  Phases?: { Name: string; Seconds: number }[];
   ErrorDetails?: { ErrorCode?: string; ErrorMessage?: string; ErrorData?: Record<string, string>[] }[];
 }
 

@@ -92,6 +92,7 @@ def test_a_request_gets_the_spare_running(keeping: Keeping, core: int) -> None:
     assert set(keeping.play.running()) == before
     described = keeping.play.describe(given)
     assert (described["Name"], described["Tags"]) == ("mine", [{"Key": "team", "Value": "a"}])
+    assert described["Status"]["Phases"] == [{"Name": "WAITING", "Seconds": 0.0}]
     groups = keeping.play.emr.call("ListInstanceGroups", ClusterId=given)["InstanceGroups"]
     assert [(g["RunningInstanceCount"], g["InstanceType"]) for g in groups] == [
         (1, "m5.xlarge"), *([(core, "m5.xlarge")] if core else [])

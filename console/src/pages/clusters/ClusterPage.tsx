@@ -68,6 +68,18 @@ function Trouble({ cluster }: { cluster: Cluster }) {
   );
 }
 
+/** How long each state of the start took: "Starting 1.1 s, Bootstrapping 5.9 s". */
+export function phasesText({ Status }: Cluster): string {
+  let before = { Name: "STARTING", Seconds: 0 };
+  const taken: string[] = [];
+  for (const phase of Status.Phases ?? []) {
+    const seconds = phase.Seconds - before.Seconds;
+    if (seconds > 0) taken.push(`${stateLabel(before.Name)} ${seconds.toFixed(1)} s`);
+    before = phase;
+  }
+  return taken.join(", ") || (Status.Phases?.length ? "At once, from a warm spare" : "–");
+}
+
 function Summary({ cluster }: { cluster: Cluster }) {
   const timeline = cluster.Status.Timeline;
   const started = timeline?.CreationDateTime;
@@ -83,6 +95,7 @@ function Summary({ cluster }: { cluster: Cluster }) {
           { label: "Applications", value: cluster.Applications?.map(({ Name }) => Name).join(", ") || "–" },
           { label: "Creation time", value: time(started) },
           { label: "Ready after", value: started && ready ? duration(ready - started) : "–" },
+          { label: "Start", value: phasesText(cluster) },
           { label: "End time", value: time(timeline?.EndDateTime) },
           { label: "Primary node", value: cluster.MasterPublicDnsName || "–" },
           { label: "Subnet", value: cluster.Ec2InstanceAttributes?.Ec2SubnetId ?? "–" },

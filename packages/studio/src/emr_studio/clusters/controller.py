@@ -227,8 +227,9 @@ class ClusterReconciler:
                 return
             cluster.state, cluster.phase_since = state, now
             cluster.state_code, cluster.state_message = changes.pop("code", None), changes.pop("message", None)
-            seconds = round((now - cluster.creation_time).total_seconds(), 1)
-            cluster.phases = [*cluster.phases, {"Name": state.value, "Seconds": seconds}]
+            if not (cluster.phases and cluster.phases[-1]["Name"] == State.WAITING):
+                seconds = round((now - cluster.creation_time).total_seconds(), 1)
+                cluster.phases = [*cluster.phases, {"Name": state.value, "Seconds": seconds}]
             for name, value in changes.items():
                 setattr(cluster, name, value)
             if not (seen.state in USABLE and state in USABLE):

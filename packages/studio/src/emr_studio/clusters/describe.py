@@ -39,6 +39,7 @@ def summary_shape(cluster: Cluster) -> dict[str, Any]:
         "State": cluster.state,
         "StateChangeReason": present(Code=cluster.state_code, Message=cluster.state_message),
         "Timeline": timeline(cluster.creation_time, cluster.ready_time, cluster.end_time),
+        "Phases": cluster.phases,
     }
     if cluster.log_lines and cluster.state in (State.TERMINATING, *ENDED):
         status["ErrorDetails"] = [
