@@ -24,13 +24,13 @@ down:  ## stop it; nothing is lost
 dev:
 	@deploy/install.sh browser
 
-lint: dev  ## formatting, types, import layers, the console's types
+lint: dev  ## formatting, types, import layers, the web pages' types
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-cache
 	$(BIN)/python -m tests.tools.capabilities --check
-	@if [ -d console/node_modules ]; then cd console && npm run --silent lint; fi
+	@for web in console packages/workspace/lab; do if [ -d $$web/node_modules ]; then (cd $$web && npm run --silent lint) || exit 1; fi; done
 
 test: lint  ## all tests
 	tests/run.sh
@@ -71,4 +71,4 @@ format: dev
 	$(BIN)/ruff check --fix -q . ; $(BIN)/ruff format -q .
 
 clean:  ## remove what install made
-	rm -rf .venv .envs .cache console/node_modules packages/studio/src/emr_studio/console/static
+	rm -rf .venv .envs .cache console/node_modules packages/workspace/lab/node_modules packages/workspace/lab/dist packages/studio/src/emr_studio/console/static

@@ -6,7 +6,7 @@ cd "$(dirname "$0")/.."
 # The same mutations in every run; `make fuzz` draws new ones.
 export FUZZ_SEED="${FUZZ_SEED:-20261126}"
 PYTEST=".venv/bin/pytest -q"
-if [ -d console/node_modules ]; then (cd console && npm test --silent); fi
+for web in console packages/workspace/lab; do if [ -d $web/node_modules ]; then (cd $web && npm test --silent); fi; done
 $PYTEST -n "${WORKERS:-2}" --dist loadgroup packages tests/api tests/security tests/fuzz
 $PYTEST tests/system tests/browser tests/chaos
 $PYTEST -n "${WORKERS:-2}" -p tests.support.postgres tests/api packages/studio/tests \

@@ -1,0 +1,85 @@
+/**
+ * The two ways out of this page: `/_studio/api`, where the control plane answers as the user who is
+ * signed in (see the studio's `signin/panel_api.py`), and `/api/emr-studio`, the Workspace's own server.
+ */
+import { ServerConnection } from "@jupyterlab/services";
+import { ApiError, errorOf } from "./errors";
+import type {
+  About,
+  Cluster,
+  ClusterState,
+  ClusterSummary,
+  Collaborator,
+  Editor,
+  ExampleSummary,
+  ServerStatus,
+} from "./types";
+
+const PATH = "/_studio/api";
+/** A list never asks for more pages than this: a bound against a marker that never ends. */
+const MOST_PAGES = 20;
+
+async function send<T>(path: string, init: RequestInit): Promise<T> {
+  let response: Response;
+  try {
+    response = await fetch(path, { credentials: "same-origin", cache: "no-store", ...init });
+  } catch {
+    throw new ApiError("NetworkFailure", "The studio did not answer. Is it running?", 0);
+  }
+  const text = await response.text();
+  if (!response.ok) throw errorOf(response.status, text);
+  return (text ? JSON.parse(text) : {}) as T;
+}
+
+function call<T>(operation: string, input: object = {}): Promise<T> {
+  return send<T>(`${PATH}/${operation}`, {
+    method: "POST",
+    headers: { "Content-Type": "application/json" },
+    body: JSON.stringify(input),
+  });
+}
+
+async function all<K extends string, T>(operation: string, key: K, input: object = {}): Promise<T[]> {
+  const found: T[] = [];
+  let marker: string | undefined;
+  for (let page = 0; page < MOST_PAGES; page += 1) {
+    type Page = Partial<Record<K, T[]>> & { Marker?: string };
+    const answer = await call<Page>(operation, marker ? { ...input, Marker: marker } : input);
+    found.push(...(answer[key] ?? []));
+    marker = answer.Marker;
+    if (!marker) break;
+  }
+  return found;
+}
+
+export const about = () => send<About>(PATH, {});
+export const describeEditor = async () => (await call<{ Editor: Editor }>("DescribeEditor")).Editor;
+export const attach = (clusterId: string) =>
+  call("AttachEditor", { ExecutionEngine: { Id: clusterId, Type: "EMR" } });
+export const detach = () => call("DetachEditor");
+export const listClusters = (states: ClusterState[]) =>
+  all<"Clusters", ClusterSummary>("ListClusters", "Clusters", { ClusterStates: states });
+export const describeCluster = async (id: string) =>
+  (await call<{ Cluster: Cluster }>("DescribeCluster", { ClusterId: id })).Cluster;
+export const setCollaboration = (on: boolean) => call("UpdateEditor", { CollaborationEnabled: on });
+export const listCollaborators = () =>
+  all<"WorkspaceAccessIdentities", Collaborator>("ListWorkspaceAccessIdentities", "WorkspaceAccessIdentities");
+export const addCollaborator = (name: string) => call("PutWorkspaceAccess", { IdentityName: name });
+export const removeCollaborator = (name: string) => call("DeleteWorkspaceAccess", { IdentityName: name });
+
+async function ask<T>(path: string): Promise<T> {
+  const settings = ServerConnection.makeSettings();
+  let response: Response;
+  try {
+    response = await ServerConnection.makeRequest(`${settings.baseUrl}api/emr-studio/${path}`, {}, settings);
+  } catch {
+    throw new ApiError("NetworkFailure", "The Workspace did not answer.", 0);
+  }
+  const text = await response.text();
+  if (!response.ok) throw errorOf(response.status, text);
+  return JSON.parse(text) as T;
+}
+
+export const serverStatus = () => ask<ServerStatus>("status");
+export const listExamples = async () => (await ask<{ examples: ExampleSummary[] }>("examples")).examples;
+export const readExample = (name: string) => ask<object>(`examples/${encodeURIComponent(name)}`);

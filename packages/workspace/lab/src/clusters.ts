@@ -1,0 +1,23 @@
+/** Which clusters are shown, and how. */
+import { stateLabel } from "./format";
+import type { Cluster, ClusterState, ClusterSummary } from "./types";
+
+/** Clusters that live: those of the first two cannot be attached yet. */
+export const LIVE: ClusterState[] = ["STARTING", "BOOTSTRAPPING", "RUNNING", "WAITING"];
+export const ATTACHABLE: ClusterState[] = ["RUNNING", "WAITING"];
+
+export type Described = ClusterSummary & Partial<Pick<Cluster, "ReleaseLabel" | "Applications">>;
+
+export function applications(cluster: Described): string {
+  const named = cluster.Applications?.map((application) => application.Name).join(", ");
+  return [cluster.ReleaseLabel, named].filter(Boolean).join(" · ");
+}
+
+/** Those whose name, id, state or release has all the words. */
+export function matching(clusters: Described[], filter: string): Described[] {
+  const words = filter.toLowerCase().split(/\s+/).filter(Boolean);
+  return clusters.filter((cluster) => {
+    const text = [cluster.Name, cluster.Id, stateLabel(cluster.Status.State), applications(cluster)].join(" ").toLowerCase();
+    return words.every((word) => text.includes(word));
+  });
+}

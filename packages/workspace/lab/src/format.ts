@@ -1,0 +1,46 @@
+/** How states and times are read by people. */
+import type { Backup, Editor } from "./types";
+
+/** "TERMINATED_WITH_ERRORS" as people read it: "Terminated with errors". */
+export function stateLabel(state: string): string {
+  const words = state.toLowerCase().replaceAll("_", " ");
+  return words.charAt(0).toUpperCase() + words.slice(1);
+}
+
+export function clock(when: Date): string {
+  return when.toLocaleTimeString([], { hour: "2-digit", minute: "2-digit", second: "2-digit" });
+}
+
+/** One line about the backup, and whether it needs somebody's attention. */
+export function backupLine(backup: Backup | null | undefined): { text: string; tone: "good" | "busy" | "bad" } {
+  if (!backup) return { text: "Not saved to S3", tone: "bad" };
+  if (backup.error) return { text: "Saving to S3 fails", tone: "bad" };
+  if (backup.pending > 0 || !backup.savedAt) return { text: "Saving to S3…", tone: "busy" };
+  return { text: `Saved to S3 ${clock(new Date(backup.savedAt))}`, tone: "good" };
+}
+
+/** One line about the compute. */
+export function computeLine(editor: Editor | undefined, clusterName: string | undefined): string {
+  const name = clusterName ?? editor?.ExecutionEngine?.Id;
+  if (!editor) return "Compute…";
+  if (editor.Status === "Attached") return `Compute: ${name}`;
+  if (editor.Status === "Attaching") return `Attaching ${name}…`;
+  return editor.Status === "Ready" ? "No compute" : editor.Status;
+}
+
+/** "Stops at 15:04", with the date where that is another day. */
+export function stopLine(seconds: number, now: Date): string {
+  const when = new Date(seconds * 1000);
+  const time = when.toLocaleTimeString([], { hour: "2-digit", minute: "2-digit" });
+  const day = when.toDateString() === now.toDateString() ? "" : `${when.toLocaleDateString()} `;
+  return `Stops at ${day}${time} unless used`;
+}
+
+/** RFC 4180, with a byte order mark so that spreadsheets read UTF-8. */
+export function csv(columns: string[], rows: (string | null)[][]): string {
+  const quoted = (value: string | null) => {
+    const text = value ?? "";
+    return /[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
+  };
+  return "\ufeff" + [columns, ...rows].map((row) => row.map(quoted).join(",") + "\r\n").join("");
+}

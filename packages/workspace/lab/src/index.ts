@@ -1,0 +1,169 @@
+/** Open EMR Studio in JupyterLab: panels in the side bars, and what the status bar says. */
+import { ILabShell, type JupyterFrontEnd, type JupyterFrontEndPlugin } from "@jupyterlab/application";
+import { Notification } from "@jupyterlab/apputils";
+import { IDocumentManager } from "@jupyterlab/docmanager";
+import { IRenderMimeRegistry } from "@jupyterlab/rendermime";
+import { IStatusBar } from "@jupyterlab/statusbar";
+import { ReactWidget } from "@jupyterlab/ui-components";
+import * as React from "react";
+import { BackupPanel } from "./backup";
+import { Collaboration } from "./collaboration";
+import { Compute } from "./compute";
+import { Examples, makePreview, saveExample } from "./examples";
+import { stopLine } from "./format";
+import { backupIcon, collaborationIcon, computeIcon, examplesIcon, sqlIcon } from "./icons";
+import { makePanel } from "./panel";
+import { makeSqlEditor, SqlExplorer } from "./sql";
+import { SqlKernel } from "./sqlKernel";
+import { StudioState } from "./state";
+import { StatusItems } from "./statusbar";
+
+const PREFIX = "emr-studio";
+/** After JupyterLab's own file browser, running kernels and Git. */
+const RANK = 310;
+
+class Studio {
+  readonly state = new StudioState();
+  private readonly kernel: SqlKernel;
+  private clusterId: string | undefined;
+  private status: string | undefined;
+  private warnedOf: number | undefined;
+  private mayCollaborate = false;
+
+  constructor(
+    private readonly app: JupyterFrontEnd,
+    private readonly shell: ILabShell,
+    private readonly documents: IDocumentManager,
+    private readonly rendermime: IRenderMimeRegistry,
+  ) {
+    this.kernel = new SqlKernel(app.serviceManager);
+    this.addCompute();
+    this.addSql();
+    this.addBackup();
+    this.addExamples();
+    this.addCommands();
+    this.state.changed.connect(() => this.onChange());
+  }
+
+  open(panel: string): void {
+    this.shell.activateById(`${PREFIX}-${panel}`);
+  }
+
+  private addCompute(): void {
+    const body = () => React.createElement(Compute, { state: this.state });
+    const caption = "Compute: the cluster that runs this Workspace's notebooks";
+    this.add("compute", "Compute", caption, computeIcon, RANK, body);
+  }
+
+  private addSql(): void {
+    const openEditor = (statement?: string) => this.show(makeSqlEditor(this.state, this.kernel, statement));
+    const body = () => React.createElement(SqlExplorer, { state: this.state, kernel: this.kernel, openEditor });
+    this.add("sql", "SQL explorer", "SQL explorer: databases and tables of the attached cluster", sqlIcon, RANK + 1, body);
+  }
+
+  private addBackup(): void {
+    const saveAll = () => void this.app.commands.execute("docmanager:save-all");
+    const body = () => React.createElement(BackupPanel, { state: this.state, unsaved: () => this.unsaved(), saveAll });
+    this.add("backup", "Backup", "Backup: what of this Workspace is in S3", backupIcon, RANK + 2, body);
+  }
+
+  private addExamples(): void {
+    const save = async (name: string) => {
+      const path = await saveExample(this.app.serviceManager.contents, name);
+      this.documents.openOrReveal(path);
+    };
+    const preview = async (example: Parameters<typeof makePreview>[0]) => {
+      const id = `emr-studio-example-${example.name}`;
+      if ([...this.shell.widgets("main")].some((widget) => widget.id === id)) return this.shell.activateById(id);
+      this.show(await makePreview(example, this.rendermime, save));
+    };
+    const body = () => React.createElement(Examples, { preview, save });
+    this.add("examples", "Notebook examples", "Notebook examples: read them, save a copy", examplesIcon, RANK + 3, body);
+  }
+
+  /** Only those see it who may do all that it offers. */
+  private addCollaboration(): void {
+    const body = () => React.createElement(Collaboration, { state: this.state });
+    const caption = "Collaboration: who else may work in this Workspace";
+    this.add("collaboration", "Collaboration", caption, collaborationIcon, RANK + 4, body);
+    this.command("collaboration", "Collaboration");
+  }
+
+  private add(...[id, title, caption, icon, rank, body]: PanelArguments): void {
+    const panel = makePanel(this.state, { id: `${PREFIX}-${id}`, title, caption, icon, body });
+    this.shell.add(panel, "left", { rank, type: "EMR Studio" });
+  }
+
+  private addCommands(): void {
+    const panels = { compute: "Compute", sql: "SQL Explorer", backup: "Backup", examples: "Notebook Examples" };
+    Object.entries(panels).forEach(([id, label]) => this.command(id, label));
+  }
+
+  private command(id: string, label: string): void {
+    this.app.commands.addCommand(`${PREFIX}:show-${id}`, {
+      label: `Show ${label}`,
+      caption: `Show the panel ${label} of EMR Studio`,
+      execute: () => this.open(id),
+    });
+  }
+
+  private show(widget: Parameters<ILabShell["add"]>[0]): void {
+    this.shell.add(widget, "main");
+    this.shell.activateById(widget.id);
+  }
+
+  private unsaved(): string[] {
+    const open = [...this.shell.widgets("main")].map((widget) => this.documents.contextForWidget(widget));
+    return open.flatMap((context) => (context?.model.dirty ? [context.path] : []));
+  }
+
+  private onChange(): void {
+    const { editor, about } = this.state;
+    if (about.value?.MayCollaborate && !this.mayCollaborate) {
+      this.mayCollaborate = true;
+      this.addCollaboration();
+    }
+    this.onCompute(editor.value?.Status, this.state.clusterId);
+    const stop = editor.value?.IdleStopTime;
+    if (stop && stop !== this.warnedOf) {
+      this.warnedOf = stop;
+      Notification.warning(`This Workspace is idle. ${stopLine(stop, new Date())}.`, { autoClose: false });
+    }
+  }
+
+  /** Another cluster: what it can run is asked for at once, and no session of the old one is used again. */
+  private onCompute(status: string | undefined, clusterId: string | undefined): void {
+    if (status === this.status && clusterId === this.clusterId) return;
+    const before = this.status;
+    this.status = status;
+    this.clusterId = clusterId;
+    this.kernel.forget();
+    if (before !== undefined) void this.app.serviceManager.kernelspecs.refreshSpecs();
+  }
+}
+
+type PanelArguments = [
+  id: string,
+  title: string,
+  caption: string,
+  icon: typeof computeIcon,
+  rank: number,
+  body: () => React.JSX.Element,
+];
+
+const plugin: JupyterFrontEndPlugin<void> = {
+  id: "emr-studio-lab:plugin",
+  description: "Compute, collaboration, backup, examples and SQL of an EMR Studio Workspace.",
+  autoStart: true,
+  requires: [ILabShell, IDocumentManager, IRenderMimeRegistry],
+  optional: [IStatusBar],
+  activate: (app: JupyterFrontEnd, shell: ILabShell, documents: IDocumentManager, rendermime: IRenderMimeRegistry, bar: IStatusBar | null) => {
+    const studio = new Studio(app, shell, documents, rendermime);
+    const items = React.createElement(StatusItems, { state: studio.state, open: (panel: string) => studio.open(panel) });
+    const item = ReactWidget.create(items);
+    item.addClass("emrs-statusbar");
+    bar?.registerStatusItem("emr-studio-lab:status", { item, align: "left", rank: 3 });
+  },
+};
+
+export default plugin;

@@ -1,0 +1,73 @@
+/** What all panels share: how they look, listen and fail. */
+import { ReactWidget, UseSignal } from "@jupyterlab/ui-components";
+import type { LabIcon } from "@jupyterlab/ui-components";
+import * as React from "react";
+import { messageOf } from "./errors";
+import type { StudioState } from "./state";
+
+interface Options {
+  id: string;
+  title: string;
+  caption: string;
+  icon: LabIcon;
+  body: () => React.JSX.Element;
+}
+
+/** A side panel whose body is drawn again at each change of the state. */
+export function makePanel(state: StudioState, { id, title, caption, icon, body }: Options): ReactWidget {
+  const widget = ReactWidget.create(
+    <section className="emrs-panel" aria-label={title}>
+      <h2 className="emrs-title">{title}</h2>
+      <UseSignal signal={state.changed}>{() => body()}</UseSignal>
+    </section>,
+  );
+  widget.id = id;
+  widget.title.icon = icon;
+  widget.title.caption = caption;
+  widget.addClass("emrs-side");
+  return widget;
+}
+
+/** An error, or nothing. */
+export function Failure({ text, retry }: { text: string | undefined; retry?: () => void }) {
+  if (!text) return null;
+  return (
+    <div className="emrs-failure" role="alert">
+      <p>{text}</p>
+      {retry && (
+        <button className="jp-mod-styled emrs-button" onClick={retry}>
+          Try again
+        </button>
+      )}
+    </div>
+  );
+}
+
+export function Empty({ title, children }: { title: string; children?: React.ReactNode }) {
+  return (
+    <div className="emrs-empty">
+      <p className="emrs-strong">{title}</p>
+      {children}
+    </div>
+  );
+}
+
+/** Run `work`; what goes wrong is kept as a message, and no second run begins before the first ends. */
+export function useAttempt(): [(work: () => Promise<unknown>) => void, { busy: boolean; failure: string }] {
+  const [shown, setShown] = React.useState({ busy: false, failure: "" });
+  const attempt = (work: () => Promise<unknown>) => {
+    if (shown.busy) return;
+    setShown({ busy: true, failure: "" });
+    work().then(
+      () => setShown({ busy: false, failure: "" }),
+      (error: unknown) => setShown({ busy: false, failure: messageOf(error) }),
+    );
+  };
+  return [attempt, shown];
+}
+
+/** Do `work` when the component appears, once. */
+export function useOnce(work: () => void): void {
+  const first = React.useRef(work);
+  React.useEffect(() => first.current(), []);
+}

@@ -1,0 +1,165 @@
+/** What the panels and the status bar know, asked for again and again while the page is seen. */
+import { Poll } from "@lumino/polling";
+import { type ISignal, Signal } from "@lumino/signaling";
+import * as api from "./api";
+import { ATTACHABLE, type Described, LIVE } from "./clusters";
+import { ApiError, messageOf } from "./errors";
+import type { About, Cluster, Editor, ServerStatus } from "./types";
+
+const OFTEN = 1_500;
+const SELDOM = 15_000;
+const BACKUP = 3_000;
+const MOST_DESCRIBED = 25;
+
+/** A value, or why there is none. */
+export interface Known<T> {
+  value?: T;
+  error?: string;
+}
+
+/** Panels with something to attempt. */
+export type Area = "compute" | "collaboration";
+
+function sleep(ms: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, ms));
+}
+
+export class StudioState {
+  readonly about: Known<About> = {};
+  readonly editor: Known<Editor> = {};
+  readonly server: Known<ServerStatus> = {};
+  readonly clusters: Known<Described[]> = {};
+  /** What is under way ("Detaching"), and what the last attempt came to. */
+  busy = "";
+  failures: Partial<Record<Area, string>> = {};
+
+  private readonly _changed = new Signal<this, void>(this);
+  private readonly polls: Poll[];
+  private readonly editorPoll: Poll;
+  private readonly clusterPoll: Poll;
+  private readonly details = new Map<string, Cluster>();
+
+  constructor() {
+    const standby = "when-hidden" as const;
+    const every = (name: string, interval: number, factory: () => Promise<void>) =>
+      new Poll({ name: `emr-studio:${name}`, standby, factory, frequency: { interval, backoff: true, max: 60_000 } });
+    this.editorPoll = every("workspace", SELDOM, () => this.readEditor());
+    this.clusterPoll = every("clusters", SELDOM, () => this.readClusters());
+    this.polls = [
+      this.editorPoll,
+      this.clusterPoll,
+      every("about", SELDOM, () => this.read(this.about, api.about)),
+      every("backup", BACKUP, () => this.read(this.server, api.serverStatus)),
+    ];
+  }
+
+  get changed(): ISignal<this, void> {
+    return this._changed;
+  }
+
+  /** The cluster that this Workspace is, or is being, attached to. */
+  get cluster(): Described | undefined {
+    const id = this.clusterId;
+    return this.clusters.value?.find((cluster) => cluster.Id === id);
+  }
+
+  get clusterId(): string | undefined {
+    return this.editor.value?.ExecutionEngine?.Id;
+  }
+
+  refresh(): Promise<unknown> {
+    return Promise.all(this.polls.map((poll) => poll.refresh()));
+  }
+
+  /** Attach, after a detach if another cluster is attached. */
+  async attach(clusterId: string): Promise<void> {
+    await this.attempt("compute", "Attaching", async () => {
+      if (this.editor.value?.Status === "Attached") {
+        await api.detach();
+        await this.until((editor) => editor.Status === "Ready");
+      }
+      await api.attach(clusterId);
+      await this.until((editor) => editor.Status !== "Attaching");
+      const reason = this.editor.value?.StateChangeReason?.Message;
+      if (this.editor.value?.Status !== "Attached" && reason) throw new Error(reason);
+    });
+  }
+
+  async detach(): Promise<void> {
+    await this.attempt("compute", "Detaching", async () => {
+      await api.detach();
+      await this.until((editor) => editor.Status === "Ready");
+    });
+  }
+
+  async setCollaboration(on: boolean): Promise<void> {
+    await this.attempt("collaboration", on ? "Turning collaboration on" : "Turning collaboration off", async () => {
+      await api.setCollaboration(on);
+      await this.editorPoll.refresh();
+    });
+  }
+
+  private async attempt(area: Area, what: string, work: () => Promise<void>): Promise<void> {
+    this.busy = what;
+    this.failures = { ...this.failures, [area]: "" };
+    this._changed.emit();
+    try {
+      await work();
+    } catch (error) {
+      this.failures = { ...this.failures, [area]: messageOf(error) };
+    }
+    this.busy = "";
+    await this.readEditor().catch(() => undefined);
+    this._changed.emit();
+  }
+
+  /** Ask until the Workspace is so; it is for whoever calls to stop the waiting by what she asks for. */
+  private async until(reached: (editor: Editor) => boolean): Promise<void> {
+    for (;;) {
+      await this.readEditor();
+      const editor = this.editor.value;
+      if (editor && (reached(editor) || ["Idle", "Stopping", "Deleting"].includes(editor.Status))) return;
+      await sleep(300);
+    }
+  }
+
+  private async readEditor(): Promise<void> {
+    await this.read(this.editor, api.describeEditor);
+    const between = this.editor.value?.Status === "Attaching";
+    this.editorPoll.frequency = { ...this.editorPoll.frequency, interval: between ? OFTEN : SELDOM };
+  }
+
+  private async readClusters(): Promise<void> {
+    await this.read(this.clusters, async () => {
+      const found = await api.listClusters(LIVE);
+      await Promise.all(found.slice(0, MOST_DESCRIBED).map((cluster) => this.describe(cluster.Id)));
+      return found.map((cluster) => ({ ...this.details.get(cluster.Id), ...cluster }));
+    });
+    const coming = this.clusters.value?.some((cluster) => !ATTACHABLE.includes(cluster.Status.State));
+    this.clusterPoll.frequency = { ...this.clusterPoll.frequency, interval: coming ? OFTEN : SELDOM };
+  }
+
+  /** Release and applications never change; without DescribeCluster the list goes without. */
+  private async describe(id: string): Promise<void> {
+    if (this.details.has(id)) return;
+    try {
+      this.details.set(id, await api.describeCluster(id));
+    } catch (error) {
+      if (!(error instanceof ApiError)) throw error;
+    }
+  }
+
+  private async read<T>(known: Known<T>, ask: () => Promise<T>): Promise<void> {
+    const before = JSON.stringify(known);
+    try {
+      known.value = await ask();
+      delete known.error;
+    } catch (error) {
+      // What was known stays to be seen, with why it may be old.
+      known.error = messageOf(error);
+      throw error;
+    } finally {
+      if (JSON.stringify(known) !== before) this._changed.emit();
+    }
+  }
+}

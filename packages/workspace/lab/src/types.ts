@@ -1,0 +1,65 @@
+/** Shapes of the answers, as far as the panels read them. Times of the AWS API are seconds since 1970. */
+
+export type EditorStatus = "Starting" | "Ready" | "Attaching" | "Attached" | "Idle" | "Stopping" | "Deleting";
+
+export interface Editor {
+  EditorId: string;
+  Name: string;
+  Status: EditorStatus;
+  StateChangeReason?: { Code?: string; Message?: string };
+  CollaborationEnabled?: boolean;
+  User?: string;
+  ExecutionEngine?: { Id: string; Type: string };
+  IdleStopTime?: number;
+  S3Location?: string;
+}
+
+export type ClusterState =
+  "STARTING" | "BOOTSTRAPPING" | "RUNNING" | "WAITING" | "TERMINATING" | "TERMINATED" | "TERMINATED_WITH_ERRORS";
+
+export interface ClusterSummary {
+  Id: string;
+  Name: string;
+  Status: { State: ClusterState; StateChangeReason?: { Message?: string } };
+}
+
+export interface Cluster extends ClusterSummary {
+  ReleaseLabel?: string;
+  Applications?: { Name: string; Version?: string }[];
+}
+
+export interface Collaborator {
+  IdentityType: string;
+  IdentityName: string;
+}
+
+/** `GET /_studio/api` */
+export interface About {
+  EditorId: string;
+  UserName: string;
+  StudioUrl: string;
+  MayCollaborate: boolean;
+  /** Who used this Workspace within the last minute. */
+  Here: string[];
+}
+
+/** How far the files are in S3, as the host agent says. */
+export interface Backup {
+  savedAt: string | null;
+  pending: number;
+  error: string;
+  skipped: number;
+}
+
+/** `GET /api/emr-studio/status` */
+export interface ServerStatus {
+  workspace: { id: string; name: string };
+  clusterId: string | null;
+  backup: Backup | null;
+}
+
+export interface ExampleSummary {
+  name: string;
+  title: string;
+  description: string;
+}
