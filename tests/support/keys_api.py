@@ -1,4 +1,4 @@
-"""KMS and Secrets Manager served with IAM, for API tests: real HTTP, real boto3, a clock that tests may move."""
+"""KMS, Secrets Manager and Glue served with IAM, for API tests: real HTTP, real boto3, a clock that tests may move."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def served_keys(folder: Path, masters: Masters | None = None) -> Iterator[KeysWo
     settings, clock = Settings(data_dir=folder), OffsetClock()
     settings.keys_dir.mkdir(parents=True, exist_ok=True)
     load_tables()
-    for room in ("iam", "keys", "secrets"):
+    for room in ("iam", "keys", "secrets", "glue"):
         import_module(f"emr_studio.{room}.operations")
     database = Database(settings.sqlalchemy_url)
     Base.metadata.create_all(database.engine)

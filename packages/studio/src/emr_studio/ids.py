@@ -47,6 +47,11 @@ def persistent_ui_id() -> str:
     return "p-" + _random(_UPPER, 13)
 
 
+def glue_id() -> str:
+    """32 hexadecimal digits: our own number of an object of the Data Catalog."""
+    return secrets.token_hex(16)
+
+
 def instance_group_id() -> str:
     """`ig-` and 13 of [A-Z0-9]."""
     return "ig-" + _random(_UPPER, 13)
