@@ -193,16 +193,6 @@ def test_a_cluster_keeps_what_its_configuration_said(play: ClusterPlay) -> None:
     assert (missing[0], "name 'sc' does not exist" in missing[1]) == ("ValidationException", True)
 
 
-def test_runtime_roles_of_steps(play: ClusterPlay) -> None:
-    create(play, RUNTIME_ROLES)
-    step = {"Name": "s", "HadoopJarStep": {"Jar": "command-runner.jar", "Args": ["true"]}}
-    role = "arn:aws:iam::123456789012:role/r"
-    for configuration, says in (("sc", "is not supported by"), (None, "needs a cluster with a security")):
-        cluster_id = play.create(SecurityConfiguration=configuration)
-        _, message = play.refused("AddJobFlowSteps", JobFlowId=cluster_id, Steps=[step], ExecutionRoleArn=role)
-        assert says in message
-
-
 def test_who_may(play: ClusterPlay) -> None:
     create(play, METADATA)
     reader = play.emr.user("reader", statement("elasticmapreduce:DescribeSecurityConfiguration"))

@@ -27,15 +27,7 @@ from emr_studio.runtime.inprocess import Stage
 from emr_studio.settings import Settings
 from tests.support.cluster_play import PROFILE, ClusterPlay
 from tests.support.emr_world import ACCOUNT, OTHER_ACCOUNT, emr_world, statement
-
-SCOPED = {"AuthorizationConfiguration": {"IAMConfiguration": {"EnableApplicationScopedIAMRole": True}}}
-NODES = f"arn:aws:iam::{ACCOUNT}:role/{PROFILE}"
-TRUST = {
-    "Version": "2012-10-17",
-    "Statement": [
-        {"Effect": "Allow", "Principal": {"AWS": f"arn:aws:iam::{ACCOUNT}:root"}, "Action": "sts:AssumeRole"}
-    ],
-}
+from tests.support.runtime_roles import DATA, NODES, allow_runtime_roles, let_nodes_assume
 
 
 @dataclass
@@ -135,21 +127,7 @@ def sessions(play: ClusterPlay) -> Sessions:
 @pytest.fixture
 def scoped(play: ClusterPlay) -> Sessions:
     """A cluster with runtime roles, and a role `data` that its instance profile may assume."""
-    play.emr.call("CreateSecurityConfiguration", Name="scoped", SecurityConfiguration=json.dumps(SCOPED))
-    made = Sessions(play, core=0, SecurityConfiguration="scoped")
-    play.emr.role("data", statement("s3:GetObject"), trust=TRUST)
-    let_nodes_assume(play, "arn:aws:iam::1:role/other")
-    return made
-
-
-def let_nodes_assume(play: ClusterPlay, role_arn: str) -> None:
-    from emr_studio.iam import writing
-    from emr_studio.iam.entities import resolve_role
-
-    document = {"Version": "2012-10-17", "Statement": [statement("sts:AssumeRole", role_arn)]}
-    with play.emr.database.write() as session:
-        role = resolve_role(session, ACCOUNT, PROFILE)
-        writing.put_inline(session, ACCOUNT, role.id, "own", json.dumps(document))
+    return Sessions(play, core=0, **allow_runtime_roles(play))
 
 
 # A life.
@@ -422,14 +400,13 @@ def test_tags_and_permissions_by_them(sessions: Sessions) -> None:
 
 
 def test_a_runtime_role_must_be_the_instance_profiles_to_assume(scoped: Sessions) -> None:
-    role = f"arn:aws:iam::{ACCOUNT}:role/data"
-    assert "is not authorized to perform sts:AssumeRole" in scoped.refused(ExecutionRoleArn=role)
-    let_nodes_assume(scoped.play, role)
-    session_id = scoped.up(ExecutionRoleArn=role)
-    assert scoped.get(session_id)["ExecutionRoleArn"] == role
+    assert "is not authorized to perform sts:AssumeRole" in scoped.refused(ExecutionRoleArn=DATA)
+    let_nodes_assume(scoped.play, DATA)
+    session_id = scoped.up(ExecutionRoleArn=DATA)
+    assert scoped.get(session_id)["ExecutionRoleArn"] == DATA
     with scoped.emr.database.read() as session:
         (grant,) = session.query(RoleGrant).filter_by(owner=session_owner(session_id))
-    assert (grant.role_arn, grant.session_name) == (role, session_id)
+    assert (grant.role_arn, grant.session_name) == (DATA, session_id)
     _, node = scoped.specification(session_id)
     assert node["master_url"] == "local[*]"
     missing = f"arn:aws:iam::{ACCOUNT}:role/none"
@@ -440,9 +417,8 @@ def test_a_runtime_role_must_be_the_instance_profiles_to_assume(scoped: Sessions
 
 
 def test_a_role_that_was_withdrawn_meanwhile(scoped: Sessions) -> None:
-    role = f"arn:aws:iam::{ACCOUNT}:role/data"
-    let_nodes_assume(scoped.play, role)
-    session_id = scoped.start(ExecutionRoleArn=role)
+    let_nodes_assume(scoped.play, DATA)
+    session_id = scoped.start(ExecutionRoleArn=DATA)
     let_nodes_assume(scoped.play, "arn:aws:iam::1:role/other")
     scoped.turn(session_id)
     assert scoped.state(session_id) == "FAILED"
@@ -450,11 +426,10 @@ def test_a_role_that_was_withdrawn_meanwhile(scoped: Sessions) -> None:
 
 
 def test_who_may_use_which_role(scoped: Sessions) -> None:
-    role = f"arn:aws:iam::{ACCOUNT}:role/data"
-    let_nodes_assume(scoped.play, role)
-    key = {"elasticmapreduce:ExecutionRoleArn": role}
+    let_nodes_assume(scoped.play, DATA)
+    key = {"elasticmapreduce:ExecutionRoleArn": DATA}
     user = scoped.emr.user("ann", statement("elasticmapreduce:StartSession", StringEquals=key))
-    scoped.emr.call("StartSession", user, ClusterId=scoped.cluster_id, ExecutionRoleArn=role)
+    scoped.emr.call("StartSession", user, ClusterId=scoped.cluster_id, ExecutionRoleArn=DATA)
     with pytest.raises(AccessDenied):
         scoped.emr.call("StartSession", user, ClusterId=scoped.cluster_id)
 

@@ -219,12 +219,12 @@ def connect_properties(config: NodeConfig, folder: Path) -> dict[str, str]:
         "spark.connect.grpc.binding.port": str(CONNECT_PORT),
         "spark.connect.authenticate.token": config.connect_token,
         **({} if config.local_mode else _SEATED),
-        **_ui_properties(config),
+        **ui_properties(config),
     }
         **event_log_properties(config),
 
 
-def _ui_properties(config: NodeConfig) -> dict[str, str]:
+def ui_properties(config: NodeConfig) -> dict[str, str]:
     """Spark's own filter before all its pages: every user of the machine can reach their ports."""
     if not config.ui_key:
         return {}
@@ -277,7 +277,7 @@ def history_command(config: NodeConfig, folder: Path) -> list[str]:
         "spark.history.retainedApplications": "5",
         "spark.history.ui.port": str(config.history_port),
         "spark.port.maxRetries": "0",
-        **_ui_properties(config),
+        **ui_properties(config),
     }
     properties = write_properties(folder / _PROPERTIES_FILE, options)
     flags = (*_SMALL_HEAP, *_QUICK_START, "-XX:+ExitOnOutOfMemoryError", f"-Dspark.ui.proxyBase={HISTORY_PATH}")

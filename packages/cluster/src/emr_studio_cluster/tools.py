@@ -72,6 +72,7 @@ def submit_properties(config: NodeConfig, folder: Path) -> dict[str, str]:
         **({"spark.driver.extraClassPath": os.path.join(config.jars_dir, "*")} if config.s3_jars else {}),
         **config.spark_defaults,
         **spark.security_properties(config),
+        **spark.ui_properties(config),
         "spark.master": config.master,
         "spark.driver.host": config.address,
         "spark.driver.bindAddress": config.address,

@@ -390,4 +390,6 @@ def run_part(name: str) -> None:
     logging.basicConfig(level=settings.log_level, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     # A line for every look at a cluster.
     logging.getLogger("httpx").setLevel(logging.WARNING)
+    # A line for every look at a cluster.
+    logging.getLogger("httpx").setLevel(logging.WARNING)
     _PARTS[name](settings)

@@ -71,7 +71,6 @@ _REFUSED = (
     "CustomAmiId",
     "KerberosAttributes",
     "PlacementGroupConfigs",
-    "StepExecutionRoleArn",
     "MonitoringConfiguration",
 )
 _REFUSED_OF_INSTANCES = ("HadoopVersion",)

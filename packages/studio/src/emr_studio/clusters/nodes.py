@@ -17,6 +17,7 @@ from typing import Any
 
 from emr_studio.clusters.catalog.releases import Release, find_release
 from emr_studio.clusters.model import Cluster, Instance, Role, workload_owner
+from emr_studio.clusters.ui_keys import ui_key
 from emr_studio.network.model import GATEWAY_PORT
 from emr_studio.runtime.contract import ProcessSpec
 from emr_studio.settings import Settings
@@ -170,7 +171,7 @@ def task_specification(
     folder = Path(tenant.folder) if tenant else folder_of(settings, layout.cluster.id)
     config = _config(settings, layout, task.instance, task.kind)
     if tenant:
-        config |= tenant.config() | {"connect_token": ""}
+        config |= _tenant_config(layout, tenant) | {"connect_token": ""}
     files = {"node.json": config, "task.json": told}
     return _process(
         settings,
@@ -183,14 +184,20 @@ def task_specification(
     )
 
 
+def _tenant_config(layout: Layout, tenant: Tenant) -> dict[str, Any]:
+    # Spark 3.5 has no filter for its pages.
+    old = release_of(layout.cluster).spark.startswith("3.")
+    return tenant.config() | ({} if old else {"ui_key": ui_key(tenant.secret)})
+
+
 def tenant_specification(
-    settings: Settings, layout: Layout, tenant: Tenant, workload_id: str, config: Mapping[str, Any], address: str
+    settings: Settings, layout: Layout, tenant: Tenant, workload_id: str, *, config: Mapping[str, Any], address: str
 ) -> ProcessSpec:
     """What the runtime is asked to start for a tenant's Spark Connect server, at `address` (`host`).
 
     `config` wins over what the cluster's own programs are told.
     """
-    own = {"address": address, "primary_address": address, **tenant.config(), **config}
+    own = {"address": address, "primary_address": address, **_tenant_config(layout, tenant), **config}
     return _process(
         settings,
         layout,

@@ -78,7 +78,7 @@ def run_job_flow(context: Context, request: Request) -> Response:
     """Create a cluster; it starts at once."""
     roles = resolve_roles(context.session, context.account_id, request)
     cluster = create_cluster(context, request, roles)
-    add_steps(context, cluster, request.get("Steps") or ())
+    add_steps(context, cluster, request.get("Steps") or (), request.get("StepExecutionRoleArn"))
     wake(context, cluster)
     return {"JobFlowId": cluster.id, "ClusterArn": cluster_arn(cluster)}
 

@@ -9,17 +9,14 @@ by any program of this machine, gets a token that only we can make.
 
 from __future__ import annotations
 
-import base64
 import datetime as dt
 from collections import OrderedDict
 from dataclasses import dataclass
 
-from joserfc import jwt
-from joserfc.jwk import OctKey
-
 from emr_studio.clock import Clock
 from emr_studio.clusters.history.model import TOUCH, HistoryServer, ServerState, UiTarget, note_use, ui_target
 from emr_studio.clusters.history.operations import HISTORY_PATH
+from emr_studio.clusters.ui_keys import token_for
 from emr_studio.db import Database
 from emr_studio.edge.decisions import DELETE, EdgeAnswer, EdgeRequest
 from emr_studio.settings import Settings
@@ -30,7 +27,6 @@ from emr_studio.signin.pages import SECURITY_HEADERS
 from emr_studio.signin.sessions import ConsoleSessions, cookie_of
 
 REMEMBER = dt.timedelta(seconds=1)
-_TOKEN_LIFE = dt.timedelta(seconds=60)
 _MOST_REMEMBERED = 1000
 
 
@@ -122,12 +118,6 @@ _TO_HISTORY = (f"{HISTORY_PATH}/", "Spark history")
 def is_history(request: EdgeRequest) -> bool:
     """Whether the request is for the history server."""
     return request.path == HISTORY_PATH or request.path.startswith(f"{HISTORY_PATH}/")
-
-
-def token_for(key: str, now: dt.datetime) -> str:
-    """A token that Spark's JWSFilter takes, for a minute."""
-    signing = OctKey.import_key(base64.urlsafe_b64decode(key))
-    return jwt.encode({"alg": "HS256"}, {"exp": int((now + _TOKEN_LIFE).timestamp())}, signing)
 
 
 def _pass(request: EdgeRequest, yes: _Yes) -> EdgeAnswer:

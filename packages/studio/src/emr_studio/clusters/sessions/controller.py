@@ -14,6 +14,7 @@ from __future__ import annotations
 import datetime as dt
 import logging
 import shutil
+import time
 from pathlib import Path
 
 from sqlalchemy import select
@@ -31,7 +32,7 @@ from emr_studio.clusters.sessions.model import (
     SparkSession,
     session_owner,
 )
-from emr_studio.clusters.sessions.probe import SessionProbe, SparkProbe, ui_key
+from emr_studio.clusters.sessions.probe import SessionProbe, SparkProbe
 from emr_studio.db import Database
 from emr_studio.iam.services import revoke_grants
 from emr_studio.network.model import allocate_address, loopback_address, release_addresses
@@ -68,13 +69,18 @@ class SessionReconciler:
         self._runtime = runtime
         self._settings = settings
         self._probe = probe or SparkProbe()
+        self._next_look = 0.0
 
     # What the loop asks.
 
     def pending(self) -> list[str]:
-        """Sessions that have not ended: each is looked at now and then."""
+        """Sessions on their way; now and then, those that take connections."""
+        resting: tuple[SessionState, ...] = LIVING
+        if time.monotonic() >= self._next_look:
+            self._next_look, resting = time.monotonic() + LOOK_SECONDS, ()
         with self._database.read() as session:
-            return list(session.scalars(select(SparkSession.id).where(SparkSession.state.not_in(ENDED))))
+            chosen = select(SparkSession.id).where(SparkSession.state.not_in((*ENDED, *resting)))
+            return list(session.scalars(chosen))
 
     def owner_exists(self, owner: str) -> bool | None:
         """For the orphan sweep: is the session that owns a workload alive?"""
@@ -163,11 +169,10 @@ class SessionReconciler:
         config = {
             "cluster_id": row.id,
             "connect_token": row.connect_token,
-            "ui_key": ui_key(row.secret),
             "spark_defaults": defaults,
         }
         tenant = self._tenant(row, layout)
-        return tenant_specification(self._settings, layout, tenant, row.workload_id, config, row.bind_ip)
+        return tenant_specification(self._settings, layout, tenant, row.workload_id, config=config, address=row.bind_ip)
 
     def _folder(self, row: SparkSession) -> Path:
         return self._settings.clusters_dir / row.id

@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
-import time
 from typing import Protocol
 
 import httpx
-from joserfc import jwt
-from joserfc.jwk import OctKey
 
+from emr_studio.clock import SystemClock
 from emr_studio.clusters.probe import NodeProbe
 from emr_studio.clusters.sessions.model import SparkSession
+from emr_studio.clusters.ui_keys import token_for, ui_key
 
 _WEB_PORT = 4040
 _TIMEOUT_SECONDS = 2.0
-_TOKEN_SECONDS = 60
 
 
 class SessionProbe(Protocol):
@@ -32,12 +28,11 @@ class SessionProbe(Protocol):
 
 
 class SparkProbe:
-    """Asks Spark's UI over HTTP, with a token that its filter takes (`org.apache.spark.ui.JWSFilter`)."""
+    """Asks Spark's UI over HTTP."""
 
     def is_busy(self, row: SparkSession) -> bool | None:
         ui = f"http://{row.bind_ip}:{_WEB_PORT}/api/v1/applications"
-        claims = {"exp": int(time.time()) + _TOKEN_SECONDS}
-        token = jwt.encode({"alg": "HS256"}, claims, OctKey.import_key(_key_bytes(row.secret)))
+        token = token_for(ui_key(row.secret), SystemClock().now())
         try:
             with httpx.Client(headers={"Authorization": f"Bearer {token}"}, timeout=_TIMEOUT_SECONDS) as client:
                 (application, *_rest) = client.get(ui).raise_for_status().json()
@@ -48,12 +43,3 @@ class SparkProbe:
 
     def free_memory(self) -> int:
         return NodeProbe().free_memory()
-
-
-def ui_key(secret: str) -> str:
-    """Base64url of the key of a session's UI, for its `node.json`."""
-    return base64.urlsafe_b64encode(_key_bytes(secret)).decode()
-
-
-def _key_bytes(secret: str) -> bytes:
-    return hashlib.sha256(b"spark-ui" + secret.encode()).digest()

@@ -8,12 +8,11 @@ from typing import Any
 from sqlalchemy import select
 
 from emr_studio.aws.context import Context
-from emr_studio.aws.errors import InvalidRequest, ValidationError
+from emr_studio.aws.errors import InvalidRequest
 from emr_studio.aws.pagination import paginate
 from emr_studio.aws.registry import Request, Response, operation
 from emr_studio.clusters.access import changeable, find, on_cluster, wake
 from emr_studio.clusters.model import Cluster
-from emr_studio.clusters.security.documents import is_scoped
 from emr_studio.clusters.steps.model import AT_WORK, Step, StepState, find_step
 from emr_studio.clusters.steps.reading import add_steps
 
@@ -26,17 +25,9 @@ _FORCED = "TERMINATE_PROCESS"
 def add_job_flow_steps(context: Context, request: Request) -> Response:
     """Add steps; all of them or, if one is wrong, none."""
     cluster = changeable(find(context, request, "JobFlowId"))
-    if request.get("ExecutionRoleArn"):
-        raise ValidationError(_no_runtime_role(cluster))
-    steps = add_steps(context, cluster, request["Steps"])
+    steps = add_steps(context, cluster, request["Steps"], request.get("ExecutionRoleArn"))
     wake(context, cluster)
     return {"StepIds": [step.id for step in steps]}
-
-
-def _no_runtime_role(cluster: Cluster) -> str:
-    if is_scoped(cluster.security):
-        return "ExecutionRoleArn is not supported by this installation."
-    return "ExecutionRoleArn needs a cluster with a security configuration for runtime roles."
 
 
 @operation("emr", "ListSteps", checks=on_cluster("elasticmapreduce:ListSteps"))
@@ -108,10 +99,11 @@ def step_shape(step: Step) -> dict[str, Any]:
     }
     if step.failure:
         status["FailureDetails"] = step.failure
-    return {
+    shape = {
         "Id": step.id,
         "Name": step.name,
         "Config": {name: value for name, value in config.items() if value is not None},
         "ActionOnFailure": step.action_on_failure,
         "Status": status,
     }
+    return shape | ({"ExecutionRoleArn": step.execution_role_arn} if step.execution_role_arn else {})

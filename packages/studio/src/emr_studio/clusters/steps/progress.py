@@ -2,25 +2,32 @@
 
 A step's program is a workload of its own on the primary node, `j-…/s-…/step`, run by
 `emr_studio_cluster.step`. How it ended stands in `result.json` in its folder, written before it
-exits: an agent that was restarted meanwhile cannot learn an exit code.
+exits: an agent that was restarted meanwhile cannot learn an exit code. A step with a runtime role runs
+as a user of its own, with that role's credentials and a Spark of its own (`nodes.Tenant`): the executors of
+the cluster's Spark are of the cluster's user.
 """
 
 from __future__ import annotations
 
 import datetime as dt
+import secrets
+import shutil
 from enum import Enum
 from pathlib import Path
 from typing import Any
 
 from sqlalchemy.orm import Session
 
+from emr_studio.aws.errors import AwsError
 from emr_studio.clock import Clock
-from emr_studio.clusters.model import Cluster
-from emr_studio.clusters.nodes import Layout, Task, folder_of, log_uri, task_specification
+from emr_studio.clusters.model import Cluster, next_uid, workload_owner
+from emr_studio.clusters.nodes import Layout, Task, Tenant, folder_of, log_uri, task_specification
 from emr_studio.clusters.results import read_result
+from emr_studio.clusters.runtime_roles import grant_runtime_role
 from emr_studio.clusters.steps.model import AT_WORK, ENDS_CLUSTER, OnFailure, Step, StepState, steps_of
 from emr_studio.clusters.steps.reading import step_concurrency
 from emr_studio.db import Database
+from emr_studio.iam.services import revoke_grants
 from emr_studio.runtime.contract import Observation, ProcessSpec, Runtime, WorkloadState
 from emr_studio.settings import Settings
 
@@ -64,7 +71,10 @@ class StepProgress:
         for step in unfinished:
             if step.state in AT_WORK and (why := self._look_after(layout, step)):
                 return Outcome.FATAL, why
-        return (Outcome.BUSY if self._start_next(layout) else Outcome.IDLE), ""
+        busy, why = self._start_next(layout)
+        if why:
+            return Outcome.FATAL, why
+        return (Outcome.BUSY if busy else Outcome.IDLE), ""
 
     def end_all(self, cluster: Cluster) -> list[Observation]:
         """End what runs, for a cluster that ends; what is still going."""
@@ -90,9 +100,8 @@ class StepProgress:
         if seen.state is WorkloadState.ABSENT and not step.launched:
             if step.state == StepState.CANCEL_PENDING:
                 self._end(step, StepState.CANCELLED, message="Cancelled by user")
-            else:
-                self._launch(layout, step)
-            return ""
+                return ""
+            return self._launch(layout, step)
         if seen.state in (WorkloadState.ABSENT, WorkloadState.EXITED):
             return self._ended(layout, step, seen)
         if step.state == StepState.CANCEL_PENDING and seen.state in _GOING:
@@ -107,7 +116,10 @@ class StepProgress:
         if result.get("exit_code") == 0:
             self._end(step, StepState.COMPLETED)
             return ""
-        failure = self._failure(layout, step, result, seen)
+        return self._fail(step, self._failure(layout, step, result, seen))
+
+    def _fail(self, step: Step, failure: dict[str, str]) -> str:
+        """The step failed; a text if the cluster must end with it."""
         fatal = step.action_on_failure in ENDS_CLUSTER
         others = step.action_on_failure != OnFailure.CONTINUE
         self._end(step, StepState.FAILED, failure=failure, cancel_others=others)
@@ -133,12 +145,16 @@ class StepProgress:
                 setattr(row, name, value)
             if cancel_others:
                 _cancel_waiting(session, row, now)
+            revoke_grants(session, _owner(row))
+            row.tenant = {}
+        if step.execution_role_arn:
+            shutil.rmtree(self._tenant_folder(step), ignore_errors=True)
         self._runtime.forget(step.workload_id)
 
     # The next ones.
 
-    def _start_next(self, layout: Layout) -> bool:
-        """Start as many as may run; True if any is at work or waits."""
+    def _start_next(self, layout: Layout) -> tuple[bool, str]:
+        """Start as many as may run; whether any is at work or waits, and why the cluster must end, if it must."""
         cluster = layout.cluster
         with self._database.write() as session:
             unfinished = steps_of(session, cluster.id)
@@ -146,19 +162,54 @@ class StepProgress:
             chosen = [step for step in unfinished if step.state == StepState.PENDING][: max(0, free)]
             for step in chosen:
                 step.state, step.start_time = StepState.RUNNING, self._clock.now()
-        for step in chosen:
-            self._launch(layout, step)
-        return bool(unfinished)
+        fatal = [self._launch(layout, step) for step in chosen]
+        return bool(unfinished), next((why for why in fatal if why), "")
 
-    def _launch(self, layout: Layout, step: Step) -> None:
-        self._runtime.launch(self._specification(layout, step))
+    def _launch(self, layout: Layout, step: Step) -> str:
+        """Start its program; a text if it cannot be and the cluster must end with it."""
+        try:
+            tenant = self._tenant(layout, step) if step.execution_role_arn else None
+        except AwsError as error:
+            return self._fail(step, {"Reason": "Runtime role", "Message": error.message})
+        self._runtime.launch(self._specification(layout, step, tenant))
         with self._database.write() as session:
             session.get_one(Step, step.id).launched = True
+        return ""
+
+    def _tenant(self, layout: Layout, step: Step) -> Tenant:
+        """The user, credentials and Spark of a step with a runtime role; made once.
+
+        Raises:
+            AwsError: the role cannot be had any more.
+        """
+        cluster = layout.cluster
+        with self._database.write() as session:
+            row = session.get_one(Step, step.id)
+            if not row.tenant:
+                token = grant_runtime_role(
+                    session,
+                    self._clock,
+                    self._settings,
+                    cluster,
+                    role_arn=step.execution_role_arn,
+                    session_name=step.id,
+                    owner=_owner(step),
+                )
+                secret = secrets.token_urlsafe(32)
+                row.tenant = {"uid": next_uid(session, step.id), "role_token": token, "secret": secret}
+            own = row.tenant
+        folder = str(self._tenant_folder(step))
+        return Tenant(workload_owner(cluster.id), **own, folder=folder, executors=len(layout.workers))
+
+    def _tenant_folder(self, step: Step) -> Path:
+        return self._settings.clusters_dir / f"{step.cluster_id}.{step.id}"
 
     def _folder(self, step: Step) -> Path:
+        if step.execution_role_arn:
+            return self._tenant_folder(step) / _place(step)
         return folder_of(self._settings, step.cluster_id) / _place(step)
 
-    def _specification(self, layout: Layout, step: Step) -> ProcessSpec:
+    def _specification(self, layout: Layout, step: Step, tenant: Tenant | None) -> ProcessSpec:
         told = {
             "jar": step.jar,
             "main_class": step.main_class,
@@ -167,11 +218,16 @@ class StepProgress:
             "log_uri": log_uri(layout.cluster, "steps", step.id),
         }
         task = Task("step", layout.primary, step.workload_id, _place(step))
-        return task_specification(self._settings, layout, task, told)
+        return task_specification(self._settings, layout, task, told, tenant)
 
 
 def _place(step: Step) -> str:
     return f"steps/{step.id}"
+
+
+def _owner(step: Step) -> str:
+    """Owner of the grant of a step with a runtime role."""
+    return f"step/{step.id}"
 
 
 def _cancel_waiting(session: Session, failed: Step, now: dt.datetime) -> None:

@@ -9,8 +9,9 @@ from sqlalchemy import func, select
 
 from emr_studio import ids
 from emr_studio.aws.context import Context
-from emr_studio.aws.errors import ValidationError
+from emr_studio.aws.errors import InvalidRequest, ValidationError
 from emr_studio.clusters.model import Cluster
+from emr_studio.clusters.runtime_roles import check_runtime_role
 from emr_studio.clusters.steps.model import UNFINISHED, OnFailure, Step
 
 MOST_UNFINISHED = 256
@@ -20,12 +21,16 @@ COMMAND_RUNNER = "command-runner.jar"
 SCRIPT_RUNNER = "script-runner.jar"
 
 
-def add_steps(context: Context, cluster: Cluster, given: Sequence[Mapping[str, Any]]) -> list[Step]:
-    """Add steps behind those that are there.
+def add_steps(
+    context: Context, cluster: Cluster, given: Sequence[Mapping[str, Any]], role_arn: str | None = None
+) -> list[Step]:
+    """Add steps behind those that are there; with a runtime role, if one is named.
 
     Raises:
         ValidationError: naming what is wrong; none is added then.
     """
+    if role_arn:
+        _check_role(context, cluster, role_arn)
     for config in given:
         _check(cluster, config)
     session = context.session
@@ -38,9 +43,18 @@ def add_steps(context: Context, cluster: Cluster, given: Sequence[Mapping[str, A
     last = session.scalar(select(func.max(Step.position)).where(Step.cluster_id == cluster.id))
     first = 0 if last is None else last + 1
     steps = [_row(context, cluster, config, first + number) for number, config in enumerate(given)]
+    for step in steps:
+        step.execution_role_arn = role_arn
     session.add_all(steps)
     session.flush()
     return steps
+
+
+def _check_role(context: Context, cluster: Cluster, role_arn: str) -> None:
+    try:
+        check_runtime_role(context.session, context.clock, cluster, role_arn)
+    except InvalidRequest as error:
+        raise ValidationError(error.message) from error
 
 
 def _row(context: Context, cluster: Cluster, config: Mapping[str, Any], position: int) -> Step:
