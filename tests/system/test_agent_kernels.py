@@ -84,7 +84,7 @@ def test_unattached_says_what_to_do(rig: AgentRig) -> None:
     with workspace.client() as client:
         answer = client.post("/api/kernels", json={"name": "pysparkkernel"})
         assert answer.status_code == 409
-        assert "Attach one in the Studio" in answer.json()["message"]
+        assert "Attach one in the Compute panel" in answer.json()["message"]
         model = {"path": "x.ipynb", "type": "notebook", "name": "x", "kernel": {"name": "pysparkkernel"}}
         answer = client.post("/api/sessions", json=model)
         assert (answer.status_code, answer.json()["message"][:27]) == (409, "This Workspace is not attac")

@@ -25,7 +25,7 @@ from emr_studio_workspace.notebooks import KERNEL_NAME
 
 NOT_ATTACHED = (
     "This Workspace is not attached to a cluster.\n"
-    "Attach one in the Studio (Workspaces, Attach cluster), then choose the kernel again."
+    "Attach one in the Compute panel, on the left, or in the Studio; then choose the kernel again."
 )
 NOT_REACHABLE = "The attached cluster's kernel gateway does not answer. It may still be starting; try again."
 _AWAY = (502, 503, 504, 599)
