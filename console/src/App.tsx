@@ -12,6 +12,7 @@ import { AccountContext } from "./state/account";
 import { useIdleEnd } from "./state/idle";
 import { NoticesProvider } from "./state/notices";
 import { asAwsError } from "./state/polled";
+import { OpenUi } from "./pages/clusters/OpenUi";
 import { OpenWorkspace } from "./pages/workspaces/OpenWorkspace";
 
 type State =
@@ -73,6 +74,8 @@ export function App() {
       <NoticesProvider>
         {route.parts[0] === "open" && route.parts[1] ? (
           <OpenWorkspace editorId={route.parts[1]} clusterId={route.query.get("cluster") ?? undefined} />
+        ) : route.parts[0] === "spark-ui" && route.parts[1] ? (
+          <OpenUi clusterId={route.parts[1]} wanted={route.query.get("ui") === "history" ? "history" : undefined} />
         ) : FACE.kind === "studio" ? (
           <StudioFace studioId={FACE.studioId} route={route} />
         ) : (

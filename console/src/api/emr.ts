@@ -88,6 +88,14 @@ export const listInstances = (id: string, signal?: AbortSignal) =>
   all<"Instances", Instance>("ListInstances", "Instances", { ClusterId: id }, signal);
 export const terminateClusters = (ids: string[]) => emr("TerminateJobFlows", { JobFlowIds: ids });
 
+/** Links that sign in to a cluster's application UIs; the history's is there once its server runs. */
+export const sparkUiUrl = async (id: string) =>
+  (await emr<{ PresignedURL?: string }>("GetOnClusterAppUIPresignedURL", { ClusterId: id })).PresignedURL;
+export const createPersistentUi = async (clusterArn: string) =>
+  (await emr<{ PersistentAppUIId: string }>("CreatePersistentAppUI", { TargetResourceArn: clusterArn })).PersistentAppUIId;
+export const persistentUiUrl = async (id: string) =>
+  (await emr<{ PresignedURL?: string }>("GetPersistentAppUIPresignedURL", { PersistentAppUIId: id })).PresignedURL;
+
 export interface NewCluster {
   name: string;
   releaseLabel: string;

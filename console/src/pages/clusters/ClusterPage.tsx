@@ -20,6 +20,7 @@ import { ClusterStateView } from "../../components/States";
 import { duration, time } from "../../format";
 import { useNotices } from "../../state/notices";
 import { usePolled } from "../../state/polled";
+import { hasUi, uiOf } from "./uis";
 import { isClusterInTransition, mayTerminate, stateLabel } from "../../state/status";
 
 interface Whole {
@@ -178,6 +179,18 @@ export default function ClusterPage({ clusterId }: { clusterId: string }) {
           actions={
             <SpaceBetween direction="horizontal" size="xs">
               <Button href="#/clusters">All clusters</Button>
+              {cluster && hasUi(cluster) ? (
+                <>
+                  {uiOf(cluster) === "live" ? (
+                    <Button href={`#/spark-ui/${clusterId}`} target="_blank" iconName="external">
+                      Spark UI
+                    </Button>
+                  ) : null}
+                  <Button href={`#/spark-ui/${clusterId}?ui=history`} target="_blank" iconName="external">
+                    Spark history
+                  </Button>
+                </>
+              ) : null}
               <Button disabled={!cluster || !mayTerminate(cluster)} onClick={() => setTerminating(true)}>
                 Terminate
               </Button>
