@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Makes this checkout runnable: environments with locked, hashed dependencies, Java, Node where it
-# lacks, the web console, the Workspace's panels, Spark's S3 jars. Each step is skipped when its inputs have not changed.
+# lacks, the web console, the Workspace's panels, the clusters' Spark. Each step is skipped when its inputs have not changed.
 #
 #   deploy/install.sh            what `emr-studio up` needs
 #   deploy/install.sh dev        and the tests' and linters' tools
@@ -10,7 +10,6 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 WANT="${1:-run}"
 STAMPS=.venv/.stamps
-RELEASE=emr-8.0.0
 
 say() { printf '\033[1m[install]\033[0m %s\n' "$*"; }
 die() { printf '[install] %s\n' "$*" >&2; exit 1; }
@@ -70,7 +69,6 @@ else
   finish dev yes
 fi
 environment .envs/workspace workspace workspace
-environment ".envs/$RELEASE" "$RELEASE" cluster
 
 java_major() { java -version 2>&1 | sed -n 's/.*version "\([0-9]*\).*/\1/p' | head -1; }
 if [ "$(java_major)" -lt 17 ] 2>/dev/null || [ -z "$(java_major)" ]; then
@@ -112,21 +110,9 @@ if web lab packages/workspace/lab "the Workspace's panels"; then
   mv "$LAB.new" "$LAB"; rm -rf "$LAB.old"
 fi
 
-if ! done_already s3jars "$RELEASE"; then
-  say "fetching Spark's S3 jars (once, through Spark's own resolver)"
-  if ".envs/$RELEASE/bin/python" -m emr_studio_cluster.jars "$RELEASE" > .venv/s3jars.log 2>&1; then
-    finish s3jars "$RELEASE"
-  else
-    say "Maven Central was not reached: clusters work, but s3:// paths inside Spark do not until 'make install' finds a network"
-  fi
-fi
-
-if ! done_already archives "$RELEASE"; then
-  say "preparing archives of Spark's classes, for faster cluster starts (a minute or two, once)"
-  ".envs/$RELEASE/bin/python" -m emr_studio_cluster.archives "$RELEASE" > .venv/archives.log 2>&1 \
-    || say "that did not work here (log: .venv/archives.log): clusters start some seconds slower"
-  finish archives "$RELEASE"
-fi
+# Other releases' environments are built when the first cluster asks for them.
+.venv/bin/emr-studio release prepare 2>&1 | while IFS= read -r line; do say "clusters: $line"; done \
+  || die "the clusters' environment could not be built"
 
 if [ "$WANT" = browser ]; then
   command -v chromium >/dev/null || apt_install "Chromium (for the browser tests)" chromium fonts-dejavu-core

@@ -90,7 +90,7 @@ def test_codes(emr: Any, play: ClusterPlay) -> None:
     assert protected[0] == "ValidationException"
     assert "termination protected" in protected[2]
     assert refused(emr.list_instance_fleets, ClusterId=cluster_id)[0] == "InvalidRequestException"
-    assert emr.list_release_labels()["ReleaseLabels"] == ["emr-8.0.0"]
+    assert emr.list_release_labels()["ReleaseLabels"] == ["emr-8.0.0", "emr-7.12.0"]
     assert emr.describe_release_label(ReleaseLabel="emr-8.0.0")["Applications"]
 
 

@@ -24,32 +24,32 @@ def fetches(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
 
     monkeypatch.setattr(jars, "_fetch", fetch)
     lock = {"packages": ["g:a:1"], "excluded": [], "sha256": {"a.jar": hashlib.sha256(b"jar").hexdigest()}}
-    monkeypatch.setattr(jars, "_lock", lambda _release: lock)
+    monkeypatch.setattr(jars, "read_lock", lambda _release: lock)
     return done
 
 
 def test_fetched_once(tmp_path: Path, fetches: list[Path]) -> None:
     folder = tmp_path / "jars" / "r"
-    assert [jar.name for jar in jars.ensure_s3_jars("r", folder)] == ["a.jar"]
-    jars.ensure_s3_jars("r", folder)
+    assert [jar.name for jar in jars.ensure_jars("r", folder)] == ["a.jar"]
+    jars.ensure_jars("r", folder)
     assert len(fetches) == 1
     assert folder.stat().st_mode & 0o777 == 0o755
 
 
 def test_a_damaged_jar_is_fetched_again(tmp_path: Path, fetches: list[Path]) -> None:
     folder = tmp_path / "jars" / "r"
-    jars.ensure_s3_jars("r", folder)
+    jars.ensure_jars("r", folder)
     (folder / "a.jar").write_bytes(b"damaged")
-    jars.ensure_s3_jars("r", folder)
+    jars.ensure_jars("r", folder)
     assert (folder / "a.jar").read_bytes() == b"jar"
     assert len(fetches) == 2
 
 
 def test_another_jar_is_refused(tmp_path: Path, fetches: list[Path], monkeypatch: pytest.MonkeyPatch) -> None:
     lock = {"packages": [], "excluded": [], "sha256": {"a.jar": "0" * 64}}
-    monkeypatch.setattr(jars, "_lock", lambda _release: lock)
+    monkeypatch.setattr(jars, "read_lock", lambda _release: lock)
     with pytest.raises(jars.JarsUnavailable, match=r"a\.jar: SHA-256"):
-        jars.ensure_s3_jars("r", tmp_path / "jars" / "r")
+        jars.ensure_jars("r", tmp_path / "jars" / "r")
     assert list((tmp_path / "jars").iterdir()) == []
 
 
@@ -66,10 +66,10 @@ def test_no_network_is_said(
     assert "unresolved dependency: hadoop-aws" in capsys.readouterr().err
     assert not (tmp_path / "jars").exists()
     assert jars.main(["emr-0.0.0", str(tmp_path / "jars")]) == 1
-    assert "no S3 jars are known for emr-0.0.0" in capsys.readouterr().err
+    assert "no jars are known for emr-0.0.0" in capsys.readouterr().err
 
 
 def test_the_lock_names_every_jar_by_its_sum() -> None:
-    lock = jars._lock("emr-8.0.0")
+    lock = jars.read_lock("emr-8.0.0")
     assert len(lock["sha256"]) == 34
     assert all(len(value) == 64 for value in lock["sha256"].values())

@@ -88,6 +88,7 @@ class _Recording:
             connect_token=secrets.token_urlsafe(16),
             release=release,
             jars_dir=str(jars_dir),
+            classes_dir=str(jars_dir.parents[1] / "classes" / release),
             archives_dir=str(archives),
             record_archives=True,
             warehouse_dir=str(scratch / "warehouse"),

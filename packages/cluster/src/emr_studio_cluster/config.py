@@ -21,6 +21,7 @@ BLOCK_MANAGER_PORT = 7179
 APPLICATION_WEB_PORT = 4040
 CONNECT_PORT = 15002
 GATEWAY_PORT = 18888
+METASTORE_PORT = 9083
 
 
 @dataclass(frozen=True)
@@ -42,20 +43,23 @@ class NodeConfig:
     daemon_memory: int = 256
     release: str = ""
     jars_dir: str = ""
-    """Folder of the S3 jars; empty or absent: S3 paths do not work in Spark."""
+    """Folder of the jars that Spark's package lacks (`jars.py`); empty or absent: S3 paths do not work in Spark."""
+    classes_dir: str = ""
+    """Folder of our own classes for Spark's JVMs (`classes.py`)."""
     archives_dir: str = ""
     """Folder of the JVMs' class data archives; empty or absent: none are used."""
     record_archives: bool = False
     """Write the archives at the programs' ends instead of using them (`archives.py`)."""
     warehouse_dir: str = ""
-    s3_endpoint: str = ""
-    region: str = "us-east-1"
+    """Folder of managed tables; in S3: tables are kept in the Data Catalog and survive the cluster."""
     events_dir: str = ""
     """Folder of the event logs of all applications; empty: none are written. A history server reads them there."""
     history_port: int = 0
     """Port of a history server, which is on no node of a cluster."""
     ui_key: str = ""
     """Base64url of the key with which who asks Spark's UI signs (HS256); empty: the UI asks for nothing."""
+    s3_endpoint: str = ""
+    region: str = "us-east-1"
     master_url: str = ""
     """Spark's name of the master, where it is not the cluster's own; empty otherwise."""
     spark_defaults: dict[str, str] = field(default_factory=dict)
@@ -67,6 +71,13 @@ class NodeConfig:
         if self.master_url:
             return self.master_url
         return "local[*]" if self.local_mode else f"spark://{self.primary_address}:{MASTER_PORT}"
+
+    @property
+    def has_catalog(self) -> bool:
+        """Whether Spark keeps its tables in the Data Catalog: their data must be in S3, which needs the S3 jars."""
+        warehouse = self.spark_defaults.get("spark.sql.warehouse.dir", self.warehouse_dir)
+        wanted = self.spark_defaults.get("spark.sql.catalogImplementation", "hive") == "hive"
+        return wanted and bool(self.s3_jars) and warehouse.startswith(("s3://", "s3a://", "s3n://"))
 
     @property
     def s3_jars(self) -> list[Path]:

@@ -1,8 +1,9 @@
-"""Spark's S3 jars: `python -m emr_studio_cluster.jars RELEASE` fetches them once.
+"""The jars that Spark's package lacks: `python -m emr_studio_cluster.jars RELEASE` fetches them once.
 
-hadoop-aws and only those modules of the AWS SDK that S3A uses (10 MB instead of the 600 MB bundle),
-fetched through Spark's own package resolver into `.cache/jars/<release>`, each compared with its
-SHA-256 in `s3_jars.toml`. Without a network nothing is left behind, and clusters work but for S3 paths.
+hadoop-aws and only those modules of the AWS SDK that S3A uses (10 MB instead of the 600 MB bundle); for
+Spark 3.5 the Connect server too. Fetched through Spark's own package resolver into `.cache/jars/<release>`,
+each compared with its SHA-256 in `jars.toml`. Without a network nothing is left behind, and clusters of
+Spark 4 work but for S3 paths.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ import tomllib
 from collections.abc import Mapping, Sequence
 from importlib.resources import files
 from pathlib import Path
+from typing import Any
 
 from emr_studio_cluster import spark
 
@@ -28,13 +30,13 @@ class JarsUnavailable(Exception):
     """The jars could not be fetched, or are not what they should be."""
 
 
-def ensure_s3_jars(release: str, folder: Path) -> list[Path]:
-    """Return the release's S3 jars in `folder`, fetched and verified if they are not there yet.
+def ensure_jars(release: str, folder: Path) -> list[Path]:
+    """Return the release's jars in `folder`, fetched and verified if they are not there yet.
 
     Raises:
         JarsUnavailable: no network, no Java, an unknown release, or a jar with another SHA-256.
     """
-    lock = _lock(release)
+    lock = read_lock(release)
     expected: Mapping[str, str] = lock["sha256"]
     if not _matches(folder, expected):
         folder.parent.mkdir(parents=True, exist_ok=True)
@@ -64,10 +66,15 @@ def default_folder(release: str) -> Path:
     return cache_folder() / "jars" / release
 
 
-def _lock(release: str) -> dict[str, dict[str, str]]:
-    locks: dict[str, dict[str, dict[str, str]]] = tomllib.loads(files(__package__).joinpath("s3_jars.toml").read_text())
+def read_lock(release: str) -> dict[str, Any]:
+    """What `jars.toml` says of a release.
+
+    Raises:
+        JarsUnavailable: nothing.
+    """
+    locks: dict[str, dict[str, Any]] = tomllib.loads(files(__package__).joinpath("jars.toml").read_text())
     if release not in locks:
-        raise JarsUnavailable(f"no S3 jars are known for {release}")
+        raise JarsUnavailable(f"no jars are known for {release}")
     return locks[release]
 
 
@@ -88,7 +95,7 @@ def _digest(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _fetch(lock: Mapping[str, Mapping[str, str]], scratch: Path) -> Path:
+def _fetch(lock: Mapping[str, Any], scratch: Path) -> Path:
     program = scratch / "nothing.py"
     program.write_text("")
     command = [
@@ -124,7 +131,7 @@ def main(arguments: Sequence[str]) -> int:
         return 2
     try:
         folder = Path(arguments[1]) if len(arguments) == 2 else default_folder(arguments[0])
-        jars = ensure_s3_jars(arguments[0], folder)
+        jars = ensure_jars(arguments[0], folder)
     except (JarsUnavailable, spark.NoJava) as error:
         print(error, file=sys.stderr)
         return 1

@@ -16,7 +16,7 @@ from typing import Any, NoReturn
 
 import grpc
 from pyspark.errors import PySparkException
-from pyspark.sql.connect.client import DefaultChannelBuilder
+from pyspark.sql.connect import client as connect_client
 
 from emr_studio_cluster.config import CONNECT_PORT, NodeConfig, read_config
 
@@ -63,18 +63,23 @@ def connect(config: NodeConfig) -> Any:
     os.environ["SPARK_REMOTE"] = url
     from pyspark.sql.connect.session import SparkSession
 
-    builder = DefaultChannelBuilder(url)
-    builder.toChannel = lambda: _channel(builder, config.connect_token)
+    # Spark 3.5 has one class for it, Spark 4 one for each kind.
+    make = getattr(connect_client, "DefaultChannelBuilder", None) or connect_client.ChannelBuilder
+    builder = make(url)
+    builder.toChannel = lambda: _channel(builder, config)
     return SparkSession.builder.channelBuilder(builder).create()
 
 
-def _channel(builder: Any, token: str) -> grpc.Channel:
+def _channel(builder: Any, config: NodeConfig) -> grpc.Channel:
     # pyspark sends a token over TLS only, or to the name localhost; these credentials are what it uses
     # for the latter: gRPC accepts them on loopback addresses and nowhere else.
     credentials = grpc.composite_channel_credentials(
-        grpc.local_channel_credentials(), grpc.access_token_call_credentials(token)
+        grpc.local_channel_credentials(), grpc.access_token_call_credentials(config.connect_token)
     )
-    return builder._secure_channel(builder.endpoint, credentials)
+    endpoint = f"{config.primary_address}:{CONNECT_PORT}"
+    if hasattr(builder, "_secure_channel"):
+        return builder._secure_channel(endpoint, credentials)
+    return grpc.secure_channel(endpoint, credentials, options=builder._channel_options)
 
 
 def install(shell: Any) -> None:

@@ -16,13 +16,16 @@ from emr_studio_cluster.config import (
     DRIVER_PORT,
     MASTER_PORT,
     MASTER_WEB_PORT,
+    METASTORE_PORT,
     WORKER_PORT,
     WORKER_WEB_PORT,
     NodeConfig,
 )
 
 _S3A = "org.apache.hadoop.fs.s3a.S3AFileSystem"
+# Hadoop 3.4 has the AWS SDK 2, Hadoop 3.3 the first one.
 _CREDENTIALS = "software.amazon.awssdk.auth.credentials.ContainerCredentialsProvider"
+_CREDENTIALS_BEFORE = "com.amazonaws.auth.EC2ContainerCredentialsProviderWrapper"
 _PROPERTIES_FILE = "spark.properties"
 _LOGGING_FILE = "log4j2.properties"
 _LOGGING = """rootLogger.level = warn
@@ -56,10 +59,10 @@ MODULE_OPTIONS = (
     "-Dio.netty.handler.ssl.defaultEndpointVerificationAlgorithm=NONE",
     "--enable-native-access=ALL-UNNAMED",
 )
-_SEAT = "notebook"
-_SEATED = {
 HISTORY_PATH = "/shs"
 """Where the history server of a cluster is, on the origin of the cluster's application UIs."""
+_SEAT = "notebook"
+_SEATED = {
     f"spark.executor.resource.{_SEAT}.amount": "1",
     # A hundredth, so that it never bounds how many tasks an executor runs.
     f"spark.task.resource.{_SEAT}.amount": "0.01",
@@ -91,6 +94,23 @@ def spark_home() -> Path:
     return Path(found.origin).parent
 
 
+def version_of(jar: str) -> str:
+    """The version of one of Spark's jars: `3.5.7` of `spark-core`, whatever Scala is in its name; else empty."""
+    found = next(iter(sorted((spark_home() / "jars").glob(f"{jar}[-_]*.jar"))), None)
+    return found.stem.rpartition("-")[2] if found else ""
+
+
+def scala_version() -> str:
+    """The Scala that Spark was built with: `2.12` or `2.13`."""
+    return ".".join(version_of("scala-library").split(".")[:2]) or "2.13"
+
+
+def _connect_server() -> str:
+    """The Connect server's class: of Spark 3.5, whose own knows neither address nor token, it is ours (`scala/`)."""
+    ours = version_of("spark-core").startswith("3.")
+    return "emr.studio.ConnectServer" if ours else "org.apache.spark.sql.connect.service.SparkConnectServer"
+
+
 def java() -> str:
     """The Java launcher: of JAVA_HOME, or the first in PATH.
 
@@ -114,7 +134,7 @@ def environment(config: NodeConfig, folder: Path) -> dict[str, str]:
         "SPARK_LOCAL_IP": config.address,
         "SPARK_LOCAL_HOSTNAME": config.address,
         "SPARK_LOCAL_DIRS": str(local),
-        "SPARK_SCALA_VERSION": "2.13",
+        "SPARK_SCALA_VERSION": scala_version(),
         "PYSPARK_PYTHON": sys.executable,
         "PYSPARK_DRIVER_PYTHON": sys.executable,
     }
@@ -181,7 +201,7 @@ def connect_command(config: NodeConfig, folder: Path) -> list[str]:
         "--properties-file",
         str(properties),
         "--class",
-        "org.apache.spark.sql.connect.service.SparkConnectServer",
+        _connect_server(),
         "spark-internal",
     ]
 
@@ -197,13 +217,14 @@ def connect_properties(config: NodeConfig, folder: Path) -> dict[str, str]:
         "spark.executor.logs.rolling.strategy": "size",
         "spark.executor.logs.rolling.maxSize": "4194304",
         "spark.executor.logs.rolling.maxRetainedFiles": "3",
-        "spark.sql.warehouse.dir": config.warehouse_dir or str(folder / "warehouse"),
         # A notebook left open over night finds its session in the morning.
         "spark.connect.session.manager.defaultSessionTimeout": "24h",
         "spark.ui.killEnabled": "false",
         "spark.ui.showConsoleProgress": "false",
         **DECOMMISSION_OF_APPLICATIONS,
+        **event_log_properties(config),
         **s3_properties(config, folder),
+        **catalog_properties(config, folder),
         **config.spark_defaults,
         **security_properties(config),
         "spark.master": config.master,
@@ -221,7 +242,6 @@ def connect_properties(config: NodeConfig, folder: Path) -> dict[str, str]:
         **({} if config.local_mode else _SEATED),
         **ui_properties(config),
     }
-        **event_log_properties(config),
 
 
 def ui_properties(config: NodeConfig) -> dict[str, str]:
@@ -232,25 +252,27 @@ def ui_properties(config: NodeConfig) -> dict[str, str]:
     return {"spark.ui.filters": name, f"spark.{name}.param.secretKey": config.ui_key}
 
 
-def s3_properties(config: NodeConfig, folder: Path) -> dict[str, str]:
-    """`s3://`, `s3a://` and `s3n://` through S3A, with the credentials of the node's instance profile."""
-    if not config.s3_jars:
-        return {}
-    hadoop = {
-        "fs.s3.impl": _S3A,
-        "fs.s3n.impl": _S3A,
-        "fs.AbstractFileSystem.s3.impl": "org.apache.hadoop.fs.s3a.S3A",
-        "fs.s3a.endpoint": config.s3_endpoint,
-        "fs.s3a.endpoint.region": config.region,
-        "fs.s3a.path.style.access": "true",
-        "fs.s3a.aws.credentials.provider": _CREDENTIALS,
-        "fs.s3a.buffer.dir": str(folder / "local"),
-        # Say soon that something is wrong: the defaults try for many minutes.
-        "fs.s3a.attempts.maximum": "4",
-        "fs.s3a.retry.limit": "3",
-        "fs.s3a.connection.establish.timeout": "15s",
+def catalog_properties(config: NodeConfig, folder: Path) -> dict[str, str]:
+    """Where tables are: in the Data Catalog, by the metastore beside the Connect server, or in the driver's memory."""
+    if not config.has_catalog:
+        here = "" if config.warehouse_dir.startswith("s3") else config.warehouse_dir
+        return {"spark.sql.warehouse.dir": here or str(folder / "warehouse")}
+    scratch = str(folder / "local" / "hive")
+    hive = {
+        "hive.metastore.uris": f"thrift://{config.primary_address}:{METASTORE_PORT}",
+        "hive.metastore.client.socket.timeout": "120s",
+        "hive.exec.scratchdir": scratch,
+        "hive.exec.local.scratchdir": scratch,
     }
-    classpath = os.path.join(config.jars_dir, "*")
+    return {
+        **{f"spark.hadoop.{name}": value for name, value in hive.items()},
+        "spark.sql.catalogImplementation": "hive",
+        "spark.sql.warehouse.dir": config.warehouse_dir,
+        # `CREATE TABLE t (…)` makes one of Spark's own format in every release.
+        "spark.sql.legacy.createHiveTableByDefault": "false",
+    }
+
+
 def event_log_properties(config: NodeConfig) -> dict[str, str]:
     """Event logs of every application: local files, readable while it runs; the studio carries them to S3.
 
@@ -285,6 +307,26 @@ def history_command(config: NodeConfig, folder: Path) -> list[str]:
     return [*command, "org.apache.spark.deploy.history.HistoryServer", "--properties-file", str(properties)]
 
 
+def s3_properties(config: NodeConfig, folder: Path) -> dict[str, str]:
+    """`s3://`, `s3a://` and `s3n://` through S3A, with the credentials of the node's instance profile."""
+    if not config.s3_jars:
+        return {}
+    newer = not version_of("hadoop-client-api").startswith("3.3.")
+    hadoop = {
+        "fs.s3.impl": _S3A,
+        "fs.s3n.impl": _S3A,
+        "fs.AbstractFileSystem.s3.impl": "org.apache.hadoop.fs.s3a.S3A",
+        "fs.s3a.endpoint": config.s3_endpoint,
+        "fs.s3a.endpoint.region": config.region,
+        "fs.s3a.path.style.access": "true",
+        "fs.s3a.aws.credentials.provider": _CREDENTIALS if newer else _CREDENTIALS_BEFORE,
+        "fs.s3a.buffer.dir": str(folder / "local"),
+        # Say soon that something is wrong: the defaults try for many minutes.
+        "fs.s3a.attempts.maximum": "4",
+        "fs.s3a.retry.limit": "3",
+        "fs.s3a.connection.establish.timeout": "15s" if newer else "15000",
+    }
+    classpath = os.path.join(config.jars_dir, "*")
     return {
         **{f"spark.hadoop.{key}": value for key, value in hadoop.items() if value},
         "spark.executor.extraClassPath": classpath,
@@ -309,6 +351,8 @@ def _java(config: NodeConfig, folder: Path, kind: str, heap: int, flags: tuple[s
     classpath = [str(spark_home() / "jars" / "*")]
     if config.s3_jars:
         classpath.append(os.path.join(config.jars_dir, "*"))
+    if config.classes_dir:
+        classpath.append(os.path.join(config.classes_dir, "*"))
     return [
         java(),
         f"-Xmx{heap}m",

@@ -182,10 +182,11 @@ _part("store", "Run the embedded object store alone.")
 
 
 def _sub_apps() -> None:
-    from emr_studio.cli import iam, reference, trail, zones
+    from emr_studio.cli import iam, reference, releases, trail, zones
 
     app.add_typer(iam.app, name="iam")
     app.add_typer(reference.app, name="reference")
+    app.add_typer(releases.app, name="release")
     app.add_typer(trail.app, name="trail")
     app.add_typer(zones.app, name="zone")
 
@@ -193,6 +194,6 @@ def _sub_apps() -> None:
 def main() -> None:
     """Entry point of the command `emr-studio`."""
     # The parts of a studio start often and must start fast: they need no sub-commands.
-    if len(sys.argv) > 1 and sys.argv[1] in {"iam", "reference", "trail", "zone", "--help"}:
+    if len(sys.argv) > 1 and sys.argv[1] in {"iam", "reference", "release", "trail", "zone", "--help"}:
         _sub_apps()
     app()

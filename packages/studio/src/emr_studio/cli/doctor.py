@@ -10,6 +10,7 @@ from rich.console import Console
 
 from emr_studio.cli import preflight, supervise
 from emr_studio.cli.zones import impaired_zones
+from emr_studio.clusters.catalog.releases import default_release
 from emr_studio.runtime.isolation import isolation_report
 from emr_studio.settings import Settings
 from emr_studio.storage import external
@@ -24,7 +25,7 @@ def run(out: Console, data_dir: Path) -> bool:
     for name in ("caddy",) if settings.s3_endpoint else ("caddy", "weed"):
         found = preflight.binary(name)
         _line(out, found is not None, f"{name}: {found or 'missing (make install)'}")
-    for name in ("workspace", "emr-8.0.0"):
+    for name in ("workspace", default_release().environment):
         _line(out, settings.env_python(name).exists(), f"environment {name}")
     _line(out, shutil.which("git") is not None, "git (for the Git panel)")
     if settings.s3_endpoint:

@@ -9,6 +9,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+from emr_studio.clusters.catalog.releases import default_release
 from emr_studio.edge import caddy
 from emr_studio.settings import Settings
 from emr_studio.storage import external
@@ -75,6 +76,6 @@ def _store(settings: Settings) -> Iterator[str]:
 
 
 def _environments(settings: Settings) -> Iterator[str]:
-    for name in ("workspace", "emr-8.0.0"):
+    for name in ("workspace", default_release().environment):
         if not settings.env_python(name).exists():
             yield f"The environment .envs/{name} is missing. Mend: make install"

@@ -1,6 +1,7 @@
 """The clusters' controller: moves `state` to `target`, one saved step at a time.
 
-    STARTING        check the machine, take addresses and the role's grant, start what needs no other
+    STARTING        build the release's environment if it lacks, check the machine, take addresses and the role's grant,
+                    start what needs no other
     BOOTSTRAPPING   run bootstrap actions, start the rest, wait until every node takes part and the gateway answers
     RUNNING         run steps (`steps/`); then on to WAITING, or to the end if the cluster is not kept alive
     WAITING         back to RUNNING for a new step
@@ -25,10 +26,10 @@ from sqlalchemy.orm import Session
 from emr_studio.aws.errors import AwsError
 from emr_studio.clock import Clock
 from emr_studio.clusters.bootstrapping import ActionFailed, Bootstrapping
-from emr_studio.clusters.model import (
 from emr_studio.clusters.failure import Failure
 from emr_studio.clusters.logs.appinfo import AppInfo
 from emr_studio.clusters.logs.archive import LogArchive
+from emr_studio.clusters.model import (
     ENDED,
     KIND,
     USABLE,
@@ -43,14 +44,15 @@ from emr_studio.clusters.logs.archive import LogArchive
     living_instances_of,
     workload_owner,
 )
-from emr_studio.clusters.nodes import MASTER, WORKER, Layout, Program, folder_of, release_of, specification
+from emr_studio.clusters.nodes import MASTER, WORKER, Layout, Program, folder_of, specification
+from emr_studio.clusters.preparing import Preparing
 from emr_studio.clusters.probe import NodeProbe, Probe
 from emr_studio.clusters.roles import grant_nodes
 from emr_studio.clusters.scaling.idle import IdleWatch
 from emr_studio.clusters.scaling.managed import ManagedScaling
 from emr_studio.clusters.scaling.resizing import Resizing
-from emr_studio.clusters.spares import is_spare, make_room
 from emr_studio.clusters.sessions.model import has_sessions
+from emr_studio.clusters.spares import is_spare, make_room
 from emr_studio.clusters.steps.model import has_unfinished_steps
 from emr_studio.clusters.steps.progress import Outcome, StepProgress
 from emr_studio.clusters.tools import Tools
@@ -66,10 +68,10 @@ START_SECONDS = 120.0
 BOOTSTRAP_SECONDS = 300.0
 ACTIONS_SECONDS = 3600.0
 """A state that is not left in that time ends the cluster; so do bootstrap actions that last an hour, as on EMR."""
-MAX_RESTARTS = 5
-"""Unasked ends of one node's programs, within `_RESTART_WINDOW`, that are made good."""
 LOGS_SECONDS = 60.0
 """So long a cluster that has ended waits for S3 to take its logs."""
+MAX_RESTARTS = 5
+"""Unasked ends of one node's programs, within `_RESTART_WINDOW`, that are made good."""
 _RESTART_WINDOW = dt.timedelta(minutes=10)
 _LOOK_SECONDS = 2.0
 _WAIT_SECONDS = 1.0
@@ -90,38 +92,30 @@ _NAMES = {
 _GOING = (WorkloadState.STARTING, WorkloadState.RUNNING)
 
 
-class Failure(Exception):
-    """The cluster cannot go on: code and message of its StateChangeReason, and log lines."""
-
-    def __init__(self, code: Reason, message: str, lines: tuple[str, ...] = ()) -> None:
-        super().__init__(message)
-        self.code = code
-        self.message = message
-        self.lines = lines
-
-
 class ClusterReconciler:
     """Reconciles one installation's clusters."""
 
     kind = KIND
-        archive: LogArchive | None = None,
 
     def __init__(
         self,
         database: Database,
         clock: Clock,
         runtime: Runtime,
-        self._archive = archive or LogArchive(settings, AppInfo(settings, database, clock))
         settings: Settings,
         probe: Probe | None = None,
+        *,
+        archive: LogArchive | None = None,
     ) -> None:
         self._database = database
         self._clock = clock
         self._runtime = runtime
         self._settings = settings
         self._probe = probe or NodeProbe()
+        self._archive = archive or LogArchive(settings, AppInfo(settings, database, clock))
         self._next_look = 0.0
         tools = Tools(database, clock, runtime, settings, self._probe)
+        self._preparing = Preparing(tools)
         self._actions = Bootstrapping(database, runtime, settings)
         self._resizing = Resizing(tools, self._actions)
         self._managed = ManagedScaling(tools)
@@ -238,6 +232,8 @@ class ClusterReconciler:
     # Start.
 
     def _start(self, layout: Layout) -> float:
+        if not self._preparing.turn(layout.cluster):
+            return 0
         if not all(instance.bind_ip for instance in layout.instances):
             return self._provision(layout)
         if layout.cluster.bootstrap_actions:
@@ -279,14 +275,6 @@ class ClusterReconciler:
 
     def _machine_has_room(self, layout: Layout) -> bool:
         """True once the cluster can start; warm spares give way to it."""
-        release = release_of(layout.cluster)
-        python = self._settings.env_python(release.environment)
-        if not python.exists():
-            raise Failure(
-                Reason.VALIDATION_ERROR,
-                f"The environment of {release.label} is not installed ({python} is not there). Run the installation "
-                "again, then create a new cluster.",
-            )
         needed, free = layout.needed_memory(), self._probe.free_memory()
         if free < needed and not is_spare(layout.cluster) and make_room(self._database):
             return False

@@ -18,6 +18,7 @@ from typing import Any
 from emr_studio.clusters.catalog.releases import Release, find_release
 from emr_studio.clusters.model import Cluster, Instance, Role, workload_owner
 from emr_studio.clusters.ui_keys import ui_key
+from emr_studio.iam.bootstrap import bucket_name
 from emr_studio.network.model import GATEWAY_PORT
 from emr_studio.runtime.contract import ProcessSpec
 from emr_studio.settings import Settings
@@ -190,22 +191,29 @@ def _tenant_config(layout: Layout, tenant: Tenant) -> dict[str, Any]:
     return tenant.config() | ({} if old else {"ui_key": ui_key(tenant.secret)})
 
 
-def tenant_specification(
-    settings: Settings, layout: Layout, tenant: Tenant, workload_id: str, *, config: Mapping[str, Any], address: str
-) -> ProcessSpec:
-    """What the runtime is asked to start for a tenant's Spark Connect server, at `address` (`host`).
+@dataclass(frozen=True)
+class TenantProgram:
+    """A program that a tenant runs all the time, at an address (`host`) of its own."""
 
-    `config` wins over what the cluster's own programs are told.
-    """
-    own = {"address": address, "primary_address": address, **_tenant_config(layout, tenant), **config}
+    kind: str
+    workload_id: str
+    address: str
+
+
+def tenant_specification(
+    settings: Settings, layout: Layout, tenant: Tenant, program: TenantProgram, config: Mapping[str, Any]
+) -> ProcessSpec:
+    """What the runtime is asked to start for it; `config` wins over what the cluster's own programs are told."""
+    place = {"address": program.address, "primary_address": program.address}
+    told = _config(settings, layout, layout.primary, program.kind) | _tenant_config(layout, tenant) | place
     return _process(
         settings,
         layout,
-        workload_id,
-        argv=("emr_studio_cluster.node", CONNECT, tenant.folder),
-        log_name=f"{workload_id.replace('/', '-')}.log",
-        files={"node.json": json.dumps(_config(settings, layout, layout.primary, CONNECT) | own)},
-        ready_address=f"{address}:{CONNECT_PORT}",
+        program.workload_id,
+        argv=("emr_studio_cluster.node", program.kind, f"{tenant.folder}/{program.kind}"),
+        log_name=f"{program.workload_id.replace('/', '-')}.log",
+        files={f"{program.kind}/node.json": json.dumps({**told, **config})},
+        ready_address=f"{program.address}:{_PORTS[program.kind]}",
         tenant=tenant,
     )
 
@@ -271,18 +279,36 @@ def _config(settings: Settings, layout: Layout, instance: Instance, kind: str) -
         "daemon_memory": _DAEMON_MB,
         "release": release.label,
         "jars_dir": str(jars_dir(settings, release)),
+        "classes_dir": str(classes_dir(settings, release)),
         "archives_dir": str(archives_dir(settings, release)),
-        "warehouse_dir": str(folder_of(settings, cluster.id) / "warehouse"),
         "events_dir": str(folder_of(settings, cluster.id) / EVENTS),
+        "warehouse_dir": warehouse_of(settings, cluster),
         "s3_endpoint": _endpoint(settings),
         "region": cluster.region,
         "spark_defaults": spark_defaults(cluster.configurations),
     }
 
 
+def warehouse_of(settings: Settings, cluster: Cluster) -> str:
+    """Where managed tables are: what the classification `hive-site` says, else in the account's own bucket.
+
+    An account that the installation did not make a bucket for has its tables on the cluster, as long as that lives.
+    """
+    named = _properties(cluster.configurations, "hive-site").get("hive.metastore.warehouse.dir")
+    # A warm spare is in no account yet; it will be in one that wants exactly this.
+    if named or cluster.account_id not in ("", settings.account_id):
+        return named or str(folder_of(settings, cluster.id) / "warehouse")
+    return f"s3://{bucket_name(settings)}/warehouse"
+
+
 def jars_dir(settings: Settings, release: Release) -> Path:
-    """Spark's S3 jars, fetched at the installation."""
+    """The jars that Spark's package lacks."""
     return settings.root / ".cache" / "jars" / release.label
+
+
+def classes_dir(settings: Settings, release: Release) -> Path:
+    """Our own classes for Spark's JVMs."""
+    return settings.root / ".cache" / "classes" / release.label
 
 
 def archives_dir(settings: Settings, release: Release) -> Path:
@@ -312,9 +338,13 @@ def _environment(settings: Settings, cluster: Cluster, folder: str, role_token: 
 
 def spark_defaults(configurations: Sequence[Any]) -> dict[str, str]:
     """Spark's properties of the classification `spark-defaults`."""
+    return _properties(configurations, _SPARK_DEFAULTS)
+
+
+def _properties(configurations: Sequence[Any], classification: str) -> dict[str, str]:
     found: dict[str, str] = {}
     for entry in configurations:
-        if entry.get("Classification") == _SPARK_DEFAULTS:
+        if entry.get("Classification") == classification:
             found |= entry.get("Properties") or {}
     return found
 
@@ -325,6 +355,7 @@ def readable_of(settings: Settings, release: Release) -> tuple[str, ...]:
         settings.root / ".envs" / release.environment,
         settings.root / "packages" / "cluster",
         jars_dir(settings, release),
+        classes_dir(settings, release),
         archives_dir(settings, release),
     )
     return tuple(str(folder) for folder in folders)

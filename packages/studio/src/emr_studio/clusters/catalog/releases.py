@@ -20,6 +20,8 @@ class Release:
     hadoop: str
     java: int
     """The oldest major version of Java that it runs on."""
+    needs_jars: bool
+    """Whether nothing works without the jars that Spark's package lacks (`emr_studio_cluster.jars`)."""
     applications: Mapping[str, str]
     """Applications with their versions, by their proper names."""
 
@@ -37,6 +39,11 @@ def releases() -> tuple[Release, ...]:
 
 def newest_release() -> Release:
     """The one that a cluster has when nobody says otherwise."""
+    return releases()[0]
+
+
+def default_release() -> Release:
+    """The one that the installation prepares."""
     return releases()[0]
 
 
