@@ -39,7 +39,9 @@ def rig() -> Iterator[ClusterRig]:
 
 @pytest.fixture(scope="module")
 def cluster_id(rig: ClusterRig) -> str:
-    return rig.create(core=2)
+    # No S3 and no Data Catalog is here for tables to survive in.
+    own = {"Classification": "spark-defaults", "Properties": {"spark.sql.catalogImplementation": "in-memory"}}
+    return rig.create(core=2, Configurations=[own])
 
 
 @pytest.fixture(scope="module")

@@ -86,6 +86,40 @@ def test_s3_paths_need_the_jars(tmp_path: Path, config: NodeConfig) -> None:
     assert found["spark.hadoop.fs.s3a.aws.credentials.provider"].endswith("ContainerCredentialsProvider")
 
 
+def test_tables_are_kept_in_the_data_catalog_where_their_data_can_be_in_s3(tmp_path: Path, config: NodeConfig) -> None:
+    (tmp_path / "hadoop-aws.jar").touch()
+    whole = changed(config, jars_dir=str(tmp_path), warehouse_dir="s3://bucket/warehouse")
+    found = spark.connect_properties(whole, tmp_path)
+    assert found["spark.hadoop.hive.metastore.uris"] == "thrift://127.31.1.1:9083"
+    assert found["spark.sql.warehouse.dir"] == "s3://bucket/warehouse"
+    for other in (
+        changed(whole, jars_dir=""),
+        changed(whole, warehouse_dir="/somewhere"),
+        changed(whole, spark_defaults={"spark.sql.catalogImplementation": "in-memory"}),
+    ):
+        assert not other.has_catalog
+        found = spark.connect_properties(other, tmp_path)
+        assert "spark.hadoop.hive.metastore.uris" not in found
+        assert not found["spark.sql.warehouse.dir"].startswith("s3")
+
+
+def test_event_logs_are_written_where_the_studio_looks(tmp_path: Path, config: NodeConfig) -> None:
+    assert spark.event_log_properties(config) == {}
+    found = spark.event_log_properties(changed(config, events_dir=str(tmp_path / "events")))
+    assert found["spark.eventLog.dir"] == (tmp_path / "events").as_uri()
+    assert (tmp_path / "events").is_dir()
+
+
+def test_a_history_server_asks_for_tokens(tmp_path: Path, config: NodeConfig) -> None:
+    shown = changed(config, events_dir=str(tmp_path), history_port=18080, ui_key="a-key")
+    command = " ".join(spark.history_command(shown, tmp_path))
+    assert "-Dspark.ui.proxyBase=/shs" in command
+    assert "a-key" not in command
+    properties = (tmp_path / "spark.properties").read_text()
+    assert "spark.history.ui.port 18080\n" in properties
+    assert "JWSFilter.param.secretKey a-key\n" in properties
+
+
 def test_archives_are_used_only_if_there(tmp_path: Path, config: NodeConfig) -> None:
     here = changed(config, archives_dir=str(tmp_path))
     assert not any("jsa" in word for word in spark.master_command(here, tmp_path))

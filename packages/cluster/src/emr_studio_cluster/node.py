@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from emr_studio_cluster import spark
-from emr_studio_cluster.config import NodeConfig, read_config
+from emr_studio_cluster.config import METASTORE_PORT, NodeConfig, read_config
 
 _JAVA_PROGRAMS: dict[str, Callable[[NodeConfig, Path], list[str]]] = {
     "master": spark.master_command,
@@ -36,6 +36,8 @@ def main(arguments: Sequence[str]) -> int:
     try:
         if arguments[0] == "gateway":
             return _serve(config, folder)
+        if arguments[0] == "connect" and config.has_catalog:
+            _serve_tables(config)
         command = _JAVA_PROGRAMS[arguments[0]](config, folder)
     except spark.NoJava as error:
         print(f"{error}.", file=sys.stderr)
@@ -48,6 +50,16 @@ def _serve(config: NodeConfig, folder: Path) -> int:
 
     gateway.run(config, folder)
     return 0
+
+
+def _serve_tables(config: NodeConfig) -> None:
+    """The metastore of all applications of the cluster's role, at the primary node."""
+    from emr_studio_cluster.metastore import server
+
+    try:
+        server.start(config.address, METASTORE_PORT)
+    except OSError as error:
+        print(f"No metastore, so no tables: {error}.", file=sys.stderr)
 
 
 def _become(command: list[str], config: NodeConfig, folder: Path) -> NoReturn:

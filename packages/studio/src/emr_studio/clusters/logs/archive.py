@@ -55,7 +55,12 @@ class LogArchive:
         self._refused: set[str] = set()
 
     def push(self, cluster: Cluster, instances: list[Instance]) -> bool:
-        """Send what has changed; False if the event logs could not all be sent and may be the next time."""
+        """Send what has changed; False if the event logs could not all be sent and may be the next time.
+
+        A warm spare is in no account: what it logs is nobody's.
+        """
+        if not cluster.account_id:
+            return True
         try:
             self._push_events(cluster)
         except (StoreFailed, OSError) as error:
@@ -82,7 +87,9 @@ class LogArchive:
     def _push_events(self, cluster: Cluster) -> None:
         base, uid = folder_of(self._settings, cluster.id), _owner(cluster)
         for file in owned_files(base, (EVENTS,), uid):
-            self._send(cluster, file.name, file.mark, partial(self._put_events, cluster, file))
+            self._send(
+                cluster, f"{events_prefix(cluster)}/{file.name}", file.mark, partial(self._put_events, cluster, file)
+            )
 
     def _put_events(self, cluster: Cluster, file: OwnedFile) -> None:
         self.appinfo.put(events_prefix(cluster), file.name, file.read())
