@@ -14,12 +14,13 @@ from emr_studio.aws.context import Caller
 from emr_studio.aws.pipeline import AwsApplication, Call
 from emr_studio.aws.registry import registry
 from emr_studio.clusters import operations as clusters_operations  # noqa: F401 (registers what can be called)
+from emr_studio.clusters.history import operations as history_operations  # noqa: F401
 from emr_studio.iam.callers import root_caller
 from emr_studio.iam.entities import get_account
 from emr_studio.iam.identity import IamAuthorizer, IamCredentialStore
 from emr_studio.iam.sealing import Sealer
 from emr_studio.signin.origins import parse_host
-from emr_studio.signin.panel_api import OWN, PATH, READ, PanelApi
+from emr_studio.signin.panel_api import ATTACHED, OWN, PATH, READ, PanelApi
 from emr_studio.workspaces.model import Editor
 from tests.support.api_server import serve
 from tests.support.emr_world import ACCOUNT, statement
@@ -132,6 +133,16 @@ def test_no_other_operation_can_be_called(rig: SignInRig, trail: Trail, operatio
     assert not trail.calls
 
 
+def test_a_link_to_the_spark_ui_is_of_the_attached_cluster(rig: SignInRig, trail: Trail) -> None:
+    browser, cluster, other = rig.opened(rig.person("ann")), rig.world.cluster(), rig.world.cluster("127.31.0.10")
+    assert "not attached" in ask(browser, "GetOnClusterAppUIPresignedURL").json()["Message"]
+    rig.set_editor(rig.editor_id, status="Attached", attached_cluster_id=cluster, wanted_cluster_id=cluster)
+    assert ask(browser, "GetOnClusterAppUIPresignedURL", ClusterId=other).status_code == 400
+    assert not trail.calls
+    ask(browser, "GetOnClusterAppUIPresignedURL")
+    assert trail.calls[-1].input == {"ClusterId": cluster}
+
+
 def test_another_page_cannot_use_the_cookie(rig: SignInRig) -> None:
     browser = rig.opened(rig.person("ann"))
     other = f"http://{rig.host_of_editor(rig.editor())}"
@@ -218,4 +229,4 @@ def test_the_page_learns_who_is_here(rig: SignInRig) -> None:
 
 
 def test_all_that_is_listed_exists() -> None:
-    assert all(registry.find("emr", name) for name in (*OWN, *READ))
+    assert all(registry.find("emr", name) for name in (*OWN, *READ, *ATTACHED))

@@ -54,13 +54,18 @@ async function all<K extends string, T>(operation: string, key: K, input: object
 
 export const about = () => send<About>(PATH, {});
 export const describeEditor = async () => (await call<{ Editor: Editor }>("DescribeEditor")).Editor;
-export const attach = (clusterId: string) =>
-  call("AttachEditor", { ExecutionEngine: { Id: clusterId, Type: "EMR" } });
+export const attach = (clusterId: string, roleArn: string) => {
+  const role = roleArn ? { ExecutionRoleArn: roleArn } : {};
+  return call("AttachEditor", { ExecutionEngine: { Id: clusterId, Type: "EMR", ...role } });
+};
 export const detach = () => call("DetachEditor");
 export const listClusters = (states: ClusterState[]) =>
   all<"Clusters", ClusterSummary>("ListClusters", "Clusters", { ClusterStates: states });
 export const describeCluster = async (id: string) =>
   (await call<{ Cluster: Cluster }>("DescribeCluster", { ClusterId: id })).Cluster;
+/** A link, good once and for a minute, to the Spark UI of the attached cluster. */
+export const sparkUi = async () =>
+  (await call<{ PresignedURL?: string }>("GetOnClusterAppUIPresignedURL")).PresignedURL;
 export const setCollaboration = (on: boolean) => call("UpdateEditor", { CollaborationEnabled: on });
 export const listCollaborators = () =>
   all<"WorkspaceAccessIdentities", Collaborator>("ListWorkspaceAccessIdentities", "WorkspaceAccessIdentities");

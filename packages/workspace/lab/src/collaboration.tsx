@@ -74,11 +74,12 @@ export function Collaboration({ state }: { state: StudioState }) {
           type="checkbox"
           role="switch"
           checked={on}
-          disabled={Boolean(state.busy)}
+          disabled={Boolean(state.busy) || Boolean(state.roleArn)}
           onChange={() => void state.setCollaboration(!on)}
         />
         Allow Workspace collaboration
       </label>
+      {state.roleArn && <p className="emrs-warning">Not while it is attached with a runtime role: it is one person's alone.</p>}
       <p>
         {on
           ? "Only the owner and the collaborators see this Workspace; up to five may work in it at the same time."

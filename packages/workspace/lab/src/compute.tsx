@@ -1,9 +1,42 @@
 /** Compute: which cluster runs this Workspace's notebooks. */
 import * as React from "react";
+import * as api from "./api";
 import { applications, ATTACHABLE, type Described, matching } from "./clusters";
 import { stateLabel } from "./format";
-import { Empty, Failure } from "./panel";
+import { Empty, Failure, useAttempt } from "./panel";
 import type { StudioState } from "./state";
+
+/** The tab is opened at the click, or the browser would take it for an advertisement. */
+async function openSparkUi(): Promise<void> {
+  const tab = window.open("", "_blank");
+  try {
+    const url = await api.sparkUi();
+    if (!url) throw new Error("The Spark UI is not ready yet. Try again in a moment.");
+    if (!tab) throw new Error("The browser blocked the new tab: allow pop-ups for this page.");
+    tab.opener = null;
+    tab.location.href = url;
+  } catch (error) {
+    tab?.close();
+    throw error;
+  }
+}
+
+function SparkUi() {
+  const [attempt, { busy, failure }] = useAttempt();
+  return (
+    <>
+      <button
+        className="jp-mod-styled emrs-button"
+        disabled={busy}
+        title="The Spark UI of the attached cluster, in a new tab"
+        onClick={() => attempt(openSparkUi)}
+      >
+        Spark UI
+      </button>
+      <Failure text={failure} />
+    </>
+  );
+}
 
 function Current({ state }: { state: StudioState }) {
   const editor = state.editor.value;
@@ -18,22 +51,26 @@ function Current({ state }: { state: StudioState }) {
       {!state.clusterId && !state.busy && <p>Notebooks can be read and edited. Attach a cluster to run their cells.</p>}
       {state.clusterId && <p className="emrs-quiet">{state.clusterId}</p>}
       {editor.StateChangeReason?.Message && <p className="emrs-warning">{editor.StateChangeReason.Message}</p>}
-      {(attached || editor.Status === "Attaching") && (
-        <button
-          className="jp-mod-styled emrs-button"
-          disabled={Boolean(state.busy)}
-          title="Detach the cluster. Kernels end; files and layout stay."
-          onClick={() => void state.detach()}
-        >
-          Detach
-        </button>
-      )}
+      {state.roleArn && <p className="emrs-quiet">Runtime role: {state.roleArn}</p>}
+      <div className="emrs-tools">
+        {(attached || editor.Status === "Attaching") && (
+          <button
+            className="jp-mod-styled emrs-button"
+            disabled={Boolean(state.busy)}
+            title="Detach the cluster. Kernels end; files and layout stay."
+            onClick={() => void state.detach()}
+          >
+            Detach
+          </button>
+        )}
+        {attached && <SparkUi />}
+      </div>
       <Failure text={state.failures.compute} />
     </div>
   );
 }
 
-function Row({ cluster, state }: { cluster: Described; state: StudioState }) {
+function Row({ cluster, role, state }: { cluster: Described; role: string; state: StudioState }) {
   const here = cluster.Id === state.clusterId;
   const ready = ATTACHABLE.includes(cluster.Status.State);
   const status = state.editor.value?.Status;
@@ -53,7 +90,7 @@ function Row({ cluster, state }: { cluster: Described; state: StudioState }) {
           disabled={!possible}
           title={ready ? `${verb} ${cluster.Name}: open files and layout stay` : "It is not ready yet"}
           aria-label={`${verb} ${cluster.Name}`}
-          onClick={() => void state.attach(cluster.Id)}
+          onClick={() => void state.attach(cluster.Id, role)}
         >
           {verb}
         </button>
@@ -65,6 +102,7 @@ function Row({ cluster, state }: { cluster: Described; state: StudioState }) {
 
 function Clusters({ state }: { state: StudioState }) {
   const [filter, setFilter] = React.useState("");
+  const [role, setRole] = React.useState("");
   const clusters = state.clusters.value;
   if (state.clusters.error) return <Failure text={state.clusters.error} retry={() => void state.refresh()} />;
   if (!clusters) return <p>Loading clusters…</p>;
@@ -83,9 +121,20 @@ function Clusters({ state }: { state: StudioState }) {
       {shown.length === 0 && <Empty title={`No cluster matches “${filter}”`} />}
       <ul className="emrs-list" aria-label="Clusters">
         {shown.map((cluster) => (
-          <Row key={cluster.Id} cluster={cluster} state={state} />
+          <Row key={cluster.Id} cluster={cluster} role={role.trim()} state={state} />
         ))}
       </ul>
+      <details>
+        <summary title="For clusters whose security configuration allows runtime roles">Attach with a runtime role</summary>
+        <input
+          className="jp-mod-styled emrs-filter"
+          aria-label="Runtime role"
+          placeholder="arn:aws:iam::…:role/…"
+          title="Kernels then have this role's credentials alone, and the Workspace is yours alone. Empty: the cluster's own."
+          value={role}
+          onChange={(event) => setRole(event.target.value)}
+        />
+      </details>
     </>
   );
 }

@@ -2,6 +2,7 @@
 import { ILabShell, type JupyterFrontEnd, type JupyterFrontEndPlugin } from "@jupyterlab/application";
 import { Notification } from "@jupyterlab/apputils";
 import { IDocumentManager } from "@jupyterlab/docmanager";
+import { INotebookTracker } from "@jupyterlab/notebook";
 import { IRenderMimeRegistry } from "@jupyterlab/rendermime";
 import { IStatusBar } from "@jupyterlab/statusbar";
 import { ReactWidget } from "@jupyterlab/ui-components";
@@ -14,7 +15,7 @@ import { stopLine } from "./format";
 import { backupIcon, collaborationIcon, computeIcon, examplesIcon, sqlIcon } from "./icons";
 import { makePanel } from "./panel";
 import { makeSqlEditor, SqlExplorer } from "./sql";
-import { SqlKernel } from "./sqlKernel";
+import { PYSPARK, SqlKernel } from "./sqlKernel";
 import { StudioState } from "./state";
 import { StatusItems } from "./statusbar";
 
@@ -35,6 +36,7 @@ class Studio {
     private readonly shell: ILabShell,
     private readonly documents: IDocumentManager,
     private readonly rendermime: IRenderMimeRegistry,
+    private readonly notebooks: INotebookTracker,
   ) {
     this.kernel = new SqlKernel(app.serviceManager);
     this.addCompute();
@@ -138,7 +140,23 @@ class Studio {
     this.status = status;
     this.clusterId = clusterId;
     this.kernel.forget();
-    if (before !== undefined) void this.app.serviceManager.kernelspecs.refreshSpecs();
+    if (before === undefined) return;
+    if (status === "Attached") {
+      Notification.success(`Attached to ${this.state.cluster?.Name ?? clusterId}.`, { autoClose: 4000 });
+      void this.giveKernel();
+    } else if (status === "Ready" && before === "Attached" && !this.state.busy.startsWith("Switch")) {
+      Notification.success("Detached. Files and layout stay; cells run again once a cluster is attached.", { autoClose: 4000 });
+    }
+  }
+
+  /** The notebook that is looked at can be run at once; the others get a kernel when it is chosen. */
+  private async giveKernel(): Promise<void> {
+    const { kernels, kernelspecs } = this.app.serviceManager;
+    await Promise.all([kernelspecs.refreshSpecs(), kernels.refreshRunning()]);
+    const context = this.notebooks.currentWidget?.sessionContext;
+    const id = context?.session?.kernel?.id;
+    if (!context || [...kernels.running()].some((kernel) => kernel.id === id)) return;
+    await context.changeKernel({ name: context.kernelPreference.name ?? PYSPARK });
   }
 }
 
@@ -155,10 +173,17 @@ const plugin: JupyterFrontEndPlugin<void> = {
   id: "emr-studio-lab:plugin",
   description: "Compute, collaboration, backup, examples and SQL of an EMR Studio Workspace.",
   autoStart: true,
-  requires: [ILabShell, IDocumentManager, IRenderMimeRegistry],
+  requires: [ILabShell, IDocumentManager, IRenderMimeRegistry, INotebookTracker],
   optional: [IStatusBar],
-  activate: (app: JupyterFrontEnd, shell: ILabShell, documents: IDocumentManager, rendermime: IRenderMimeRegistry, bar: IStatusBar | null) => {
-    const studio = new Studio(app, shell, documents, rendermime);
+  activate: (
+    app: JupyterFrontEnd,
+    shell: ILabShell,
+    documents: IDocumentManager,
+    rendermime: IRenderMimeRegistry,
+    notebooks: INotebookTracker,
+    bar: IStatusBar | null,
+  ) => {
+    const studio = new Studio(app, shell, documents, rendermime, notebooks);
     const items = React.createElement(StatusItems, { state: studio.state, open: (panel: string) => studio.open(panel) });
     const item = ReactWidget.create(items);
     item.addClass("emrs-statusbar");

@@ -135,6 +135,9 @@ export function SqlExplorer({ state, kernel, openEditor }: ExplorerProps) {
       <Empty title="No compute attached">The SQL explorer shows the catalog of the cluster that this Workspace is attached to.</Empty>
     );
   }
+  if (state.roleArn) {
+    return <Empty title="Not with a runtime role">The SQL explorer needs a cluster that is attached without one.</Empty>;
+  }
   // Begins anew with each cluster.
   return <Catalog key={state.clusterId} kernel={kernel} openEditor={openEditor} />;
 }
@@ -196,7 +199,7 @@ function SqlEditor({ state, kernel, first }: EditorProps) {
   const [limit, setLimit] = React.useState(LIMITS[0] ?? 100);
   const [result, setResult] = React.useState<Rows>();
   const [attempt, { busy, failure }] = useAttempt();
-  const attached = state.editor.value?.Status === "Attached";
+  const attached = state.editor.value?.Status === "Attached" && !state.roleArn;
   const possible = attached && !busy && statement.trim() !== "";
   const run = () => {
     if (possible) attempt(async () => setResult(await kernel.run(statement.trim().replace(/;\s*$/, ""), limit)));
@@ -240,7 +243,7 @@ function SqlEditor({ state, kernel, first }: EditorProps) {
           </select>
         </label>
         {busy && <span aria-live="polite">Running…</span>}
-        {!attached && <span className="emrs-warning">No compute attached: attach a cluster in the Compute panel to run this.</span>}
+        {!attached && <span className="emrs-warning">No compute for it: attach a cluster, without a runtime role, in the Compute panel.</span>}
       </div>
       <Failure text={failure} />
       {result && !failure && <Result result={result} />}

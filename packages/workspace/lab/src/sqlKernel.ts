@@ -6,7 +6,7 @@
 import type { Kernel, KernelMessage, ServiceManager, Session } from "@jupyterlab/services";
 
 const PATH = "SQL explorer";
-const KERNEL = "pysparkkernel";
+export const PYSPARK = "pysparkkernel";
 const MIME = "application/vnd.emr-studio.rows+json";
 
 export interface Table {
@@ -125,7 +125,7 @@ export class SqlKernel {
     for (const model of sessions.running()) {
       if (model.path === PATH && model.kernel) return this.prepared(sessions.connectTo({ model }));
     }
-    const options = { path: PATH, name: PATH, type: "console", kernel: { name: KERNEL } };
+    const options = { path: PATH, name: PATH, type: "console", kernel: { name: PYSPARK } };
     return this.prepared(await sessions.startNew(options));
   }
 

@@ -67,18 +67,24 @@ export class StudioState {
     return this.editor.value?.ExecutionEngine?.Id;
   }
 
+  /** The runtime role that the Workspace is attached with: then it is its user's alone. */
+  get roleArn(): string | undefined {
+    return this.editor.value?.ExecutionEngine?.ExecutionRoleArn;
+  }
+
   refresh(): Promise<unknown> {
     return Promise.all(this.polls.map((poll) => poll.refresh()));
   }
 
   /** Attach, after a detach if another cluster is attached. */
-  async attach(clusterId: string): Promise<void> {
-    await this.attempt("compute", "Attaching", async () => {
-      if (this.editor.value?.Status === "Attached") {
+  async attach(clusterId: string, roleArn = ""): Promise<void> {
+    const attached = this.editor.value?.Status === "Attached";
+    await this.attempt("compute", attached ? "Switching" : "Attaching", async () => {
+      if (attached) {
         await api.detach();
         await this.until((editor) => editor.Status === "Ready");
       }
-      await api.attach(clusterId);
+      await api.attach(clusterId, roleArn);
       await this.until((editor) => editor.Status !== "Attaching");
       const reason = this.editor.value?.StateChangeReason?.Message;
       if (this.editor.value?.Status !== "Attached" && reason) throw new Error(reason);

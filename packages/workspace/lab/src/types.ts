@@ -9,7 +9,7 @@ export interface Editor {
   StateChangeReason?: { Code?: string; Message?: string };
   CollaborationEnabled?: boolean;
   User?: string;
-  ExecutionEngine?: { Id: string; Type: string };
+  ExecutionEngine?: { Id: string; Type: string; ExecutionRoleArn?: string };
   IdleStopTime?: number;
   S3Location?: string;
 }

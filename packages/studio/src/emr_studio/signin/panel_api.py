@@ -6,10 +6,11 @@
 Why so narrow. The page runs whatever a notebook's trusted output holds, and is served by a server that
 is its users' own code; a script in it can do all that the page can. So the page has the session's cookie
 (which no script and no Workspace's server ever sees), but not the API: with the cookie it may do what is
-listed in `OWN`, always and only to the Workspace whose origin it is, and read what clusters there are.
-It cannot make, stop or open anything, touch IAM, S3 or another Workspace, or pass a member that is not
-listed. What is in the list changes only with what cluster this Workspace works and who may be in it;
-IAM and the session's policies decide about each as for the CLI, and the trail has each.
+listed in `OWN`, always and only to the Workspace whose origin it is, read what clusters there are, and
+get a link to the Spark UI of the cluster that it is attached to. It cannot make or stop anything, touch
+IAM, S3 or another Workspace, or pass a member that is not listed. What is in the list changes only with
+what cluster this Workspace works and who may be in it; IAM and the session's policies decide about each
+as for the CLI, and the trail has each.
 
 Why only this page. A browser sends the cookie along with what other origins ask, so the request must
 say (`Origin`, `Sec-Fetch-Site`) that it comes from the Workspace's own; without `Origin` nothing changes.
@@ -58,6 +59,8 @@ READ: Mapping[str, frozenset[str]] = {
     "ListClusters": frozenset({"ClusterStates", "Marker"}),
     "DescribeCluster": frozenset({"ClusterId"}),
 }
+ATTACHED: Mapping[str, frozenset[str]] = {"GetOnClusterAppUIPresignedURL": frozenset({"OnClusterAppUIType"})}
+"""On the cluster that this Workspace is attached to, whose Spark its kernels reach anyhow."""
 COLLABORATION = ("UpdateEditor", "PutWorkspaceAccess", "DeleteWorkspaceAccess", "ListWorkspaceAccessIdentities")
 """Who may do all of these is shown the Collaboration panel (emr-studio.md 18.2)."""
 HERE = dt.timedelta(seconds=60)
@@ -139,8 +142,7 @@ class PanelApi:
         given = _input(operation, body)
         with self.database.read() as session:
             visitor = self._visitor(session, request, origin)
-        if operation in OWN:
-            given["EditorId"] = visitor.target.editor_id
+            given |= _target(session.get_one(Editor, visitor.target.editor_id), operation)
         reply = self.answer(_wire(request, operation, given), visitor.signed_in.caller)
         return Response(reply.body, reply.status, SECURITY_HEADERS, reply.content_type)
 
@@ -191,8 +193,19 @@ def _require_own_page(request: Request, origin: Origin) -> None:
         raise _Refused(415, "SerializationException", "Send the input as application/json.")
 
 
+def _target(editor: Editor, operation: str) -> dict[str, str]:
+    """What the operation is about: never said by the page where it can be known."""
+    if operation in OWN:
+        return {"EditorId": editor.id}
+    if operation in ATTACHED:
+        if editor.attached_cluster_id is None:
+            raise _Refused(400, "InvalidRequestException", "This Workspace is not attached to a cluster.")
+        return {"ClusterId": editor.attached_cluster_id}
+    return {}
+
+
 def _input(operation: str, body: bytes) -> dict[str, Any]:
-    members = OWN.get(operation, READ.get(operation))
+    members = {**OWN, **READ, **ATTACHED}.get(operation)
     if members is None:
         raise _Refused(404, "UnknownOperationException", f"A Workspace's page cannot call {operation}.")
     try:
