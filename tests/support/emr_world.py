@@ -79,6 +79,11 @@ class Links:
     def presign_studio(self, session: Session, caller: Caller, studio_id: str) -> tuple[str, dt.datetime]:
         return f"link:{studio_id}:{caller.user_id}", dt.datetime(2026, 1, 1, tzinfo=dt.UTC)
 
+    def presign_app_ui(
+        self, session: Session, caller: Caller, cluster_id: str, landing: str
+    ) -> tuple[str, dt.datetime]:
+        return f"http://{cluster_id.lower()}.appui.localhost/?landing={landing}", dt.datetime(2026, 1, 1, tzinfo=dt.UTC)
+
 
 @dataclass
 class World:
