@@ -48,7 +48,9 @@ _BOTO3 = (
     "upload multipart ranged_read listing versioning tagging conditional_put presigned presigned_post bucket_policy "
     "cors delete_many"
 )
-_AWS = "upload multipart ranged_read listing versioning tagging conditional_put presigned bucket_policy cors"
+_AWS = (
+    "upload synchronised multipart ranged_read listing versioning tagging conditional_put presigned bucket_policy cors"
+)
 _OWN, _CLIENTS = Path(sys.executable), ROOT / ".envs" / "s3clients" / "bin"
 CLIENTS = [
     Client("boto3 newest", _OWN, "with_boto3", _BOTO3, megabytes=1024),

@@ -175,4 +175,5 @@ def s3_door(store_settings: Settings) -> Iterator[Door]:
     edge.wait()
     server.should_exit = True
     thread.join()
+    resolver.close()
     database.dispose()

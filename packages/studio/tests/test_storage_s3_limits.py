@@ -157,12 +157,3 @@ def test_crc64nvme_in_a_header(s3: Any) -> None:
     assert code(s3.put_object, **put, ChecksumCRC64NVME=wrong) == ("BadDigest", 400)
     right = base64.b64encode(_crc64nvme(BODY)).decode()
     assert s3.put_object(**put, ChecksumCRC64NVME=right)["ChecksumCRC64NVME"] == right
-
-
-@pytest.mark.xfail(strict=True, reason="the store sorts folder by folder: docs/reference/s3.md, Clients")
-def test_keys_are_listed_in_the_order_of_their_bytes(s3: Any) -> None:
-    keys = [f"order/{name}" for name in ("a-b", "a.txt", "a/b", "a0")]
-    for key in keys:
-        s3.put_object(Bucket=BUCKET, Key=key, Body=b"")
-    found = [item["Key"] for item in s3.list_objects_v2(Bucket=BUCKET, Prefix="order/")["Contents"]]
-    assert found == keys

@@ -74,6 +74,22 @@ def upload() -> None:
     s3api("head-object", "--key", "tree/a.txt", refused="404")
 
 
+def synchronised() -> None:
+    """A sync that deletes sees the same on both sides: it merges two lists, which must be in one order."""
+    tree = FOLDER / "ordered"
+    for name in ("a/b", "a/c/d", "a-b", "a.txt", "a0", "a b/c", "a!"):
+        (tree / name).parent.mkdir(parents=True, exist_ok=True)
+        (tree / name).write_text(name)
+    aws("s3", "sync", "--quiet", str(tree), f"{LOCATION}/ordered")
+    assert aws("s3", "sync", "--delete", str(tree), f"{LOCATION}/ordered") == ""
+    assert aws("s3", "sync", "--delete", f"{LOCATION}/ordered", str(tree)) == ""
+    (tree / "a-b").unlink()
+    assert aws("s3", "sync", "--delete", str(tree), f"{LOCATION}/ordered").split() == [
+        "delete:",
+        f"{LOCATION}/ordered/a-b",
+    ]
+
+
 def multipart() -> None:
     path, digest = play.large_file(str(FOLDER))
     aws("s3", "cp", "--quiet", path, f"{LOCATION}/large")
@@ -151,5 +167,5 @@ def cors() -> None:
 
 
 if __name__ == "__main__":
-    play.run(upload, multipart, ranged_read, listing, versioning, tagging, conditional_put, presigned, bucket_policy,
+    play.run(upload, synchronised, multipart, ranged_read, listing, versioning, tagging, conditional_put, presigned, bucket_policy,
              cors)  # fmt: skip

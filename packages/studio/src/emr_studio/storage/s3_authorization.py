@@ -8,6 +8,7 @@ the store without us. What the store gets instead of what the signature stood fo
     CreateBucket, DeleteBucket, ListBuckets     answered from our table of buckets: `s3_buckets`
     policy, public access, ownership, ACL, …    answered from it too: `s3_settings`
     what only the body tells (DeleteObjects, …) comes to us whole: `s3_served`
+    lists of keys and of versions               put into S3's order: `s3_list`
     a page's preflight (OPTIONS)                the store's: it knows the bucket's CORS rules
     everything else                             to the store
 """
@@ -39,6 +40,7 @@ from emr_studio.storage.s3_actions import Signed, needed
 from emr_studio.storage.s3_existing import asks_for_tags, with_tags
 from emr_studio.storage.s3_forward import replacements
 from emr_studio.storage.s3_limits import check_supported
+from emr_studio.storage.s3_list import Listing, S3Lists, is_list
 from emr_studio.storage.s3_ports import S3Ports
 from emr_studio.storage.s3_recording import S3Call
 from emr_studio.storage.s3_request import (
@@ -50,7 +52,7 @@ from emr_studio.storage.s3_request import (
     without_signature,
 )
 from emr_studio.storage.s3_served import S3Served, form_ticket, is_served, ticket
-from emr_studio.storage.s3_settings import Wanted
+from emr_studio.storage.s3_settings import Wanted, canonical_id
 from emr_studio.storage.s3_tagging import is_decided_by_body
 from emr_studio.storage.s3_xml import Served
 from emr_studio.storage.store import store_address
@@ -108,10 +110,15 @@ class S3Authorization:
         self._store_address, self._store_until = "", 0.0
         self._local = ports.database.engine.dialect.name == "sqlite"
         self._served = S3Served(ports)
+        self._lists = S3Lists(ports.settings)
 
     def serving(self, app: ASGIApp) -> ASGIApp:
         """Wrap the control plane: it then also serves what only a request's body tells."""
         return self._served.wrap(app)
+
+    def close(self) -> None:
+        """Close what is open to the store."""
+        self._lists.close()
 
     def __call__(self, asked: EdgeRequest) -> EdgeAnswer:
         """Answer; every refusal is S3's own XML error."""
@@ -132,7 +139,7 @@ class S3Authorization:
     def _respond(self, asked: EdgeRequest, *, quick: bool = False) -> EdgeAnswer:
         call = S3Call(asked, secrets.token_hex(8).upper(), self._ports.clock.now())
         try:
-            answer = self._answer(call, quick)
+            answer = self._listed(self._answer(call, quick), call)
         except AwsError as problem:
             answer = self._error(call, problem)
         except OSError:  # the address or the keys of the store
@@ -148,7 +155,11 @@ class S3Authorization:
         told = s3_xml.error(call.refuse(problem), asked.path, call.request_id, head=asked.method == "HEAD")
         return _final(told, call.request_id, {"x-amz-bucket-region": self._settings.region})
 
-    def _answer(self, call: S3Call, quick: bool) -> EdgeAnswer:
+    def _listed(self, answer: EdgeAnswer | Listing, call: S3Call) -> EdgeAnswer:
+        """A list is made here, where the database is no longer held."""
+        return _final(self._lists.answer(answer), call.request_id) if isinstance(answer, Listing) else answer
+
+    def _answer(self, call: S3Call, quick: bool) -> EdgeAnswer | Listing:
         asked, wire = call.asked, _wire(call.asked)
         host_bucket = bucket_of_host(asked.host, self._domain)
         call.signature = signature = find_signature(wire)
@@ -205,7 +216,7 @@ class S3Authorization:
         now = self._ports.clock.now()
         return authenticate_signature(session, self._ports.credentials, wire, signature, now, s3=True)
 
-    def _decide(self, question: _Question) -> EdgeAnswer:
+    def _decide(self, question: _Question) -> EdgeAnswer | Listing:
         request, context, headers = question.request, question.context, question.headers
         checks = needed(request, headers, self._settings.partition, question.signed)
         if not request.bucket:
@@ -255,7 +266,7 @@ class S3Authorization:
             version = read_copy_source(source)[2]
         return with_tags(self._settings, check, version)
 
-    def _go(self, question: _Question, bucket: Bucket) -> EdgeAnswer:
+    def _go(self, question: _Question, bucket: Bucket) -> EdgeAnswer | Listing:
         """Where an allowed request goes."""
         request, context, headers = question.request, question.context, question.headers
         if is_served(request, headers):
@@ -268,6 +279,9 @@ class S3Authorization:
             return _final(answer, context.request_id, head=request.method == "HEAD")
         if (request.method, request.key, request.subresource) == ("DELETE", "", ""):
             return _final(s3_buckets.delete(self._settings, context, bucket), context.request_id)
+        # An S3 of one's own has that order.
+        if is_list(request) and not self._settings.s3_endpoint:
+            return Listing(request, canonical_id(bucket.account_id))
         check_supported(request, headers, kms=not self._settings.s3_endpoint)
         keyed = self._ports.keys.replaced(context, request, headers)
         return self._to_store(question.asked, request, headers, question.host_bucket, keyed)
