@@ -1,5 +1,5 @@
 /** Open EMR Studio in JupyterLab: panels in the side bars, and what the status bar says. */
-import { ILabShell, type JupyterFrontEnd, type JupyterFrontEndPlugin } from "@jupyterlab/application";
+import { ILabShell, ILayoutRestorer, type JupyterFrontEnd, type JupyterFrontEndPlugin } from "@jupyterlab/application";
 import { Notification } from "@jupyterlab/apputils";
 import { IDocumentManager } from "@jupyterlab/docmanager";
 import { INotebookTracker } from "@jupyterlab/notebook";
@@ -13,7 +13,7 @@ import { Compute } from "./compute";
 import { Examples, makePreview, saveExample } from "./examples";
 import { stopLine } from "./format";
 import { backupIcon, collaborationIcon, computeIcon, examplesIcon, sqlIcon } from "./icons";
-import { makePanel } from "./panel";
+import { StudioPanel } from "./panel";
 import { makeSqlEditor, SqlExplorer } from "./sql";
 import { PYSPARK, SqlKernel } from "./sqlKernel";
 import { StudioState } from "./state";
@@ -37,6 +37,7 @@ class Studio {
     private readonly documents: IDocumentManager,
     private readonly rendermime: IRenderMimeRegistry,
     private readonly notebooks: INotebookTracker,
+    private readonly restorer: ILayoutRestorer | null,
   ) {
     this.kernel = new SqlKernel(app.serviceManager);
     this.addCompute();
@@ -54,7 +55,8 @@ class Studio {
   private addCompute(): void {
     const body = () => React.createElement(Compute, { state: this.state });
     const caption = "Compute: the cluster that runs this Workspace's notebooks";
-    this.add("compute", "Compute", caption, computeIcon, RANK, body);
+    const panel = this.add("compute", "Compute", caption, computeIcon, RANK, body, () => this.state.refreshClusters());
+    this.state.watched = () => panel.isVisible;
   }
 
   private addSql(): void {
@@ -91,9 +93,11 @@ class Studio {
     this.command("collaboration", "Collaboration");
   }
 
-  private add(...[id, title, caption, icon, rank, body]: PanelArguments): void {
-    const panel = makePanel(this.state, { id: `${PREFIX}-${id}`, title, caption, icon, body });
+  private add(...[id, title, caption, icon, rank, body, onShow]: PanelArguments): StudioPanel {
+    const panel = new StudioPanel(this.state, { id: `${PREFIX}-${id}`, title, caption, icon, body, onShow });
     this.shell.add(panel, "left", { rank, type: "EMR Studio" });
+    this.restorer?.add(panel, panel.id);
+    return panel;
   }
 
   private addCommands(): void {
@@ -167,6 +171,7 @@ type PanelArguments = [
   icon: typeof computeIcon,
   rank: number,
   body: () => React.JSX.Element,
+  onShow?: () => void,
 ];
 
 const plugin: JupyterFrontEndPlugin<void> = {
@@ -174,7 +179,7 @@ const plugin: JupyterFrontEndPlugin<void> = {
   description: "Compute, collaboration, backup, examples and SQL of an EMR Studio Workspace.",
   autoStart: true,
   requires: [ILabShell, IDocumentManager, IRenderMimeRegistry, INotebookTracker],
-  optional: [IStatusBar],
+  optional: [IStatusBar, ILayoutRestorer],
   activate: (
     app: JupyterFrontEnd,
     shell: ILabShell,
@@ -182,8 +187,9 @@ const plugin: JupyterFrontEndPlugin<void> = {
     rendermime: IRenderMimeRegistry,
     notebooks: INotebookTracker,
     bar: IStatusBar | null,
+    restorer: ILayoutRestorer | null,
   ) => {
-    const studio = new Studio(app, shell, documents, rendermime, notebooks);
+    const studio = new Studio(app, shell, documents, rendermime, notebooks, restorer);
     const items = React.createElement(StatusItems, { state: studio.state, open: (panel: string) => studio.open(panel) });
     const item = ReactWidget.create(items);
     item.addClass("emrs-statusbar");

@@ -1,6 +1,7 @@
 /** What all panels share: how they look, listen and fail. */
 import { ReactWidget, UseSignal } from "@jupyterlab/ui-components";
 import type { LabIcon } from "@jupyterlab/ui-components";
+import type { Message } from "@lumino/messaging";
 import * as React from "react";
 import { messageOf } from "./errors";
 import type { StudioState } from "./state";
@@ -11,21 +12,37 @@ interface Options {
   caption: string;
   icon: LabIcon;
   body: () => React.JSX.Element;
+  /** Told each time that somebody comes to look. */
+  onShow?: () => void;
 }
 
 /** A side panel whose body is drawn again at each change of the state. */
-export function makePanel(state: StudioState, { id, title, caption, icon, body }: Options): ReactWidget {
-  const widget = ReactWidget.create(
-    <section className="emrs-panel" aria-label={title}>
-      <h2 className="emrs-title">{title}</h2>
-      <UseSignal signal={state.changed}>{() => body()}</UseSignal>
-    </section>,
-  );
-  widget.id = id;
-  widget.title.icon = icon;
-  widget.title.caption = caption;
-  widget.addClass("emrs-side");
-  return widget;
+export class StudioPanel extends ReactWidget {
+  constructor(
+    private readonly state: StudioState,
+    private readonly options: Options,
+  ) {
+    super();
+    this.id = options.id;
+    this.title.icon = options.icon;
+    this.title.caption = options.caption;
+    this.addClass("emrs-side");
+  }
+
+  protected override render(): React.JSX.Element {
+    const { title, body } = this.options;
+    return (
+      <section className="emrs-panel" aria-label={title}>
+        <h2 className="emrs-title">{title}</h2>
+        <UseSignal signal={this.state.changed}>{() => body()}</UseSignal>
+      </section>
+    );
+  }
+
+  protected override onAfterShow(message: Message): void {
+    super.onAfterShow(message);
+    this.options.onShow?.();
+  }
 }
 
 /** An error, or nothing. */

@@ -9,6 +9,8 @@ import type { About, Cluster, Editor, ServerStatus } from "./types";
 const OFTEN = 1_500;
 const SELDOM = 15_000;
 const BACKUP = 3_000;
+/** The list of clusters while nobody looks at it: for its name in the status bar. */
+const RARELY = 180_000;
 const MOST_DESCRIBED = 25;
 
 /** A value, or why there is none. */
@@ -32,6 +34,9 @@ export class StudioState {
   /** What is under way ("Detaching"), and what the last attempt came to. */
   busy = "";
   failures: Partial<Record<Area, string>> = {};
+
+  /** Does somebody look at the list of clusters? */
+  watched = () => false;
 
   private readonly _changed = new Signal<this, void>(this);
   private readonly polls: Poll[];
@@ -76,6 +81,10 @@ export class StudioState {
     return Promise.all(this.polls.map((poll) => poll.refresh()));
   }
 
+  refreshClusters(): void {
+    void this.clusterPoll.refresh();
+  }
+
   /** Attach, after a detach if another cluster is attached. */
   async attach(clusterId: string, roleArn = ""): Promise<void> {
     const attached = this.editor.value?.Status === "Attached";
@@ -115,7 +124,7 @@ export class StudioState {
       this.failures = { ...this.failures, [area]: messageOf(error) };
     }
     this.busy = "";
-    await this.readEditor().catch(() => undefined);
+    await Promise.allSettled([this.readEditor(), this.readClusters()]);
     this._changed.emit();
   }
 
@@ -130,7 +139,9 @@ export class StudioState {
   }
 
   private async readEditor(): Promise<void> {
+    const before = this.clusterId;
     await this.read(this.editor, api.describeEditor);
+    if (this.clusterId !== before) this.refreshClusters();
     const between = this.editor.value?.Status === "Attaching";
     this.editorPoll.frequency = { ...this.editorPoll.frequency, interval: between ? OFTEN : SELDOM };
   }
@@ -142,7 +153,8 @@ export class StudioState {
       return found.map((cluster) => ({ ...this.details.get(cluster.Id), ...cluster }));
     });
     const coming = this.clusters.value?.some((cluster) => !ATTACHABLE.includes(cluster.Status.State));
-    this.clusterPoll.frequency = { ...this.clusterPoll.frequency, interval: coming ? OFTEN : SELDOM };
+    const interval = this.watched() ? (coming ? OFTEN : SELDOM) : RARELY;
+    this.clusterPoll.frequency = { ...this.clusterPoll.frequency, interval, max: Math.max(interval, 60_000) };
   }
 
   /** Release and applications never change; without DescribeCluster the list goes without. */
