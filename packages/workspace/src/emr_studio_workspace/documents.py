@@ -1,9 +1,8 @@
 """The server owns the documents: rooms of jupyter-collaboration that stay while something runs in them.
 
-Three things differ from `jupyter_server_ydoc`. A room is given up only when nobody looks at it and
-nothing runs in it (theirs: a minute after the last tab closed, whatever runs). A document that
-changes without a pause is saved all the same (theirs waits for a pause). And what is not yet saved
-is saved before the server stops.
+Beside what `rooms.py` says two things differ from `jupyter_server_ydoc`: a room is given up only when
+nobody looks at it and nothing runs in it (theirs: a minute after the last tab closed, whatever runs),
+and what is not yet saved is saved before the server stops.
 """
 
 from __future__ import annotations
@@ -19,59 +18,15 @@ from jupyter_server_ydoc import handlers as ydoc_handlers
 from jupyter_server_ydoc import utils as ydoc_utils
 from jupyter_server_ydoc.app import YDocExtension
 from jupyter_server_ydoc.handlers import YDocWebSocketHandler
-from jupyter_server_ydoc.rooms import DocumentRoom
 from tornado.ioloop import PeriodicCallback
 
 from emr_studio_workspace.executions import Executions
+from emr_studio_workspace.rooms import WorkspaceRoom
 
 _KERNEL = r"/api/kernels/(?P<kernel_id>[\w-]+)"
 _SWEEP_MILLISECONDS = 10_000
 _ROOM_SECONDS = 60.0
 _STOP_SECONDS = 10.0
-
-
-class WorkspaceRoom(DocumentRoom):
-    """A document that is in use."""
-
-    _changed = False
-    _saver: asyncio.Task[None] | None = None
-    used_at = 0.0
-
-    def _on_document_change(self, target: str, event: Any) -> None:
-        """Save soon, even if it changes again until then."""
-        # The lock is held while a file is read into the room: that is no change of ours.
-        if self._update_lock.locked() or not self._autosave:
-            return
-        self._changed = True
-        if self._saver is None or self._saver.done():
-            self._saver = asyncio.create_task(self._save_soon())
-
-    @property
-    def _autosave(self) -> bool:
-        wishes = [state.get("autosave", True) for state in self.awareness.states.values() if state]
-        return any(wishes) if wishes else True
-
-    async def _save_soon(self) -> None:
-        took = 0.0
-        while self._changed:
-            # Saving a large notebook must not become all that this server does.
-            await asyncio.sleep(max(self._save_delay or 0.0, 4 * took))
-            started = time.monotonic()
-            await self.save()
-            took = time.monotonic() - started
-
-    async def save(self) -> None:
-        """Save now what was changed."""
-        if self._changed:
-            self._changed = False
-            await self._maybe_save_document(None, save_now=True)
-
-    async def stop(self) -> None:
-        """Save, and let go."""
-        if self._saver is not None:
-            self._saver.cancel()
-        await self.save()
-        await super().stop()
 
 
 # Their code makes rooms by these names.

@@ -19,6 +19,8 @@ from tornado.httputil import HTTPMessageDelegate, HTTPServerRequest
 from tornado.routing import Router
 from tornado.web import Application, RequestHandler
 
+from emr_studio_workspace.presence import Presence
+
 HEADER = "X-Emr-Studio-Identity"
 AGENT_HEADER = "X-Emr-Studio-Agent"
 RELEASE_PATH = "/api/emr-studio/release"
@@ -84,9 +86,10 @@ def _user(claims: dict[str, Any]) -> User:
 class IdentityGate(Router):
     """Lets through what has a valid identity; refuses all else with 403."""
 
-    def __init__(self, application: Application, verifier: Verifier) -> None:
+    def __init__(self, application: Application, verifier: Verifier, presence: Presence) -> None:
         self._application = application
         self._verifier = verifier
+        self._presence = presence
 
     def find_handler(self, request: HTTPServerRequest, **kwargs: Any) -> HTTPMessageDelegate:
         """Tornado's question for each request: who handles it."""
@@ -103,7 +106,10 @@ class IdentityGate(Router):
             return self._verifier.agent(request.headers.get(AGENT_HEADER, ""))
         tokens = request.headers.get_list(HEADER)
         # Two headers are an attempt to confuse somebody.
-        return self._verifier.user(tokens[0] if len(tokens) == 1 else "")
+        token = tokens[0] if len(tokens) == 1 else ""
+        user = self._verifier.user(token)
+        self._presence.opened(request, token)
+        return user
 
 
 class _RefusedHandler(RequestHandler):

@@ -19,9 +19,11 @@ from emr_studio_workspace.credentials import AwsDoor
 from emr_studio_workspace.gateway import RelayResolver, pointer
 from emr_studio_workspace.identity import IdentityGate, Verifier
 from emr_studio_workspace.notebooks import SAMPLE_DATA, furnish
+from emr_studio_workspace.presence import Presence
 from emr_studio_workspace.spec import ServerSpec
 
 _REAP_MILLISECONDS = 30_000
+_PRESENCE_MILLISECONDS = 3_000
 
 
 class WorkspaceServerApp(ServerApp):
@@ -45,8 +47,9 @@ class WorkspaceServerApp(ServerApp):
     def init_httpserver(self) -> None:
         """Put the identity gate before everything, and listen."""
         verifier = Verifier(self.spec.public_key, self.spec.editor_id, self.spec.agent_secret)
+        self._presence = Presence(self.spec.edge_socket)
         self._http_server = HTTPServer(
-            IdentityGate(self.web_app, verifier),
+            IdentityGate(self.web_app, verifier, self._presence),
             xheaders=self.trust_xheaders,
             max_body_size=self.max_body_size,
             max_buffer_size=self.max_buffer_size,
@@ -57,6 +60,7 @@ class WorkspaceServerApp(ServerApp):
         self.http_server.add_socket(self.listener)
         self._aws_servers = await self.aws.open()
         PeriodicCallback(reaper.Reaper().reap, _REAP_MILLISECONDS).start()
+        PeriodicCallback(self._presence.look, _PRESENCE_MILLISECONDS).start()
 
     def init_signal(self) -> None:
         """SIGTERM stops; SIGINT never asks a question of a terminal that is not there."""

@@ -1,0 +1,224 @@
+"""Several people, a terminal and bad lines at one notebook: the same document everywhere, and nothing vanishes.
+
+Each client is what a browser has: a Yjs document and a websocket to the room. Steps are drawn at random
+(the seed is the test's name); each puts a mark into the notebook, which must be in it at the end, once,
+unless a cell that held it was deleted.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import re
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import nbformat.v4
+import pytest
+from pycrdt import Array, Doc, Map, Text, YMessageType, create_sync_message, create_update_message, handle_sync_message
+from websockets.exceptions import ConnectionClosed
+from websockets.sync.client import ClientConnection
+
+from tests.support.agent_rig import AgentRig, Workspace, until
+
+NAME = "My first.ipynb"
+CLIENTS, STEPS = 3, 60
+SEEDS = range(1, int(os.environ.get("CONVERGE_SEEDS", "2")) + 1)
+MARK = re.compile(r"<\d+>")
+
+
+@pytest.fixture(scope="module")
+def rig(tmp_path_factory: pytest.TempPathFactory) -> Iterator[AgentRig]:
+    rig = AgentRig(tmp_path_factory.mktemp("agent"))
+    rig.start()
+    yield rig
+    rig.close()
+
+
+class Client:
+    """One open page."""
+
+    def __init__(self, workspace: Workspace, room: str) -> None:
+        self._workspace, self._room = workspace, room
+        self.document: Doc[Any] = Doc()
+        self.cells: Array[Any] = self.document.get("cells", type=Array)
+        self._unsent: list[bytes] = []
+        self._receiving = False
+        self._subscription = self.document.observe(self._on_change)
+        self._line: ClientConnection | None = None
+        self._held = ExitStack()
+        self.online()
+
+    @property
+    def is_online(self) -> bool:
+        return self._line is not None
+
+    def online(self) -> None:
+        """Connect, and tell each other what the other does not know."""
+        self._line = self._held.enter_context(self._workspace.connect(self._room))
+        self._line.send(create_sync_message(self.document))
+        self._unsent.clear()
+        self.receive(0.5)
+
+    def offline(self) -> None:
+        """The line is cut; edits go on."""
+        self._held.close()
+        self._line = None
+
+    def _on_change(self, event: Any) -> None:
+        if not self._receiving:
+            self._unsent.append(create_update_message(event.update))
+
+    def flush(self) -> None:
+        """Send what was typed."""
+        if self._line is not None:
+            for message in self._unsent:
+                self._line.send(message)
+            self._unsent.clear()
+
+    def receive(self, seconds: float = 0.0) -> None:
+        """Take in what has come."""
+        try:
+            while self._line is not None:
+                self._take(self._line.recv(timeout=seconds))
+                seconds = 0.0
+        except TimeoutError:
+            pass
+        except ConnectionClosed:
+            self._line = None
+
+    def _take(self, message: str | bytes) -> None:
+        if not isinstance(message, bytes) or message[0] != YMessageType.SYNC:
+            return
+        self._receiving = True
+        try:
+            reply = handle_sync_message(message[1:], self.document)
+        finally:
+            self._receiving = False
+        if reply is not None and self._line is not None:
+            self._line.send(reply)
+
+    def sources(self) -> dict[str, str]:
+        """The text of each cell."""
+        return {cell["id"]: str(cell["source"]) for cell in self.cells}
+
+
+class Play:
+    """What happens to the notebook."""
+
+    def __init__(self, workspace: Workspace, seed: int, files: Path) -> None:
+        self._random = random.Random(seed)
+        self._workspace, self._file = workspace, files / NAME
+        with workspace.client() as client:
+            body = {"format": "json", "type": "notebook"}
+            found = client.put(f"/api/collaboration/session/{NAME}", json=body).raise_for_status().json()
+        room = f"/api/collaboration/room/json:notebook:{found['fileId']}?sessionId={found['sessionId']}"
+        self.clients = [Client(workspace, room) for _ in range(CLIENTS)]
+        self.expected: dict[str, str] = {}
+        """In which cell each mark was put."""
+        self.deleted: set[str] = set()
+        self._next = 0
+
+    def step(self) -> None:
+        """One thing happens."""
+        client = self._random.choice(self.clients)
+        acts = [self._type] * 6 + [self._add_cell] * 2 + [self._delete_cell, self._switch, self._switch]
+        self._random.choice(acts)(client)
+        if self._random.random() < 0.1:
+            self._write_file()
+        for each in self.clients:
+            if self._random.random() < 0.7:
+                each.flush()
+            each.receive()
+
+    def _mark(self, cell_id: str) -> str:
+        self._next += 1
+        mark = f"<{self._next}>"
+        self.expected[mark] = cell_id
+        return mark
+
+    def _type(self, client: Client) -> None:
+        if len(client.cells) == 0:
+            return
+        cell = client.cells[self._random.randrange(len(client.cells))]
+        text = cell["source"]
+        # Not inside another mark.
+        places = [0, *(match.end() for match in MARK.finditer(str(text)))]
+        text.insert(self._random.choice(places), self._mark(cell["id"]))
+
+    def _add_cell(self, client: Client) -> None:
+        cell_id = f"c{self._next:06d}x"
+        made = {
+            "id": cell_id,
+            "cell_type": "code",
+            "source": Text(self._mark(cell_id)),
+            "metadata": Map({}),
+            "outputs": Array([]),
+            "execution_count": None,
+            "execution_state": "idle",
+        }
+        client.cells.insert(self._random.randint(0, len(client.cells)), Map(made))
+
+    def _delete_cell(self, client: Client) -> None:
+        if len(client.cells) > 1:
+            index = self._random.randrange(len(client.cells))
+            self.deleted.add(client.cells[index]["id"])
+            del client.cells[index]
+
+    def _switch(self, client: Client) -> None:
+        client.offline() if client.is_online else client.online()
+
+    def _write_file(self) -> None:
+        """A terminal changes the file: a new cell, and something in front of the first cell."""
+        notebook = json.loads(self._file.read_text())
+        if notebook["cells"]:
+            first = notebook["cells"][0]
+            first["source"] = [self._mark(first["id"]), *first["source"]]
+        cell_id = f"f{self._next:06d}x"
+        cell = nbformat.v4.new_code_cell(self._mark(cell_id), id=cell_id)
+        notebook["cells"].append(cell)
+        beside = self._file.with_suffix(".new")
+        beside.write_text(json.dumps(notebook))
+        owner = self._file.stat()
+        os.chown(beside, owner.st_uid, owner.st_gid)
+        beside.replace(self._file)
+
+    def settle(self) -> None:
+        """Everybody is online and has said all."""
+        for client in self.clients:
+            if not client.is_online:
+                client.online()
+            client.flush()
+
+    def alike(self) -> bool:
+        """Whether file and all documents are the same."""
+        for client in self.clients:
+            client.receive(0.05)
+        found = [client.sources() for client in self.clients]
+        saved = {
+            cell["id"]: "".join(cell["source"]) for cell in nbformat.reads(self._file.read_text(), as_version=4).cells
+        }
+        return all(each == saved for each in found)
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+@pytest.mark.timeout(120)
+def test_everybody_has_the_same_and_nothing_vanished(rig: AgentRig, seed: int) -> None:
+    workspace = rig.launch(f"e-CONVERGE{seed}")
+    play = Play(workspace, seed, rig.settings.workspaces_dir / workspace.id / "files")
+    for _ in range(STEPS):
+        play.step()
+    play.settle()
+    until(play.alike, 30)
+    sources = play.clients[0].sources()
+    text = "".join(sources.values())
+    lost = {m: cell for m, cell in play.expected.items() if text.count(m) != 1 and cell not in play.deleted}
+    assert not lost, (lost, sources)
+    for client in play.clients:
+        if client.is_online:
+            client.offline()
+    rig.runtime.stop(workspace.id)
+    rig.ended(workspace.id)
