@@ -17,8 +17,8 @@ from emr_studio.clusters.history import model, operations
 from emr_studio.clusters.history.controller import HistoryReconciler
 from emr_studio.clusters.history.model import HistoryServer, ServerState, server_id
 from emr_studio.clusters.tools import Tools
+from emr_studio.clusters.ui_keys import token_for
 from emr_studio.runtime.contract import ProcessSpec, WorkloadState
-from emr_studio.signin.app_ui_edge import token_for
 from tests.support.appinfo import MemoryAppInfo
 from tests.support.cluster_play import ClusterPlay
 from tests.support.emr_world import emr_world

@@ -299,6 +299,8 @@ def history_command(config: NodeConfig, folder: Path) -> list[str]:
         "spark.history.retainedApplications": "5",
         "spark.history.ui.port": str(config.history_port),
         "spark.port.maxRetries": "0",
+        # Some of its redirects know nothing of the place where it is served.
+        "spark.ui.proxyRedirectUri": "/",
         **ui_properties(config),
     }
     properties = write_properties(folder / _PROPERTIES_FILE, options)
