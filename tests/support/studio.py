@@ -7,7 +7,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -34,10 +34,13 @@ def until(what: str, found: Callable[[], T], seconds: float = 30.0) -> T:
         time.sleep(0.05)
 
 
-def command(*arguments: str, timeout: float = 300.0, check: bool = True) -> subprocess.CompletedProcess[str]:
+def command(
+    *arguments: str, timeout: float = 300.0, check: bool = True, environment: Mapping[str, str] | None = None
+) -> subprocess.CompletedProcess[str]:
     """Run `emr-studio …` as a user would."""
+    whole = clean_environment() | dict(environment or {})
     done = subprocess.run(
-        [*COMMAND, *arguments], capture_output=True, text=True, timeout=timeout, check=False, env=clean_environment()
+        [*COMMAND, *arguments], capture_output=True, text=True, timeout=timeout, check=False, env=whole
     )
     if check:
         assert done.returncode == 0, f"emr-studio {' '.join(arguments)}: {done.stdout}\n{done.stderr}"
@@ -113,9 +116,9 @@ def processes_of(data_dir: Path) -> list[str]:
 
 
 @contextmanager
-def running(data_dir: Path) -> Iterator[Studio]:
+def running(data_dir: Path, **environment: str) -> Iterator[Studio]:
     """Start a studio, stop it at the end, and see that nothing of it is left."""
-    command("up", "--detach", "--data-dir", str(data_dir), "--port", "0")
+    command("up", "--detach", "--data-dir", str(data_dir), "--port", "0", environment=environment)
     studio = Studio(data_dir)
     try:
         yield studio
