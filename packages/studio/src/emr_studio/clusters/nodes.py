@@ -133,7 +133,7 @@ class Tenant:
     def config(self) -> dict[str, Any]:
         """What differs in its `node.json` from that of the cluster's own programs."""
         own = {"local_mode": True, "master_url": self.master, "secret": self.secret, "gateway_token": ""}
-        places = {"warehouse_dir": f"{self.folder}/warehouse", "events_dir": f"{self.folder}/{EVENTS}"}
+        places = {"warehouse_dir": f"{self.folder}/warehouse", "events_dir": ""}
         return own | places
 
 
