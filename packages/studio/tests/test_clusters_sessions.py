@@ -36,9 +36,13 @@ class Load:
 
     busy: dict[str, bool | None] = field(default_factory=dict)
     memory: int = 64_000
+    kernels_now: int | None = 0
 
     def is_busy(self, row: SparkSession) -> bool | None:
         return self.busy.get(row.id, False)
+
+    def kernels(self, row: SparkSession) -> int | None:
+        return self.kernels_now
 
     def free_memory(self) -> int:
         return self.memory
@@ -87,7 +91,7 @@ class Sessions:
     def specification(self, session_id: str) -> tuple[ProcessSpec, dict[str, Any]]:
         spec = self.play.runtime.workloads[f"{session_id}/connect"].spec
         assert isinstance(spec, ProcessSpec)
-        return spec, json.loads(spec.files["node.json"])
+        return spec, json.loads(spec.files["connect/node.json"])
 
     def token(self, session_id: str) -> str:
         answer = self.emr.call("GetSessionEndpoint", ClusterId=self.cluster_id, SessionId=session_id)

@@ -144,7 +144,7 @@ def test_engines_that_are_not_there(play: Play) -> None:
     for bad, reason in (
         (engine("j-0"), "Cluster id 'j-0' is not valid."),
         ({"Id": cluster_id, "Type": "EMR_SERVERLESS"}, "EMR_SERVERLESS"),
-        ({"Id": cluster_id, "ExecutionRoleArn": ROLE_ARN}, "ExecutionRoleArn"),
+        ({"Id": cluster_id, "ExecutionRoleArn": ROLE_ARN}, "Runtime roles are not enabled"),
     ):
         assert reason in play.refused("AttachEditor", EditorId=editor_id, ExecutionEngine=bad)
 

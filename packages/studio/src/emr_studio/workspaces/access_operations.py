@@ -37,6 +37,8 @@ def update_editor(context: Context, request: Request) -> Response:
     if "Description" in changes:
         editor.description = changes["Description"] or None
     if "CollaborationEnabled" in changes:
+        if changes["CollaborationEnabled"] and editor.role_user_id:
+            raise InvalidRequest("Collaboration is not available while the Workspace is attached with a runtime role.")
         editor.collaboration = changes["CollaborationEnabled"]
     if "IdleTimeoutSeconds" in changes:
         _set_limit(context, editor, changes["IdleTimeoutSeconds"])

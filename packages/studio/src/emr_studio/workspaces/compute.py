@@ -26,6 +26,7 @@ from emr_studio.network.model import GATEWAY_PORT, connection_allowed
 from emr_studio.runtime.contract import Gateway
 from emr_studio.studios.model import Studio
 from emr_studio.workspaces.model import RUNNING, Editor
+from emr_studio.workspaces.runtime_roles import kernels_of, lost_kernels
 
 ENGINE_TYPE = "EMR"
 
@@ -57,8 +58,6 @@ def engine_of(context: Context, request: Request) -> Cluster | None:
         return None
     if engine.get("Type", ENGINE_TYPE) != ENGINE_TYPE:
         raise InvalidRequest(f"ExecutionEngine.Type '{engine['Type']}' is not supported; use {ENGINE_TYPE}.")
-    if engine.get("ExecutionRoleArn"):
-        raise InvalidRequest("ExecutionEngine.ExecutionRoleArn is not supported: the cluster has no runtime roles.")
     return find_cluster(context.session, context.account_id, engine.get("Id", ""))
 
 
@@ -74,6 +73,8 @@ def check_attachable(session: Session, studio: Studio | None, cluster: Cluster) 
 
 def verdict(session: Session, editor: Editor, cluster_id: str) -> Verdict:
     """Decide for the controller. What is attached stays so while its cluster lives."""
+    if editor.wanted_role_arn:
+        return _verdict_with_role(session, editor, cluster_id)
     if editor.attached_cluster_id == cluster_id and _is_alive(session, editor):
         return Verdict(gateway=gateway_of(session, find_cluster(session, editor.account_id, cluster_id)))
     try:
@@ -85,6 +86,20 @@ def verdict(session: Session, editor: Editor, cluster_id: str) -> Verdict:
     if cluster.state in COMING:
         return Verdict(waiting=f"Cluster {cluster_id} is {cluster.state}.")
     return Verdict(gateway=gateway_of(session, cluster))
+
+
+def _verdict_with_role(session: Session, editor: Editor, cluster_id: str) -> Verdict:
+    cluster = session.get(Cluster, cluster_id)
+    if cluster is None:
+        return Verdict(refused=f"Cluster id '{cluster_id}' is not valid.")
+    attached = editor.attached_cluster_id == cluster_id and _is_alive(session, editor)
+    reason = "" if attached else _mismatch(session, session.get(Studio, editor.studio_id), cluster)
+    if reason:
+        return Verdict(refused=f"{reason} (Cluster {cluster_id}.)")
+    if cluster.state in COMING:
+        return Verdict(waiting=f"Cluster {cluster_id} is {cluster.state}.")
+    gateway, waiting, refused = kernels_of(session, editor, cluster_id)
+    return Verdict(gateway, waiting, refused)
 
 
 def _is_alive(session: Session, editor: Editor) -> bool:
@@ -101,7 +116,7 @@ def lost(session: Session) -> list[str]:
         .where(Editor.attached_cluster_id.is_not(None), Editor.status.in_(RUNNING))
         .where(or_(Cluster.id.is_(None), Cluster.state.not_in(USABLE)))
     )
-    return list(session.scalars(found))
+    return [*session.scalars(found), *lost_kernels(session)]
 
 
 def _mismatch(session: Session, studio: Studio | None, cluster: Cluster) -> str:

@@ -30,8 +30,9 @@ from emr_studio.runtime.contract import Observation, Runtime, RuntimeUnavailable
 from emr_studio.settings import Settings
 from emr_studio.studios.model import Studio
 from emr_studio.studios.service_role import end_grants, grant_service_role
-from emr_studio.workspaces import compute, idling
+from emr_studio.workspaces import compute, idling, runtime_roles
 from emr_studio.workspaces.model import (
+    DETACHED,
     KIND,
     RUNNING,
     Editor,
@@ -94,6 +95,7 @@ class WorkspaceReconciler:
             settled = select(Editor.id, Editor.status).where(Editor.unsettled.is_(False))
             statuses = {row.id: row.status for row in session.execute(settled)}
             found = {*compute.lost(session), *_sealed_otherwise(session)}
+        runtime_roles.end_unused_kernels(self._database, self._clock)
         try:
             seen = {o.workload_id: o.state for o in self._runtime.list()}
         except RuntimeUnavailable:
@@ -338,6 +340,7 @@ class WorkspaceReconciler:
         return None if saved else 0.0
 
     def _attach(self, editor: Editor, cluster_id: str) -> float | None:
+        runtime_roles.ensure_kernels(self._database, self._clock, editor)
         with self._database.read() as session:
             verdict = compute.verdict(session, editor, cluster_id)
         if verdict.waiting:
@@ -361,7 +364,7 @@ class WorkspaceReconciler:
         saved = self._save(
             editor,
             status=Status.READY,
-            wanted_cluster_id=None,
+            **DETACHED,
             attached_cluster_id=None,
             unsettled=False,
             state_code=code,
@@ -438,7 +441,7 @@ _ENDED: dict[str, Any] = {
     "retry_at": None,
     "crashes": 0,
     **idling.ENDED,
-    "wanted_cluster_id": None,
+    **DETACHED,
     "attached_cluster_id": None,
     "open_by_user_id": None,
     "open_by_name": None,

@@ -13,7 +13,7 @@ import datetime as dt
 from typing import Any
 
 from emr_studio.runtime.contract import Activity
-from emr_studio.workspaces.model import Editor, Status, Target
+from emr_studio.workspaces.model import DETACHED, Editor, Status, Target
 
 SHORTEST, LONGEST = 60, 604_800
 """Seconds, as of a cluster's auto-termination."""
@@ -82,7 +82,7 @@ def _stop(limit: int, now: dt.datetime) -> dict[str, Any]:
         "target": Target.IDLE,
         "unsettled": True,
         "address": "",
-        "wanted_cluster_id": None,
+        **DETACHED,
         "last_modified_time": now,
         "state_code": STOPPED,
         "state_message": message,

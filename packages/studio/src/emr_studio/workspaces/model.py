@@ -15,6 +15,7 @@ from __future__ import annotations
 import datetime as dt
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Any
 
 from sqlalchemy import ColumnElement, ForeignKey, Index, exists, or_, select, update
 from sqlalchemy.orm import Mapped, Session, mapped_column
@@ -115,6 +116,9 @@ class Editor(Base):
 
     wanted_cluster_id: Mapped[str | None] = mapped_column(default=None)
     wanted_role_arn: Mapped[str | None] = mapped_column(default=None)
+    """The runtime role of its kernels; None for the cluster's own."""
+    role_user_id: Mapped[str | None] = mapped_column(default=None)
+    """Who attached it with a runtime role: nobody else may use it."""
     attached_cluster_id: Mapped[str | None] = mapped_column(default=None)
     """The cluster that the running server's gateway points to."""
 
@@ -166,6 +170,11 @@ class EdgeTarget:
     open_by_user_id: str | None
     open_by_name: str | None
     open_seen_at: dt.datetime | None
+    role_user_id: str | None = None
+
+
+DETACHED: dict[str, Any] = {"wanted_cluster_id": None, "wanted_role_arn": None, "role_user_id": None}
+"""Columns of a Workspace that is to have no compute."""
 
 
 def find_editor(session: Session, account_id: str, editor_id: str) -> Editor:
@@ -184,16 +193,18 @@ def edge_target(session: Session, editor_id: str) -> EdgeTarget | None:
     """Return where the Workspace is; None if there is none of that id (as in its ARN, `e-ABC…`)."""
     held = (Editor.open_by_user_id, Editor.open_by_name, Editor.open_seen_at)
     shared = (Editor.creator_user_id, Editor.collaboration)
-    columns = (Editor.account_id, Editor.studio_id, *shared, Editor.address, Editor.status, *held)
+    columns = (Editor.account_id, Editor.studio_id, *shared, Editor.address, Editor.status, *held, Editor.role_user_id)
     row = session.execute(select(*columns).where(Editor.id == editor_id)).one_or_none()
-    return None if row is None else EdgeTarget(editor_id, *row)
+    return None if row is None else EdgeTarget(editor_id=editor_id, **row._mapping)
 
 
 def may_use(session: Session, editor: Editor | EdgeTarget, user_id: str) -> bool:
     """False for who is neither owner nor collaborator of a Workspace with collaboration on (6.9).
 
-    `user_id` is the caller's `aws:userid`.
+    `user_id` is the caller's `aws:userid`. One that is attached with a runtime role is for who attached it alone.
     """
+    if editor.role_user_id not in (None, user_id):
+        return False
     if not editor.collaboration or editor.creator_user_id == user_id:
         return True
     editor_id = editor.id if isinstance(editor, Editor) else editor.editor_id

@@ -29,9 +29,10 @@ from emr_studio.tagging import (
     resource_tag_context,
     tag_list,
 )
-from emr_studio.workspaces import access_operations, compute, idling
+from emr_studio.workspaces import access_operations, compute, idling, runtime_roles
 from emr_studio.workspaces.checks import TARGET, editor_check, find, is_allowed, on_editor, require_member
 from emr_studio.workspaces.model import (
+    DETACHED,
     KIND,
     RUNNING,
     Editor,
@@ -79,6 +80,7 @@ def _on_create(context: Context, request: Request) -> Iterable[Check]:
         new_tags = {**tags, CREATOR_TAG: context.caller.user_id}
         yield Check("elasticmapreduce:AttachEditor", any_editor, resource_tag_context(new_tags))
         yield Check("elasticmapreduce:AttachEditor", any_editor, resource_tag_context(cluster.tags))
+        yield from runtime_roles.role_checks(context, request)
 
 
 @operation("emr", "CreateEditor", checks=_on_create)
@@ -114,8 +116,9 @@ def create_editor(context: Context, request: Request) -> Response:
         uid=uid,
         subnet_id=subnet.id,
         availability_zone=subnet.availability_zone,
-        wanted_cluster_id=cluster.id if cluster else None,
     )
+    if cluster:
+        runtime_roles.want(context, editor, cluster, request)
     session.add(editor)
     session.flush()
     _wake(context, editor)
@@ -209,7 +212,8 @@ def _reason(context: Context, editor: Editor) -> dict[str, str] | None:
 
 def _engine(editor: Editor) -> dict[str, str] | None:
     cluster_id = editor.wanted_cluster_id or editor.attached_cluster_id
-    return {"Id": cluster_id, "Type": compute.ENGINE_TYPE} if cluster_id else None
+    role = {"ExecutionRoleArn": editor.wanted_role_arn} if editor.wanted_role_arn else {}
+    return {"Id": cluster_id, "Type": compute.ENGINE_TYPE, **role} if cluster_id else None
 
 
 # Start, stop, delete.
@@ -222,6 +226,7 @@ def _on_start(context: Context, request: Request) -> Iterable[Check]:
         # Both resources are asked for, so a condition on tags holds for both (emr-studio.md 3.6).
         yield Check("elasticmapreduce:StartEditor", cluster_arn(cluster), resource_tag_context(cluster.tags))
         yield editor_check("elasticmapreduce:AttachEditor", editor)
+        yield from runtime_roles.role_checks(context, request)
 
 
 @operation("emr", "StartEditor", checks=_on_start)
@@ -235,7 +240,7 @@ def start_editor(context: Context, request: Request) -> Response:
         compute.check_attachable(context.session, studio, cluster)
         if editor.wanted_cluster_id not in (None, cluster.id):
             raise InvalidRequest(f"Editor '{editor.id}' is already being attached to {editor.wanted_cluster_id}.")
-        editor.wanted_cluster_id = cluster.id
+        runtime_roles.want(context, editor, cluster, request)
     if editor.status == Status.IDLE:
         _start(context, editor)
     _wake(context, editor)
@@ -273,9 +278,8 @@ def delete_editor(context: Context, request: Request) -> Response:
 
 def _end(context: Context, editor: Editor, status: Status, target: Target) -> None:
     release_hold(editor)
-    editor.wanted_cluster_id = None
     editor.address = ""
-    _set(editor, idling.ENDED)
+    _set(editor, {**idling.ENDED, **DETACHED})
     _move(context, editor, status, target)
     _wake(context, editor)
 
@@ -307,6 +311,7 @@ def _on_attach(context: Context, request: Request) -> Iterable[Check]:
     if cluster := compute.engine_of(context, request):
         # The action's resource is the editor alone, but a condition on tags holds for both.
         yield Check("elasticmapreduce:AttachEditor", editor_arn(editor), resource_tag_context(cluster.tags))
+        yield from runtime_roles.role_checks(context, request)
 
 
 @operation("emr", "AttachEditor", checks=_on_attach)
@@ -322,7 +327,7 @@ def attach_editor(context: Context, request: Request) -> Response:
         )
     require_status(editor, (Status.READY,), "attach")
     compute.check_attachable(context.session, _studio_of(context, editor), cluster)
-    editor.wanted_cluster_id = cluster.id
+    runtime_roles.want(context, editor, cluster, request)
     _move(context, editor, Status.ATTACHING, Target.READY)
     _wake(context, editor)
     return {}
@@ -333,7 +338,7 @@ def detach_editor(context: Context, request: Request) -> Response:
     """Detach a Workspace from its compute; open files and layout stay."""
     editor = find(context, request)
     require_status(editor, (Status.ATTACHED, Status.ATTACHING), "detach")
-    editor.wanted_cluster_id = None
+    _set(editor, DETACHED)
     editor.last_modified_time = context.now()
     _wake(context, editor)
     return {}

@@ -10,7 +10,7 @@ import datetime as dt
 
 from emr_studio.clusters.model import Cluster
 from emr_studio.clusters.nodes import Layout
-from emr_studio.clusters.sessions.model import has_sessions
+from emr_studio.clusters.sessions.model import is_in_use
 from emr_studio.clusters.tools import Tools
 
 TURN_SECONDS = 5.0
@@ -41,7 +41,7 @@ class IdleWatch:
 
     def _is_used(self, layout: Layout) -> bool:
         """Whether somebody uses it; what does not answer is taken for used."""
-        if has_sessions(self._tools.database, layout.cluster.id):
+        if is_in_use(self._tools.database, layout.cluster.id):
             return True
         kernels = self._tools.probe.kernels(layout.cluster, layout.primary)
         load = self._tools.probe.load(layout.primary)

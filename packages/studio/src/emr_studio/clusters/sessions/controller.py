@@ -22,12 +22,21 @@ from sqlalchemy import select
 from emr_studio.aws.errors import AwsError
 from emr_studio.clock import Clock
 from emr_studio.clusters.model import USABLE, Cluster, Target, living_instances_of
-from emr_studio.clusters.nodes import Layout, Tenant, spark_defaults, tenant_specification
+from emr_studio.clusters.nodes import (
+    CONNECT,
+    GATEWAY,
+    Layout,
+    Tenant,
+    TenantProgram,
+    spark_defaults,
+    tenant_specification,
+)
 from emr_studio.clusters.runtime_roles import grant_runtime_role
 from emr_studio.clusters.sessions.model import (
     ENDED,
     KIND,
     LIVING,
+    Purpose,
     SessionState,
     SparkSession,
     session_owner,
@@ -36,7 +45,7 @@ from emr_studio.clusters.sessions.probe import SessionProbe, SparkProbe
 from emr_studio.db import Database
 from emr_studio.iam.services import revoke_grants
 from emr_studio.network.model import allocate_address, loopback_address, release_addresses
-from emr_studio.runtime.contract import ProcessSpec, Runtime, RuntimeUnavailable, WorkloadState
+from emr_studio.runtime.contract import Observation, ProcessSpec, Runtime, RuntimeUnavailable, WorkloadState
 from emr_studio.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -48,6 +57,7 @@ LOOK_SECONDS = 3.0
 _WAIT_SECONDS = 1.0
 _AGENT_AWAY_SECONDS = 0.5
 _GRACE_SECONDS = 5.0
+_NAMES = {CONNECT: "The Spark Connect server", GATEWAY: "The kernel gateway"}
 _GOING = (WorkloadState.STARTING, WorkloadState.RUNNING)
 
 
@@ -147,32 +157,36 @@ class SessionReconciler:
         return 0
 
     def _start(self, row: SparkSession, layout: Layout) -> float:
-        seen = self._runtime.observe(row.workload_id)
-        if seen.state is WorkloadState.ABSENT:
-            self._runtime.launch(self._specification(row, layout))
-        elif seen.state is WorkloadState.RUNNING:
+        observed = [self._runtime.observe(row.workload_id(kind)) for kind in row.programs]
+        for kind, seen in zip(row.programs, observed, strict=True):
+            if seen.state is WorkloadState.ABSENT:
+                self._runtime.launch(self._specification(row, layout, kind))
+            elif seen.state is WorkloadState.EXITED:
+                return self._leave(row, SessionState.FAILED, _why("did not start", seen))
+        coming = next((seen for seen in observed if seen.state is not WorkloadState.RUNNING), None)
+        if coming is None:
             return self._enter(row, SessionState.STARTED)
-        elif seen.state is WorkloadState.EXITED:
-            return self._leave(row, SessionState.FAILED, _why("did not start", seen.reason, seen.log_tail))
-        elif (self._clock.now() - row.updated_at).total_seconds() > START_SECONDS:
-            why = f"The Spark Connect server of the session did not answer after {START_SECONDS:.0f} seconds."
+        if (self._clock.now() - row.updated_at).total_seconds() > START_SECONDS:
+            why = f"The session's Spark did not answer after {START_SECONDS:.0f} seconds."
             return self._leave(row, SessionState.FAILED, why)
-        self._runtime.wait(row.workload_id, WorkloadState.STARTING, _WAIT_SECONDS)
+        self._runtime.wait(coming.workload_id, WorkloadState.STARTING, _WAIT_SECONDS)
         return 0
 
     def _tenant(self, row: SparkSession, layout: Layout) -> Tenant:
         folder = str(self._folder(row))
         return Tenant(session_owner(row.id), row.uid, row.role_token, row.secret, folder, len(layout.workers))
 
-    def _specification(self, row: SparkSession, layout: Layout) -> ProcessSpec:
+    def _specification(self, row: SparkSession, layout: Layout, kind: str) -> ProcessSpec:
         defaults = spark_defaults(layout.cluster.configurations) | spark_defaults(row.engine_configurations)
         config = {
             "cluster_id": row.id,
             "connect_token": row.connect_token,
+            "gateway_token": row.gateway_token if kind == GATEWAY else "",
             "spark_defaults": defaults,
         }
         tenant = self._tenant(row, layout)
-        return tenant_specification(self._settings, layout, tenant, row.workload_id, config=config, address=row.bind_ip)
+        program = TenantProgram(kind, row.workload_id(kind), row.bind_ip)
+        return tenant_specification(self._settings, layout, tenant, program, config)
 
     def _folder(self, row: SparkSession) -> Path:
         return self._settings.clusters_dir / row.id
@@ -180,9 +194,16 @@ class SessionReconciler:
     # Life.
 
     def _watch(self, row: SparkSession) -> float:
-        seen = self._runtime.observe(row.workload_id)
-        if seen.state not in _GOING:
-            return self._leave(row, SessionState.FAILED, _why("ended", seen.reason, seen.log_tail))
+        for kind in row.programs:
+            seen = self._runtime.observe(row.workload_id(kind))
+            if seen.state not in _GOING:
+                return self._leave(row, SessionState.FAILED, _why("ended", seen))
+        if row.purpose == Purpose.KERNELS:
+            # It ends when its Workspace lets go of it.
+            return self._note(row, SessionState.IDLE if self._probe.kernels(row) == 0 else SessionState.BUSY)
+        return self._watch_clients(row)
+
+    def _watch_clients(self, row: SparkSession) -> float:
         now = self._clock.now()
         if row.started_at is not None and now - row.started_at >= LONGEST:
             return self._leave(row, SessionState.TERMINATED, f"The session reached its end after {LONGEST}.")
@@ -207,14 +228,16 @@ class SessionReconciler:
     # End.
 
     def _terminate(self, row: SparkSession) -> float | None:
-        seen = self._runtime.observe(row.workload_id)
-        if seen.state in _GOING:
-            self._runtime.stop(row.workload_id, _GRACE_SECONDS)
-        if seen.state not in (WorkloadState.ABSENT, WorkloadState.EXITED):
-            self._runtime.wait(row.workload_id, WorkloadState.STOPPING, _WAIT_SECONDS)
+        observed = [self._runtime.observe(row.workload_id(kind)) for kind in row.programs]
+        for seen in observed:
+            if seen.state in _GOING:
+                self._runtime.stop(seen.workload_id, _GRACE_SECONDS)
+            elif seen.state is WorkloadState.EXITED:
+                self._runtime.forget(seen.workload_id)
+        going = [seen for seen in observed if seen.state not in (WorkloadState.ABSENT, WorkloadState.EXITED)]
+        if going:
+            self._runtime.wait(going[0].workload_id, WorkloadState.STOPPING, _WAIT_SECONDS)
             return 0
-        if seen.state is WorkloadState.EXITED:
-            self._runtime.forget(row.workload_id)
         shutil.rmtree(self._folder(row), ignore_errors=True)
         now, owner = self._clock.now(), session_owner(row.id)
         with self._database.write() as session:
@@ -261,6 +284,7 @@ def _enter(row: SparkSession, state: SessionState, now: dt.datetime, why: str = 
         row.idle_since = None
 
 
-def _why(what: str, reason: str, lines: tuple[str, ...]) -> str:
-    last = f" Last line of its log: {lines[-1]}" if lines else ""
-    return f"The Spark Connect server of the session {what}{': ' + reason if reason else ''}.{last}"[:1000]
+def _why(what: str, seen: Observation) -> str:
+    last = f" Last line of its log: {seen.log_tail[-1]}" if seen.log_tail else ""
+    name = _NAMES[seen.workload_id.rpartition("/")[2]]
+    return f"{name} of the session {what}{': ' + seen.reason if seen.reason else ''}.{last}"[:1000]

@@ -6,18 +6,25 @@
 
 A session is STARTED until it is first used. Its Spark is its own: a driver and executors that run as a
 user of their own, with the credentials of its role alone. Rows stay after the end.
+
+The kernels of a Workspace that is attached with a runtime role live on such a session too, one that the
+API does not show (`Purpose.KERNELS`): beside its Spark it has a kernel gateway.
 """
 
 from __future__ import annotations
 
 import datetime as dt
+import secrets
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import ForeignKey, Index, exists, select
+from sqlalchemy import ForeignKey, Index, and_, exists, not_, select
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
+from emr_studio import ids
 from emr_studio.aws.errors import InvalidRequest
+from emr_studio.clusters.model import Cluster, next_uid
+from emr_studio.clusters.nodes import CONNECT, GATEWAY
 from emr_studio.db import Base, Database
 from emr_studio.tagging import TagTarget, emr_arn
 
@@ -37,6 +44,14 @@ class SessionState(StrEnum):
     FAILED = "FAILED"
 
 
+class Purpose(StrEnum):
+    """What a session is for."""
+
+    CLIENTS = "CLIENTS"
+    """Spark Connect clients: what StartSession makes."""
+    KERNELS = "KERNELS"
+
+
 ENDED = (SessionState.TERMINATED, SessionState.FAILED)
 LIVING = (SessionState.STARTED, SessionState.IDLE, SessionState.BUSY)
 """Those that take connections."""
@@ -54,6 +69,9 @@ class SparkSession(Base):
 
     id: Mapped[str] = mapped_column(primary_key=True)
     cluster_id: Mapped[str] = mapped_column(ForeignKey("clusters.id"))
+    purpose: Mapped[str] = mapped_column(default=Purpose.CLIENTS, server_default=Purpose.CLIENTS.value)
+    holder: Mapped[str] = mapped_column(default="", server_default="", index=True)
+    """Whose kernels it is for: a Workspace's id."""
     account_id: Mapped[str]
     region: Mapped[str]
     name: Mapped[str | None]
@@ -88,12 +106,37 @@ class SparkSession(Base):
     secret: Mapped[str]
     """What its Spark's processes, and who asks its UI, prove themselves with."""
     connect_token: Mapped[str]
-    """What the edge proves itself with to the Spark Connect server. No client ever has it."""
+    """What the edge, or a kernel, proves itself with to the Spark Connect server. No client ever has it."""
+    gateway_token: Mapped[str] = mapped_column(default="", server_default="")
 
     @property
-    def workload_id(self) -> str:
+    def programs(self) -> tuple[str, ...]:
+        """Kinds of its programs; the first is its Spark."""
+        return (CONNECT, GATEWAY) if self.purpose == Purpose.KERNELS else (CONNECT,)
+
+    def workload_id(self, kind: str) -> str:
         """`ss-…/connect`."""
-        return f"{self.id}/connect"
+        return f"{self.id}/{kind}"
+
+
+def new_session(session: Session, cluster: Cluster, now: dt.datetime, **columns: Any) -> SparkSession:
+    """Add a session that is to start; call in a writing session."""
+    row = SparkSession(
+        id=ids.session_id(),
+        cluster_id=cluster.id,
+        account_id=cluster.account_id,
+        region=cluster.region,
+        state=SessionState.SUBMITTED,
+        created_at=now,
+        updated_at=now,
+        secret=secrets.token_urlsafe(32),
+        connect_token=secrets.token_urlsafe(32),
+        **columns,
+    )
+    row.uid = next_uid(session, row.id)
+    session.add(row)
+    session.flush()
+    return row
 
 
 def session_owner(session_id: str) -> str:
@@ -118,15 +161,10 @@ def find_session(session: Session, account_id: str, session_id: str, cluster_id:
         InvalidRequest: "Session id 'ss-X' is not valid."
     """
     row = session.get(SparkSession, session_id)
-    if row is None or row.account_id != account_id or cluster_id not in (None, row.cluster_id):
+    found = row is not None and row.account_id == account_id and cluster_id in (None, row.cluster_id)
+    if row is None or not found or row.purpose != Purpose.CLIENTS:
         raise InvalidRequest(f"Session id '{session_id}' is not valid.")
     return row
-
-
-def sessions_of(session: Session, cluster_id: str, states: tuple[SessionState, ...] = WANTED) -> list[SparkSession]:
-    """The cluster's sessions in these states, oldest first."""
-    chosen = select(SparkSession).where(SparkSession.cluster_id == cluster_id, SparkSession.state.in_(states))
-    return list(session.scalars(chosen.order_by(SparkSession.created_at)))
 
 
 SESSIONS = TagTarget("session", find_session, session_arn)
@@ -141,3 +179,11 @@ def has_sessions(database: Database, cluster_id: str) -> bool:
             )
             is True
         )
+
+
+def is_in_use(database: Database, cluster_id: str) -> bool:
+    """Whether somebody has a session on the cluster, or a live kernel with a runtime role."""
+    going = and_(SparkSession.cluster_id == cluster_id, SparkSession.state.in_(WANTED))
+    without_kernel = and_(SparkSession.purpose == Purpose.KERNELS, SparkSession.state == SessionState.IDLE)
+    with database.read() as session:
+        return session.scalar(select(exists().where(going, not_(without_kernel)))) is True

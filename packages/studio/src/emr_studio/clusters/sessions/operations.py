@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Iterable, Mapping
 from typing import Any
 
 from sqlalchemy import select
 
-from emr_studio import ids
 from emr_studio.aws.context import Check, Context
 from emr_studio.aws.errors import InvalidRequest
 from emr_studio.aws.pagination import paginate
 from emr_studio.aws.registry import ChecksFunction, Request, Response, operation
 from emr_studio.clusters.access import find, on_cluster
-from emr_studio.clusters.model import USABLE, Cluster, Target, next_uid
+from emr_studio.clusters.model import USABLE, Cluster, Target
 from emr_studio.clusters.reading import check_configurations
 from emr_studio.clusters.runtime_roles import check_runtime_role
 from emr_studio.clusters.sessions import tokens
@@ -24,10 +22,12 @@ from emr_studio.clusters.sessions.model import (
     KIND,
     LIVING,
     SESSIONS,
+    Purpose,
     SessionState,
     SparkSession,
     arn_of_id,
     find_session,
+    new_session,
     session_arn,
 )
 from emr_studio.controllers import Waker
@@ -78,9 +78,18 @@ def start_session(context: Context, request: Request) -> Response:
         check_runtime_role(context.session, context.clock, cluster, role_arn)
     if request.get("MonitoringConfiguration"):
         raise InvalidRequest("MonitoringConfiguration is not supported by this installation.")
-    row = _new_session(context, cluster, request)
-    context.session.add(row)
-    context.session.flush()
+    row = new_session(
+        context.session,
+        cluster,
+        context.now(),
+        creator_user_id=context.caller.user_id,
+        name=request.get("Name"),
+        execution_role_arn=role_arn,
+        engine_configurations=_configurations(request),
+        idle_minutes=_idle_minutes(request),
+        client_token=request.get("ClientRequestToken"),
+        tags=read_tags(request.get("Tags")),
+    )
     _wake(context, row)
     return _started(row)
 
@@ -97,29 +106,6 @@ def _check_cluster(cluster: Cluster) -> None:
         raise InvalidRequest(f"Sessions are not enabled on the cluster {cluster.id}: create it with SessionEnabled.")
     if cluster.target != Target.RUNNING or cluster.state not in USABLE:
         raise InvalidRequest(f"The cluster {cluster.id} is {cluster.state}; sessions need it to be RUNNING or WAITING.")
-
-
-def _new_session(context: Context, cluster: Cluster, request: Request) -> SparkSession:
-    now, session_id = context.now(), ids.session_id()
-    return SparkSession(
-        id=session_id,
-        cluster_id=cluster.id,
-        account_id=context.account_id,
-        region=context.region,
-        name=request.get("Name"),
-        execution_role_arn=request.get("ExecutionRoleArn"),
-        engine_configurations=_configurations(request),
-        idle_minutes=_idle_minutes(request),
-        client_token=request.get("ClientRequestToken"),
-        tags=read_tags(request.get("Tags")),
-        creator_user_id=context.caller.user_id,
-        state=SessionState.SUBMITTED,
-        created_at=now,
-        updated_at=now,
-        uid=next_uid(context.session, session_id),
-        secret=secrets.token_urlsafe(32),
-        connect_token=secrets.token_urlsafe(32),
-    )
 
 
 def _configurations(request: Request) -> list[Any]:
@@ -165,7 +151,7 @@ def list_sessions(context: Context, request: Request) -> Response:
     """List a cluster's sessions, newest first, 50 a page or as many as are asked for; by state."""
     cluster = find(context, request)
     states = request.get("SessionStates")
-    chosen = select(SparkSession).where(SparkSession.cluster_id == cluster.id)
+    chosen = select(SparkSession).where(SparkSession.cluster_id == cluster.id, SparkSession.purpose == Purpose.CLIENTS)
     if states:
         chosen = chosen.where(SparkSession.state.in_(states))
     page, marker = paginate(

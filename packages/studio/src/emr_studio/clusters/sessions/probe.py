@@ -10,6 +10,7 @@ from emr_studio.clock import SystemClock
 from emr_studio.clusters.probe import NodeProbe
 from emr_studio.clusters.sessions.model import SparkSession
 from emr_studio.clusters.ui_keys import token_for, ui_key
+from emr_studio.network.model import GATEWAY_PORT
 
 _WEB_PORT = 4040
 _TIMEOUT_SECONDS = 2.0
@@ -20,6 +21,10 @@ class SessionProbe(Protocol):
 
     def is_busy(self, row: SparkSession) -> bool | None:
         """Whether Spark jobs run in it; None if its Spark does not say."""
+        ...
+
+    def kernels(self, row: SparkSession) -> int | None:
+        """How many kernels its gateway has; None if that does not answer."""
         ...
 
     def free_memory(self) -> int:
@@ -39,6 +44,14 @@ class SparkProbe:
                 jobs = client.get(f"{ui}/{application['id']}/jobs", params={"status": "running"})
                 return bool(jobs.raise_for_status().json())
         except (httpx.HTTPError, ValueError, KeyError, TypeError):
+            return None
+
+    def kernels(self, row: SparkSession) -> int | None:
+        url = f"http://{row.bind_ip}:{GATEWAY_PORT}/api/kernels"
+        headers = {"Authorization": f"token {row.gateway_token}"}
+        try:
+            return len(httpx.get(url, headers=headers, timeout=_TIMEOUT_SECONDS).raise_for_status().json())
+        except (httpx.HTTPError, ValueError, TypeError):
             return None
 
     def free_memory(self) -> int:
