@@ -1,11 +1,12 @@
 /** Open EMR Studio in JupyterLab: panels in the side bars, and what the status bar says. */
 import { ILabShell, ILayoutRestorer, type JupyterFrontEnd, type JupyterFrontEndPlugin } from "@jupyterlab/application";
-import { Notification } from "@jupyterlab/apputils";
+import { ICommandPalette, Notification } from "@jupyterlab/apputils";
 import { IDocumentManager } from "@jupyterlab/docmanager";
+import { ILauncher } from "@jupyterlab/launcher";
 import { INotebookTracker } from "@jupyterlab/notebook";
 import { IRenderMimeRegistry } from "@jupyterlab/rendermime";
 import { IStatusBar } from "@jupyterlab/statusbar";
-import { ReactWidget } from "@jupyterlab/ui-components";
+import { type LabIcon, ReactWidget } from "@jupyterlab/ui-components";
 import * as React from "react";
 import { BackupPanel } from "./backup";
 import { Collaboration } from "./collaboration";
@@ -38,6 +39,8 @@ class Studio {
     private readonly rendermime: IRenderMimeRegistry,
     private readonly notebooks: INotebookTracker,
     private readonly restorer: ILayoutRestorer | null,
+    private readonly launcher: ILauncher | null,
+    private readonly palette: ICommandPalette | null,
   ) {
     this.kernel = new SqlKernel(app.serviceManager);
     this.addCompute();
@@ -90,7 +93,7 @@ class Studio {
     const body = () => React.createElement(Collaboration, { state: this.state });
     const caption = "Collaboration: who else may work in this Workspace";
     this.add("collaboration", "Collaboration", caption, collaborationIcon, RANK + 4, body);
-    this.command("collaboration", "Collaboration");
+    this.command("collaboration", "Collaboration", collaborationIcon);
   }
 
   private add(...[id, title, caption, icon, rank, body, onShow]: PanelArguments): StudioPanel {
@@ -101,16 +104,23 @@ class Studio {
   }
 
   private addCommands(): void {
-    const panels = { compute: "Compute", sql: "SQL Explorer", backup: "Backup", examples: "Notebook Examples" };
-    Object.entries(panels).forEach(([id, label]) => this.command(id, label));
+    this.command("compute", "Compute", computeIcon);
+    this.command("sql", "SQL Explorer", sqlIcon);
+    this.command("backup", "Backup", backupIcon);
+    this.command("examples", "Notebook Examples", examplesIcon);
   }
 
-  private command(id: string, label: string): void {
-    this.app.commands.addCommand(`${PREFIX}:show-${id}`, {
-      label: `Show ${label}`,
+  /** In the palette and on the launcher's page. */
+  private command(id: string, label: string, icon: LabIcon): void {
+    const command = `${PREFIX}:show-${id}`;
+    this.app.commands.addCommand(command, {
+      label: (args) => (args["isLauncher"] ? label : `Show ${label}`),
       caption: `Show the panel ${label} of EMR Studio`,
+      icon: (args) => (args["isPalette"] ? undefined : icon),
       execute: () => this.open(id),
     });
+    this.palette?.addItem({ command, category: "EMR Studio", args: { isPalette: true } });
+    this.launcher?.add({ command, category: "EMR Studio", args: { isLauncher: true } });
   }
 
   private show(widget: Parameters<ILabShell["add"]>[0]): void {
@@ -168,7 +178,7 @@ type PanelArguments = [
   id: string,
   title: string,
   caption: string,
-  icon: typeof computeIcon,
+  icon: LabIcon,
   rank: number,
   body: () => React.JSX.Element,
   onShow?: () => void,
@@ -179,7 +189,7 @@ const plugin: JupyterFrontEndPlugin<void> = {
   description: "Compute, collaboration, backup, examples and SQL of an EMR Studio Workspace.",
   autoStart: true,
   requires: [ILabShell, IDocumentManager, IRenderMimeRegistry, INotebookTracker],
-  optional: [IStatusBar, ILayoutRestorer],
+  optional: [IStatusBar, ILayoutRestorer, ILauncher, ICommandPalette],
   activate: (
     app: JupyterFrontEnd,
     shell: ILabShell,
@@ -187,9 +197,9 @@ const plugin: JupyterFrontEndPlugin<void> = {
     rendermime: IRenderMimeRegistry,
     notebooks: INotebookTracker,
     bar: IStatusBar | null,
-    restorer: ILayoutRestorer | null,
+    ...optional: [ILayoutRestorer | null, ILauncher | null, ICommandPalette | null]
   ) => {
-    const studio = new Studio(app, shell, documents, rendermime, notebooks, restorer);
+    const studio = new Studio(app, shell, documents, rendermime, notebooks, ...optional);
     const items = React.createElement(StatusItems, { state: studio.state, open: (panel: string) => studio.open(panel) });
     const item = ReactWidget.create(items);
     item.addClass("emrs-statusbar");
