@@ -30,6 +30,7 @@ from emr_studio.clusters.nodes import (
     TenantProgram,
     spark_defaults,
     tenant_specification,
+    warehouse_of,
 )
 from emr_studio.clusters.runtime_roles import grant_runtime_role
 from emr_studio.clusters.sessions.model import (
@@ -185,6 +186,10 @@ class SessionReconciler:
             "spark_defaults": defaults,
         }
         tenant = self._tenant(row, layout)
+        tables = warehouse_of(self._settings, layout.cluster)
+        if row.execution_role_arn is None and tables.startswith("s3"):
+            # Its role is the cluster's, so its tables are; a runtime role may know nothing of the Data Catalog.
+            config["warehouse_dir"] = tables
         program = TenantProgram(kind, row.workload_id(kind), row.bind_ip)
         return tenant_specification(self._settings, layout, tenant, program, config)
 
