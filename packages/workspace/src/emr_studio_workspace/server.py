@@ -23,7 +23,7 @@ from emr_studio_workspace.presence import Presence
 from emr_studio_workspace.spec import ServerSpec
 
 _REAP_MILLISECONDS = 30_000
-_PRESENCE_MILLISECONDS = 3_000
+_PRESENCE_MILLISECONDS = 5_000
 
 
 class WorkspaceServerApp(ServerApp):

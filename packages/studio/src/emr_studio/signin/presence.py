@@ -87,7 +87,7 @@ class Presence:
         target = edge_target(session, claims["aud"])
         if target is None or not may_use(session, target, claims["sub"]):
             return False
-        row = session.get(ConsoleSession, claims["sid"])
+        row = session.get(ConsoleSession, claims.get("sid", ""))
         origin = parse_host(self.settings, row.origin) if row is not None else None
         if row is None or origin is None:
             return True
@@ -95,7 +95,7 @@ class Presence:
         if found is None or origin.resource_id != target.editor_id:
             return False
         try:
-            visitor = Visitors(self.settings, self.clock, self.sessions).judge(session, found, target, claims["ip"])
+            visitor = Visitors(self.settings, self.clock, self.sessions).judge(session, found, target, claims.get("ip", ""))
         except NotAdmitted:
             return False
         return visitor.holder is None
