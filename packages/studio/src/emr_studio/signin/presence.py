@@ -95,7 +95,9 @@ class Presence:
         if found is None or origin.resource_id != target.editor_id:
             return False
         try:
-            visitor = Visitors(self.settings, self.clock, self.sessions).judge(session, found, target, claims.get("ip", ""))
+            visitor = Visitors(self.settings, self.clock, self.sessions).judge(
+                session, found, target, claims.get("ip", "")
+            )
         except NotAdmitted:
             return False
         return visitor.holder is None
