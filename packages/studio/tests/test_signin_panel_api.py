@@ -19,8 +19,11 @@ from emr_studio.iam.callers import root_caller
 from emr_studio.iam.entities import get_account
 from emr_studio.iam.identity import IamAuthorizer, IamCredentialStore
 from emr_studio.iam.sealing import Sealer
+from emr_studio.runtime.contract import ProcessSpec
+from emr_studio.runtime.inprocess import InProcessRuntime, KeptFile
 from emr_studio.signin.origins import parse_host
 from emr_studio.signin.panel_api import ATTACHED, OWN, PATH, READ, PanelApi
+from emr_studio.storage.versions import FileVersion
 from emr_studio.workspaces.model import Editor
 from tests.support.api_server import serve
 from tests.support.emr_world import ACCOUNT, statement
@@ -45,7 +48,12 @@ def trail() -> Trail:
 
 
 @pytest.fixture
-def rig(tmp_path: Path, trail: Trail) -> Iterator[SignInRig]:
+def runtime() -> InProcessRuntime:
+    return InProcessRuntime(instant=True)
+
+
+@pytest.fixture
+def rig(tmp_path: Path, trail: Trail, runtime: InProcessRuntime) -> Iterator[SignInRig]:
     with signin_rig(tmp_path) as rig:
         world, front = rig.world, rig.front
         sealer = Sealer.load(world.settings.keys_dir)
@@ -61,7 +69,7 @@ def rig(tmp_path: Path, trail: Trail) -> Iterator[SignInRig]:
             ports=ports,
             recorder=trail,
         )
-        panel = PanelApi(world.settings, world.database, world.clock, front.sessions, api.answer)
+        panel = PanelApi(world.settings, world.database, world.clock, front.sessions, api.answer, runtime)
         app = Starlette(routes=[*front.sign_in.routes(), *panel.routes()])
         with serve(app) as url, httpx.Client(base_url=url, timeout=20) as rig.client:
             yield rig
@@ -226,6 +234,30 @@ def test_the_page_learns_who_is_here(rig: SignInRig) -> None:
     assert told["StudioUrl"] == f"http://{rig.studio_host}"
     rig.world.clock.advance(61)
     assert "ben" not in browser.request("GET", PATH).json()["Here"]
+
+
+def test_earlier_contents_are_read_by_who_may_be_here(rig: SignInRig, runtime: InProcessRuntime) -> None:
+    ann, browser = rig.person("ann"), rig.browser(rig.host_of_editor(rig.editor_id))
+    where = {"path": "a/Größe 1.ipynb"}
+    assert browser.request("GET", f"{PATH}/versions", params=where).status_code == 401
+    browser = rig.opened(ann)
+    reply = browser.request("GET", f"{PATH}/versions", params=where)
+    assert (reply.status_code, reply.json()["Message"]) == (503, "The Workspace does not run.")
+    runtime.launch(ProcessSpec(rig.editor_id, "editor/x", ("x",), folder="/nowhere", log_path="/nowhere/log"))
+    saved = rig.world.clock.now()
+    kept = [KeptFile(FileVersion("v2", saved, 3, True), b"two"), KeptFile(FileVersion("v1", saved, 3, False), b"one")]
+    runtime.workloads[rig.editor_id].kept = {where["path"]: kept}
+    listed = browser.request("GET", f"{PATH}/versions", params=where).json()["Versions"]
+    assert [(one["VersionId"], one["IsLatest"]) for one in listed] == [("v2", True), ("v1", False)]
+    assert listed[0]["LastModified"] == saved.timestamp()
+    reply = browser.request("GET", f"{PATH}/version", params=where | {"id": "v1"})
+    assert (reply.content, reply.headers["content-disposition"]) == (b"one", "attachment")
+    assert reply.headers["x-content-type-options"] == "nosniff"
+    assert browser.request("GET", f"{PATH}/version", params=where | {"id": "v0"}).status_code == 404
+    elsewhere = {"Sec-Fetch-Site": "same-site"}
+    assert browser.request("GET", f"{PATH}/version", params=where | {"id": "v1"}, headers=elsewhere).status_code == 403
+    rig.change_policy(ann, statement("s3:GetObject"))
+    assert browser.request("GET", f"{PATH}/versions", params=where).status_code == 403
 
 
 def test_all_that_is_listed_exists() -> None:

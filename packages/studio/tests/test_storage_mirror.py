@@ -112,6 +112,30 @@ def test_who_wants_to_know_is_told_before_and_after_a_save(place: Place) -> None
     assert told == [(1, False, ""), (0, True, "")]
 
 
+def test_earlier_contents_are_kept_where_the_bucket_keeps_them(place: Place) -> None:
+    file, mirror = place.folder / "a.ipynb", place.mirror()
+    (place.folder / "a.ipynb2").write_bytes(b"another file")
+    file.write_bytes(b"one")
+    mirror.flush()
+    assert [(found.size, found.latest) for found in mirror.versions("a.ipynb")] == [(3, True)]
+    place.client.put_bucket_versioning(Bucket=BUCKET, VersioningConfiguration={"Status": "Enabled"})
+    try:
+        for content in (b"two!", b"three"):
+            file.write_bytes(content)
+            mirror.flush()
+        found = mirror.versions("a.ipynb")
+        assert [version.size for version in found] == [5, 4, 3]
+        assert [version.latest for version in found] == [True, False, False]
+        assert [mirror.version("a.ipynb", version.version_id) for version in found] == [b"three", b"two!", b"one"]
+        with pytest.raises(ValueError, match="no version"):
+            mirror.version("a.ipynb", "3sL4kqtJlcpXroDTDmJ+rmSpXd3dIbrHY+MTRCxf3vjVBH40Nr8X8gdRQBpUMLUo")
+        for path in ("../a.ipynb", "/a.ipynb", "a/", "", ".ipynb_checkpoints/x"):
+            with pytest.raises(ValueError, match="not a file"):
+                mirror.versions(path)
+    finally:
+        place.client.put_bucket_versioning(Bucket=BUCKET, VersioningConfiguration={"Status": "Suspended"})
+
+
 def _holds(place: Place, key: str, body: bytes) -> bool:
     return place.objects().get(key) == body
 

@@ -32,6 +32,7 @@ from emr_studio.db import Database, is_reachable
 from emr_studio.settings import Settings
 
 if TYPE_CHECKING:
+    from emr_studio.aws.pipeline import AwsApplication
     from emr_studio.keys.ring import KeyRing
     from emr_studio.signin.setup import Front
     from emr_studio.trail.setup import AuditTrail
@@ -152,7 +153,6 @@ def build_api(settings: Settings) -> ControlPlane:
     from emr_studio.keys.objects import KmsObjectKeys
     from emr_studio.keys.ring import KeyRing
     from emr_studio.keys.store_access import WithStore, WithStoreKey
-    from emr_studio.signin.panel_api import PanelApi
     from emr_studio.signin.presence import Presence
     from emr_studio.signin.setup import compose
     from emr_studio.storage.kms_way import store_key
@@ -215,7 +215,7 @@ def build_api(settings: Settings) -> ControlPlane:
         Route(HEALTH, _health(database)),
         Route("/_credentials", container_credentials(database, clock, sealer, settings.credentials_seconds)),
         *front.sign_in.routes(),
-        *PanelApi(settings, database, clock, front.sessions, api.answer).routes(),
+        *_panels(settings, database, clock, front, api),
         *Presence(settings, database, clock, front.sessions, front.issuer).routes(),
         *console_routes(
             lambda account_id: _console_defaults(settings, database, account_id),
@@ -225,6 +225,14 @@ def build_api(settings: Settings) -> ControlPlane:
     chores = _chores(ring, clock)
     application = decisions.serving(objects.serving(_Door(api, Starlette(routes=routes))))
     return ControlPlane(application, database, front, trail, chores)
+
+
+def _panels(settings: Settings, database: Database, clock: Clock, front: Front, api: AwsApplication) -> list[BaseRoute]:
+    """What the pages of Workspaces ask of us."""
+    from emr_studio.runtime.client import LocalRuntime
+    from emr_studio.signin.panel_api import PanelApi
+
+    return PanelApi(settings, database, clock, front.sessions, api.answer, LocalRuntime(settings)).routes()
 
 
 def _chores(ring: KeyRing, clock: Clock) -> Sequence[Callable[[Session], None]]:

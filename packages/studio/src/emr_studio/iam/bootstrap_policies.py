@@ -25,8 +25,11 @@ def trust_policy(service: str, account_id: str, partition: str) -> Json:
 
 
 def service_role_policy(bucket: str, partition: str) -> Json:
-    """What the Studio does with its service role."""
-    return tiers.service_role(Place(_ANYWHERE, partition, bucket=bucket))
+    """What the Studio does with its service role; reading versions of notebooks is ours (AWS's Studio has none)."""
+    statements = tiers.service_role(Place(_ANYWHERE, partition, bucket=bucket))["Statement"]
+    s3 = f"arn:{partition}:s3:::{bucket}"
+    versions = ("ListBucketVersions", "GetObjectVersion")
+    return document(*statements, allow("AllowNotebookVersions", "s3", versions, (s3, f"{s3}/*")))
 
 
 def analyst_policy(account_id: str, partition: str, bucket: str) -> Json:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import fcntl
 import json
 import logging
@@ -53,6 +54,12 @@ class AgentApp:
             "set_encryption": lambda v: self._host.set_encryption(v["workload_id"], v["kms_key_id"]),
             "activity": lambda v: wire.dump_activity(self._host.activity(v["workload_id"])),
             "flush": lambda v: self._host.flush(v["workload_id"]),
+            "versions": lambda v: [
+                wire.dump_version(version) for version in self._host.versions(v["workload_id"], v["path"])
+            ],
+            "version": lambda v: base64.b64encode(
+                self._host.version(v["workload_id"], v["path"], v["version_id"])
+            ).decode(),
             "shutdown": lambda v: self._host.shutdown(bool(v["keep"])),
             "helpers": lambda _: self._host.workspaces.helpers(),
         }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import builtins
 import json
 import socket
@@ -12,6 +13,7 @@ from typing import Any
 from emr_studio.runtime import wire
 from emr_studio.runtime.contract import Activity, Gateway, Observation, RuntimeUnavailable, Spec, WorkloadState
 from emr_studio.settings import Settings
+from emr_studio.storage.versions import FileVersion
 
 _TIMEOUT = 30.0
 _FLUSH_TIMEOUT = 90.0
@@ -60,6 +62,14 @@ class LocalRuntime:
 
     def flush(self, workload_id: str) -> None:
         self._call("flush", _FLUSH_TIMEOUT, workload_id=workload_id)
+
+    def versions(self, workload_id: str, path: str) -> builtins.list[FileVersion]:
+        found = self._call("versions", workload_id=workload_id, path=path)
+        return [wire.load_version(version) for version in found]
+
+    def version(self, workload_id: str, path: str, version_id: str) -> bytes:
+        arguments = {"workload_id": workload_id, "path": path, "version_id": version_id}
+        return base64.b64decode(self._call("version", _FLUSH_TIMEOUT, **arguments))
 
     def shutdown(self, keep: bool) -> None:
         """Stop all workloads with a last save (or keep them running); the agent launches no more."""

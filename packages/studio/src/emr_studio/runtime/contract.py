@@ -12,6 +12,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Protocol
 
+from emr_studio.storage.versions import FileVersion
+
 
 class WorkloadKind(StrEnum):
     WORKSPACE = "workspace"
@@ -189,4 +191,12 @@ class Runtime(Protocol):
 
     def flush(self, workload_id: str) -> None:
         """Mirror a Workspace's folder to S3 now; returns when S3 has all of it."""
+        ...
+
+    def versions(self, workload_id: str, path: str) -> builtins.list[FileVersion]:
+        """What S3 keeps of a file of a running Workspace, newest first. ValueError: no such file can be kept."""
+        ...
+
+    def version(self, workload_id: str, path: str, version_id: str) -> bytes:
+        """The content of one of them. ValueError: there is none, or it is too large."""
         ...

@@ -35,6 +35,7 @@ from emr_studio.runtime.records import Record, RecordStore, safe_id
 from emr_studio.runtime.watching import ExitWatcher
 from emr_studio.runtime.workspaces import WorkspaceDriver
 from emr_studio.settings import Settings
+from emr_studio.storage.versions import FileVersion
 
 log = logging.getLogger(__name__)
 _READY_POLL = 0.05
@@ -148,6 +149,18 @@ class Host:
         record = self._records.get(workload_id)
         if record is not None and record.active:
             self._driver(record).flush(record)
+
+    def versions(self, workload_id: str, path: str) -> builtins.list[FileVersion]:
+        return self.workspaces.versions(self._running_workspace(workload_id), path)
+
+    def version(self, workload_id: str, path: str, version_id: str) -> bytes:
+        return self.workspaces.version(self._running_workspace(workload_id), path, version_id)
+
+    def _running_workspace(self, workload_id: str) -> Record:
+        record = self._records.get(workload_id)
+        if record is None or not record.active or record.typed_spec().kind is not WorkloadKind.WORKSPACE:
+            raise RuntimeUnavailable("The Workspace does not run.")
+        return record
 
     def shutdown(self, keep: bool) -> None:
         """Nothing is launched any more. Without `keep`, all workloads are stopped, the last changes

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import builtins
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
 from emr_studio.runtime.contract import (
@@ -21,6 +21,7 @@ from emr_studio.runtime.contract import (
     WorkloadState,
     WorkspaceSpec,
 )
+from emr_studio.storage.versions import FileVersion
 
 
 class Stage(StrEnum):
@@ -42,6 +43,14 @@ class Stage(StrEnum):
 _AT_WORK = Activity(busy=True)
 
 
+@dataclass(frozen=True)
+class KeptFile:
+    """A version of a file, as S3 would keep it."""
+
+    version: FileVersion
+    content: bytes
+
+
 @dataclass
 class Workload:
     """What the in-process runtime keeps of a workload; tests may read it."""
@@ -52,6 +61,8 @@ class Workload:
     kms_key_id: str = ""
     flushes: int = 0
     activity: Activity | None = _AT_WORK
+    kept: dict[str, list[KeptFile]] = field(default_factory=dict)
+    """Versions by path, newest first."""
 
 
 @dataclass
@@ -168,7 +179,21 @@ class InProcessRuntime:
         if workload_id in self.workloads:
             self.workloads[workload_id].flushes += 1
 
+    def versions(self, workload_id: str, path: str) -> builtins.list[FileVersion]:
+        return [found.version for found in self._kept(workload_id, path)]
+
+    def version(self, workload_id: str, path: str, version_id: str) -> bytes:
+        for found in self._kept(workload_id, path):
+            if found.version.version_id == version_id:
+                return found.content
+        raise ValueError(f"S3 has no version {version_id} of {path}.")
+
     # Inside.
+    def _kept(self, workload_id: str, path: str) -> builtins.list[KeptFile]:
+        if workload_id not in self.workloads:
+            raise RuntimeUnavailable("The Workspace does not run.")
+        return self.workloads[workload_id].kept.get(path, [])
+
     def _check(self, stage: Stage, workload_id: str) -> None:
         failure = self._take(stage, workload_id)
         if failure:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
@@ -17,6 +18,7 @@ from emr_studio.runtime.contract import (
     WorkloadState,
     WorkspaceSpec,
 )
+from emr_studio.storage.versions import FileVersion
 
 
 def dump_spec(spec: Spec) -> dict[str, Any]:
@@ -59,6 +61,16 @@ def dump_activity(activity: Activity | None) -> dict[str, Any] | None:
 def load_activity(values: Mapping[str, Any] | None) -> Activity | None:
     """The activity that `dump_activity` wrote."""
     return Activity(**values) if values else None
+
+
+def dump_version(version: FileVersion) -> dict[str, Any]:
+    """A file's version as plain values."""
+    return {**asdict(version), "saved": version.saved.isoformat()}
+
+
+def load_version(values: Mapping[str, Any]) -> FileVersion:
+    """The version that `dump_version` wrote."""
+    return FileVersion(**{**values, "saved": dt.datetime.fromisoformat(values["saved"])})
 
 
 def dump_observation(observation: Observation) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from contextlib import closing, suppress
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from emr_studio.runtime.contract import Activity, Gateway, RuntimeUnavailable, WorkspaceSpec
 from emr_studio.runtime.drivers import Report, Started, StartFailed, open_log, user_of
@@ -21,7 +21,9 @@ from emr_studio.runtime.zygotes import Zygote, ZygoteFailed
 from emr_studio.settings import Settings
 from emr_studio.storage.mirror import Mirror, MirrorError, MirrorStatus
 from emr_studio.storage.s3 import role_client
+from emr_studio.storage.versions import FileVersion
 
+T = TypeVar("T")
 _AT_ONCE = 8
 _CREDENTIALS = "credentials-token"
 BACKUP = "backup.json"
@@ -277,6 +279,24 @@ class WorkspaceDriver:
             mirror.flush(_FLUSH_SECONDS)
         except MirrorError as error:
             raise RuntimeUnavailable(f"S3 does not have all of the Workspace: {error}") from error
+
+    def versions(self, record: Record, path: str) -> list[FileVersion]:
+        """What S3 keeps of a file, newest first; nothing of a Workspace without a place in S3."""
+        mirror = self._mirror(_workspace_spec(record))
+        return [] if mirror is None else _from_s3(lambda: mirror.versions(path))
+
+    def version(self, record: Record, path: str, version_id: str) -> bytes:
+        mirror = self._mirror(_workspace_spec(record))
+        if mirror is None:
+            raise ValueError("The Workspace has no place in S3.")
+        return _from_s3(lambda: mirror.version(path, version_id))
+
+
+def _from_s3(ask: Callable[[], T]) -> T:
+    try:
+        return ask()
+    except MirrorError as error:
+        raise RuntimeUnavailable(f"S3 does not tell: {error}") from error
 
 
 def _until_closed(stream: socket.socket, timeout: float) -> bytes:

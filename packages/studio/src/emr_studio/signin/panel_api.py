@@ -1,6 +1,8 @@
 """What a Workspace's page may ask of the AWS API: a few operations, as its user, about this Workspace.
 
     GET  /_studio/api               who is here, and what the panels may offer
+    GET  /_studio/api/versions?path=        what S3 keeps of a file of this Workspace
+    GET  /_studio/api/version?path=&id=     the content of one of them
     POST /_studio/api/<Operation>   an operation of EMR; JSON in and out as in AWS JSON 1.1
 
 Why so narrow. The page runs whatever a notebook's trusted output holds, and is served by a server that
@@ -22,7 +24,7 @@ import datetime as dt
 import json
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol, TypeVar
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
@@ -35,12 +37,14 @@ from emr_studio.aws.context import Caller, Check
 from emr_studio.aws.wire import WireRequest, WireResponse
 from emr_studio.clock import Clock
 from emr_studio.db import Database
+from emr_studio.runtime.contract import RuntimeUnavailable
 from emr_studio.settings import Settings
 from emr_studio.signin.model import ConsoleSession, caller_of
 from emr_studio.signin.origins import Kind, Origin, from_own_page, parse_host, source_ip
 from emr_studio.signin.pages import SECURITY_HEADERS, json_response
 from emr_studio.signin.sessions import ConsoleSessions, cookie_of
 from emr_studio.signin.visitors import NotAdmitted, Visitor, Visitors, in_use
+from emr_studio.storage.versions import FileVersion
 from emr_studio.tagging import resource_tag_context
 from emr_studio.workspaces.model import Editor, display_name, editor_arn
 
@@ -66,7 +70,16 @@ COLLABORATION = ("UpdateEditor", "PutWorkspaceAccess", "DeleteWorkspaceAccess", 
 HERE = dt.timedelta(seconds=60)
 """Who used the Workspace so lately is said to be here."""
 _MAX_BODY = 8192
+T = TypeVar("T")
 Answer = Callable[[WireRequest, Caller], WireResponse]
+
+
+class Backups(Protocol):
+    """Where earlier contents of a Workspace's files are asked for: the runtime, which saves them."""
+
+    def versions(self, workload_id: str, path: str) -> list[FileVersion]: ...
+
+    def version(self, workload_id: str, path: str, version_id: str) -> bytes: ...
 
 
 class _Refused(Exception):
@@ -86,11 +99,14 @@ class PanelApi:
     clock: Clock
     sessions: ConsoleSessions
     answer: Answer
+    backups: Backups
 
     def routes(self) -> list[BaseRoute]:
         """The addresses above."""
         return [
             Route(PATH, self._describe, methods=["GET"]),
+            Route(PATH + "/versions", self._versions, methods=["GET"]),
+            Route(PATH + "/version", self._version, methods=["GET"]),
             Route(PATH + "/{operation}", self._call, methods=["POST"]),
         ]
 
@@ -103,6 +119,12 @@ class PanelApi:
         except _Refused as refusal:
             return _refusal(refusal)
         return await _answered(self._called, request, body)
+
+    async def _versions(self, request: Request) -> Response:
+        return await _answered(self._listed, request)
+
+    async def _version(self, request: Request) -> Response:
+        return await _answered(self._read, request)
 
     # What the panels begin with.
 
@@ -132,6 +154,25 @@ class PanelApi:
         lately = ConsoleSession.last_used >= self.clock.now() - HERE
         found = session.scalars(select(ConsoleSession.caller).where(ConsoleSession.origin == origin.host, lately))
         return (display_name(caller_of(facts)) for facts in found)
+
+    # The time machine: who may be in a Workspace may read its files, the earlier ones too.
+
+    def _listed(self, request: Request) -> Response:
+        editor_id, path = self._editor_id(request), request.query_params.get("path", "")
+        found = _kept(lambda: self.backups.versions(editor_id, path))
+        return json_response({"Versions": [_shown(version) for version in found]})
+
+    def _read(self, request: Request) -> Response:
+        editor_id, asked = self._editor_id(request), request.query_params
+        body = _kept(lambda: self.backups.version(editor_id, asked.get("path", ""), asked.get("id", "")))
+        # A file of a user's: it is never a page of this origin.
+        headers = SECURITY_HEADERS | {"Content-Disposition": "attachment"}
+        return Response(body, 200, headers, "application/octet-stream")
+
+    def _editor_id(self, request: Request) -> str:
+        origin = self._origin(request)
+        with self.database.read() as session:
+            return self._visitor(session, request, origin).target.editor_id
 
     # Operations.
 
@@ -174,6 +215,24 @@ async def _answered(work: Callable[..., Response], *arguments: Any) -> Response:
 
 def _refusal(refusal: _Refused) -> Response:
     return json_response({"__type": refusal.code, "Message": refusal.message}, refusal.status)
+
+
+def _kept(ask: Callable[[], T]) -> T:
+    try:
+        return ask()
+    except ValueError as error:
+        raise _Refused(404, "NoSuchVersion", str(error)) from error
+    except RuntimeUnavailable as error:
+        raise _Refused(503, "ServiceUnavailable", str(error)) from error
+
+
+def _shown(version: FileVersion) -> dict[str, object]:
+    return {
+        "VersionId": version.version_id,
+        "LastModified": version.saved.timestamp(),
+        "Size": version.size,
+        "IsLatest": version.latest,
+    }
 
 
 async def _short_body(request: Request) -> bytes:

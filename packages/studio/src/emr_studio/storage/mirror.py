@@ -16,20 +16,22 @@ from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from botocore.exceptions import BotoCoreError, ClientError
 from httpx import HTTPError
 
-from emr_studio.storage.names import is_ignored, is_safe_key
+from emr_studio.storage.names import is_ignored, is_safe_key, key_of
 from emr_studio.storage.s3 import parse_s3_uri
 from emr_studio.storage.scan import Changes, Scanner
 from emr_studio.storage.state import MirrorState
 from emr_studio.storage.transfer import Transfer, Unstable
 from emr_studio.storage.tree import Tree
+from emr_studio.storage.versions import FileVersion, Versions
 from emr_studio.storage.watch import shared_watcher
 
 log = logging.getLogger(__name__)
+T = TypeVar("T")
 
 ClientFactory = Callable[[], Any]
 """Makes a boto-style S3 client (`emr_studio.storage.s3`); called again after a failure."""
@@ -158,6 +160,25 @@ class Mirror:
                 time.sleep(pause)
         finally:
             self._working.release()
+
+    def versions(self, path: str) -> list[FileVersion]:
+        """The versions that S3 keeps of a file, newest first.
+
+        Raises:
+            MirrorError: S3 refuses, or is away.
+            ValueError: no file of that name is kept in S3.
+        """
+        return self._asked(lambda versions: versions.list(_key(path)))
+
+    def version(self, path: str, version_id: str) -> bytes:
+        """The content of one of them; raises like `versions`."""
+        return self._asked(lambda versions: versions.read(_key(path), version_id))
+
+    def _asked(self, ask: Callable[[Versions], T]) -> T:
+        try:
+            return ask(Versions(self._client_factory(), self._bucket, self._prefix))
+        except _FAILURES as error:
+            raise MirrorError(_sentence(error)) from error
 
     def stop(self) -> None:
         """Stop watching; does not flush. Idempotent."""
@@ -336,6 +357,13 @@ class Mirror:
         """What S3 lacks is no longer "saved": files that only exist here are uploaded."""
         for path in [path for path, saved in self._state.saved.items() if saved.key not in remote]:
             self._state.remove(path)
+
+
+def _key(path: str) -> str:
+    key = key_of(path)
+    if key is None or not is_safe_key(path) or path.endswith("/"):
+        raise ValueError(f"{path!r} is not a file that is kept in S3.")
+    return key
 
 
 _STOP: set[str] = set()
