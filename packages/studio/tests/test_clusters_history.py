@@ -137,6 +137,20 @@ def test_nobody_looks_and_it_stops_and_its_files_go(play: Play) -> None:
     assert play.link(ui)
 
 
+def test_one_that_is_gone_without_a_word_is_started_again(play: Play) -> None:
+    cluster_id = play.running()
+    ui = play.create_ui(cluster_id)
+    play.work(cluster_id)
+    first, _ = play.spec(cluster_id)
+    play.runtime.workloads.clear()
+    play.begin()
+    assert play.history.pending() == [server_id(cluster_id)]
+    play.work(cluster_id)
+    second, _ = play.spec(cluster_id)
+    assert play.link(ui)
+    assert second.ready_address != first.ready_address
+
+
 def test_a_store_that_is_away_is_said_and_in_the_end_given_up(play: Play) -> None:
     cluster_id = play.running()
     play.emr.call("TerminateJobFlows", JobFlowIds=[cluster_id])

@@ -12,6 +12,7 @@ from __future__ import annotations
 import json
 import logging
 import shutil
+import time
 from pathlib import Path
 
 from sqlalchemy import and_, or_, select
@@ -32,6 +33,7 @@ _HEAP_MB = 512
 _NEEDED_MB = 350
 _GRACE_SECONDS = 5.0
 _AGAIN_SECONDS = 0.5
+_LOOK_SECONDS = 5.0
 _AGENT_AWAY_SECONDS = 0.5
 _GONE = (WorkloadState.ABSENT, WorkloadState.EXITED)
 
@@ -48,6 +50,7 @@ class HistoryReconciler:
         self._settings = tools.settings
         self._probe = tools.probe
         self._appinfo = appinfo
+        self._next_look = 0.0
 
     def pending(self) -> list[str]:
         """Those that are not as they should be."""
@@ -57,7 +60,23 @@ class HistoryReconciler:
         to_stop = and_(row.wanted.is_(False), row.state.not_in((ServerState.STOPPED, ServerState.FAILED)))
         wanted = select(row.id).join(Cluster, Cluster.id == row.cluster_id).where(or_(to_start, to_stop))
         with self._database.read() as session:
-            return list(session.scalars(wanted))
+            found = list(session.scalars(wanted))
+        if time.monotonic() >= self._next_look:
+            self._next_look = time.monotonic() + _LOOK_SECONDS
+            found += self._lost()
+        return found
+
+    def _lost(self) -> list[str]:
+        """Those that should run and do not: the host was restarted, or a wake was lost."""
+        with self._database.read() as session:
+            running = list(session.scalars(select(HistoryServer).where(HistoryServer.state == ServerState.RUNNING)))
+        if not running:
+            return []
+        try:
+            going = {seen.workload_id for seen in self._runtime.list() if seen.state not in _GONE}
+        except RuntimeUnavailable:
+            return []
+        return [row.id for row in running if _workload(row) not in going]
 
     def owner_exists(self, owner: str) -> bool | None:
         """For the orphan sweep."""

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import logging
 import time
 
 from sqlalchemy import select
+from sqlalchemy.orm import Session
 
 from emr_studio.clock import Clock
 from emr_studio.clusters.logs.appinfo import KEPT, StoreFailed
@@ -16,6 +18,8 @@ from emr_studio.db import Database
 log = logging.getLogger(__name__)
 PUSH_SECONDS = 30.0
 _FORGET_SECONDS = 3600.0
+_LOOKED_BACK = dt.timedelta(days=60)
+"""A studio that was down for longer keeps what it should have forgotten then."""
 
 
 class LogPusher:
@@ -29,6 +33,7 @@ class LogPusher:
         self._archive = archive
         self._next: dict[str, float] = {}
         self._forget_next = 0.0
+        self._forgotten: set[str] = set()
 
     def pending(self) -> list[str]:
         """Clusters whose logs were not looked at for a while, and ended ones whose logs are too old."""
@@ -40,8 +45,13 @@ class LogPusher:
             due = [one for one in running if self._next[one] <= now]
             if now >= self._forget_next:
                 self._forget_next = now + _FORGET_SECONDS
-                due += session.scalars(select(Cluster.id).where(Cluster.end_time < self._clock.now() - KEPT))
+                due += self._too_old(session)
         return due
+
+    def _too_old(self, session: Session) -> list[str]:
+        oldest = self._clock.now() - KEPT
+        ended = select(Cluster.id).where(Cluster.end_time < oldest, Cluster.end_time > oldest - _LOOKED_BACK)
+        return [one for one in session.scalars(ended) if one not in self._forgotten]
 
     def reconcile(self, resource_id: str) -> float | None:
         """Send what has changed, or forget what is too old."""
@@ -62,5 +72,6 @@ class LogPusher:
             return
         try:
             self._archive.appinfo.remove(events_prefix(cluster))
+            self._forgotten.add(cluster.id)
         except StoreFailed as error:
             log.warning("event logs of %s could not be removed: %s", cluster.id, error)
