@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import datetime as dt
 import json
+import os
+import signal
 import threading
 from collections.abc import Iterator
 from functools import partial
@@ -203,6 +205,17 @@ def test_every_line_is_in_the_document_and_the_file(notebook: Notebook) -> None:
     assert notebook.text() == lines()
     with notebook.workspace.connect(room) as back:
         assert f"line {SECONDS - 1}".encode() in _synchronised(back)
+
+
+def test_no_line_is_lost_with_the_line_to_the_kernel(rig: AgentRig, notebook: Notebook) -> None:
+    cell_id = notebook.write(PRINT)[0]
+    address = notebook.run(PRINT, cell_id)
+    until(lambda: "line 1\n" in notebook.text())
+    relay = rig.runtime.helpers()["relay"]
+    os.kill(relay, signal.SIGKILL)
+    assert notebook.result(address)["status"] == "ok"
+    assert rig.runtime.helpers()["relay"] not in (0, relay)
+    until(lambda: notebook.text() == lines())
 
 
 def test_a_cell_that_never_pauses_is_saved_while_it_runs(notebook: Notebook) -> None:
