@@ -137,6 +137,7 @@ def build_api(settings: Settings) -> ControlPlane:
     from emr_studio.aws.pagination import MarkerSealer
     from emr_studio.aws.pipeline import AwsApplication
     from emr_studio.aws.registry import registry
+    from emr_studio.clusters.sessions.credentials import GatewayEdge
     from emr_studio.clusters.sessions.edge import SparkEdge
     from emr_studio.console.pages import console_routes
     from emr_studio.controllers import SocketWaker, Waker
@@ -186,6 +187,7 @@ def build_api(settings: Settings) -> ControlPlane:
     decisions.register("workspace", front.workspace_edge)
     decisions.register("appui", front.app_ui_edge)
     decisions.register("spark", SparkEdge(database, clock, sealer))
+    decisions.register("gateway", GatewayEdge(database, clock, sealer))
     objects = S3Authorization(
         S3Ports(
             settings,

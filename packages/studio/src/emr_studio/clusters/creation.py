@@ -87,6 +87,8 @@ def create_cluster(context: Context, request: Mapping[str, Any], roles: ClusterR
     refuse(request, _REFUSED)
     refuse(instances, _REFUSED_OF_INSTANCES, "Instances.")
     release = _release(request)
+    if request.get("SessionEnabled") and release.spark.startswith("3."):
+        raise ValidationError(f"SessionEnabled needs a release with Spark 4, not {release.label}.")
     fleets = read_fleets(instances)
     groups = groups_of_fleets(fleets) if fleets else read_groups(instances)
     subnet = _subnet(context, instances)

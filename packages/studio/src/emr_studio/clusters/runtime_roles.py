@@ -13,6 +13,7 @@ from sqlalchemy.orm import Session
 from emr_studio.aws.context import Check
 from emr_studio.aws.errors import AwsError, InvalidRequest
 from emr_studio.clock import Clock
+from emr_studio.clusters.catalog.releases import find_release
 from emr_studio.clusters.model import Cluster
 from emr_studio.clusters.roles import node_session_policy
 from emr_studio.clusters.security.documents import is_scoped
@@ -41,6 +42,18 @@ def check_runtime_role(session: Session, clock: Clock, cluster: Cluster, role_ar
             f"The instance profile's role {cluster.role_arn} is not authorized to perform sts:AssumeRole on "
             f"{role_arn}. Its policies and the trust policy of the runtime role must both allow it."
         )
+
+
+def check_kernels_role(session: Session, clock: Clock, cluster: Cluster, role_arn: str) -> None:
+    """Check that kernels on the cluster can have the role.
+
+    Raises:
+        InvalidRequest: see `check_runtime_role`; or the release's Spark has no sessions to put kernels on.
+    """
+    check_runtime_role(session, clock, cluster, role_arn)
+    release = find_release(cluster.release_label)
+    if release is None or release.spark.startswith("3."):
+        raise InvalidRequest(f"Kernels with a runtime role need a release with Spark 4, not {cluster.release_label}.")
 
 
 def grant_runtime_role(

@@ -33,6 +33,7 @@ _NOT_THE_STORES = ("Authorization", "Cookie")
 # What the embedded store notes of an object in its answers: S3 has no such headers.
 _STORES_NOTES = ("Seaweed-X-Amz-Etag", "Seaweed-X-Amz-Owner")
 _UPSTREAM_VAR = "emr_studio_upstream"
+_GATEWAYS = ["/_gateway/j-*"]
 _SPARK_SERVICE = "spark.connect.SparkConnectService"
 _SPARK_REPLACEABLE = ("Authorization", "Cookie", "X-Aws-Proxy-Auth")
 _IMMUTABLE = "public, max-age=31536000, immutable"
@@ -104,11 +105,12 @@ def _routes(settings: Settings) -> list[Json]:
     base = [domain, _LOOPBACK]
     return [
         {"handle": [_strip_claims(), _hide_server()]},
-        _only_websockets([f"*.{kind}.{domain}" for kind in ("workspace", "appui")]),
+        _only_websockets([f"*.{kind}.{domain}" for kind in ("workspace", "appui")], base),
         # Before the next line: a key may be named `_edge/x`.
         _s3_hosts_route(settings, domain),
         _route({"path": ["/_edge", "/_edge/*", "/_internal", "/_internal/*"]}, _status(404)),
         _spark_route(settings, base),
+        _gateway_route(settings, base),
         _s3_route(settings, base),
         _pages_route(settings, [*base, f"*.studio.{domain}"]),
         _asked_route(settings, "workspace", [f"*.workspace.{domain}"], _workspace_first(settings)),
@@ -130,14 +132,16 @@ def _strip_claims() -> Json:
     return {"handler": "headers", "request": {"delete": ["X-Emr-Studio-*", "X-Forwarded-*", "Forwarded", "X-Real-Ip"]}}
 
 
-def _only_websockets(hosts: list[str]) -> Json:
-    """Drop `Upgrade` everywhere but for websockets to `hosts`.
+def _only_websockets(hosts: list[str], base: list[str]) -> Json:
+    """Drop `Upgrade` everywhere but for websockets to `hosts`, and to kernel gateways on the base domain.
 
     An upstream that took another upgrade (`h2c`) would get a tunnel of which the edge sees nothing.
     """
-    websocket = {"host": hosts, "header_regexp": {"Upgrade": {"pattern": "(?i)^websocket$"}}}
+    upgrade = {"Upgrade": {"pattern": "(?i)^websocket$"}}
+    websocket = {"host": hosts, "header_regexp": upgrade}
+    gateway = {"host": base, "path": _GATEWAYS, "header_regexp": upgrade}
     drop = {"handler": "headers", "request": {"delete": ["Upgrade", "Connection", "Http2-Settings"]}}
-    return {"match": [{"not": [websocket]}], "handle": [drop]}
+    return {"match": [{"not": [websocket, gateway]}], "handle": [drop]}
 
 
 def _hide_server() -> Json:
@@ -204,6 +208,12 @@ def _spark_route(settings: Settings, hosts: list[str]) -> Json:
     server = _answered_upstream(name="spark")
     server["transport"] = {"protocol": "http", "versions": ["h2c"], "compression": False, "dial_timeout": "5s"}
     return _route(calls, _question(settings, "spark", _SPARK_REPLACEABLE), server)
+
+
+def _gateway_route(settings: Settings, hosts: list[str]) -> Json:
+    """Kernel gateways, for Jupyter clients with credentials of a cluster; what they answer is never run as a page."""
+    question = _question(settings, "gateway", ("Authorization", "Cookie"))
+    return _route({"host": hosts, "path": _GATEWAYS}, _sandbox(), question, _answered_upstream(name="gateway"))
 
 
 def _sandbox() -> Json:

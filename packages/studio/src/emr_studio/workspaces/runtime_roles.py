@@ -16,9 +16,8 @@ from emr_studio.aws.context import Check, Context
 from emr_studio.aws.errors import InvalidRequest
 from emr_studio.aws.registry import Request
 from emr_studio.clock import Clock
-from emr_studio.clusters.catalog.releases import find_release
 from emr_studio.clusters.model import CLUSTERS, USABLE, Cluster
-from emr_studio.clusters.runtime_roles import check_runtime_role
+from emr_studio.clusters.runtime_roles import check_kernels_role
 from emr_studio.clusters.sessions.attachments import gateway_of_attachment, new_attachment, newest_attachment
 from emr_studio.clusters.sessions.controller import leave
 from emr_studio.clusters.sessions.model import LIVING, WANTED, Purpose, SessionState, SparkSession
@@ -43,20 +42,11 @@ def want(context: Context, editor: Editor, cluster: Cluster, request: Request) -
     """
     role_arn = request["ExecutionEngine"].get("ExecutionRoleArn")
     if role_arn:
-        check_runtime_role(context.session, context.clock, cluster, role_arn)
-        _check_release(cluster)
+        check_kernels_role(context.session, context.clock, cluster, role_arn)
         if editor.collaboration:
             raise InvalidRequest("A Workspace with collaboration cannot be attached with a runtime role.")
     editor.wanted_cluster_id, editor.wanted_role_arn = cluster.id, role_arn
     editor.role_user_id = context.caller.user_id if role_arn else None
-
-
-def _check_release(cluster: Cluster) -> None:
-    release = find_release(cluster.release_label)
-    if release is None or release.spark.startswith("3."):
-        raise InvalidRequest(
-            f"Kernels with a runtime role need a release with Spark 4; {cluster.release_label} has none."
-        )
 
 
 def ensure_kernels(database: Database, clock: Clock, editor: Editor) -> None:
@@ -107,9 +97,9 @@ def end_unused_kernels(database: Database, clock: Clock) -> None:
         Editor.wanted_cluster_id == SparkSession.cluster_id,
         Editor.wanted_role_arn == SparkSession.execution_role_arn,
     )
-    unused = select(SparkSession.id).where(
-        SparkSession.purpose == Purpose.KERNELS, SparkSession.state.in_(WANTED), ~kept
-    )
+    # Those of who has credentials end with these.
+    of_workspaces = and_(SparkSession.purpose == Purpose.KERNELS, SparkSession.expires_at.is_(None))
+    unused = select(SparkSession.id).where(of_workspaces, SparkSession.state.in_(WANTED), ~kept)
     with database.read() as session:
         found = list(session.scalars(unused))
     if not found:

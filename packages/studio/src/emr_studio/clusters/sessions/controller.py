@@ -204,7 +204,9 @@ class SessionReconciler:
             if seen.state not in _GOING:
                 return self._leave(row, SessionState.FAILED, _why("ended", seen))
         if row.purpose == Purpose.KERNELS:
-            # It ends when its Workspace lets go of it.
+            if row.expires_at is not None and row.expires_at <= self._clock.now():
+                return self._leave(row, SessionState.TERMINATED, "Its credentials have expired.")
+            # A Workspace's ends when that lets go of it.
             return self._note(row, SessionState.IDLE if self._probe.kernels(row) == 0 else SessionState.BUSY)
         return self._watch_clients(row)
 

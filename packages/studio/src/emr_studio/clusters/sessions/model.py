@@ -71,7 +71,9 @@ class SparkSession(Base):
     cluster_id: Mapped[str] = mapped_column(ForeignKey("clusters.id"))
     purpose: Mapped[str] = mapped_column(default=Purpose.CLIENTS, server_default=Purpose.CLIENTS.value)
     holder: Mapped[str] = mapped_column(default="", server_default="", index=True)
-    """Whose kernels it is for: a Workspace's id."""
+    """Whose kernels it is for: a Workspace's id, or `<user id>/<role>` of who asked for credentials."""
+    expires_at: Mapped[dt.datetime | None] = mapped_column(default=None)
+    """When the last credentials for its kernels end, and it with them; None for a Workspace's."""
     account_id: Mapped[str]
     region: Mapped[str]
     name: Mapped[str | None]

@@ -15,7 +15,7 @@ from emr_studio.clusters.access import find, on_cluster
 from emr_studio.clusters.model import USABLE, Cluster, Target
 from emr_studio.clusters.reading import check_configurations
 from emr_studio.clusters.runtime_roles import check_runtime_role
-from emr_studio.clusters.sessions import tokens
+from emr_studio.clusters.sessions import credentials, tokens
 from emr_studio.clusters.sessions.controller import leave
 from emr_studio.clusters.sessions.model import (
     ENDED,
@@ -40,6 +40,8 @@ MOST_IDLE_MINUTES = 1440
 _PAGE = 50
 _CLASSIFICATION = "spark-defaults"
 register("ss-", SESSIONS)
+OTHERS = (credentials,)
+"""Importing them registers what else can be called."""
 
 
 def _on_start(context: Context, request: Request) -> Iterable[Check]:
