@@ -240,6 +240,69 @@ def test_pages_of_other_origins_get_what_the_rules_say(door: Door, s3: Any) -> N
     s3.delete_bucket_cors(Bucket=NAME)
 
 
+def test_a_preflight_is_answered_as_s3_does(door: Door, s3: Any) -> None:
+    target, page = f"{door.url}/{NAME}/cors", "https://a.page.example"
+    asked = {"Origin": page, "Access-Control-Request-Method": "GET", "Access-Control-Request-Headers": "x-a, X-B"}
+    refused = httpx.options(target, headers=asked)
+    assert (refused.status_code, "CORS is not enabled for this bucket." in refused.text) == (403, True)
+    rules = [
+        {"AllowedOrigins": ["https://*.page.example"], "AllowedMethods": ["PUT"]},
+        {
+            "AllowedOrigins": ["https://*.page.example"],
+            "AllowedMethods": ["GET"],
+            "AllowedHeaders": ["X-*"],
+            "MaxAgeSeconds": 7,
+        },
+        {"AllowedOrigins": ["*"], "AllowedMethods": ["HEAD"]},
+    ]
+    s3.put_bucket_cors(Bucket=NAME, CORSConfiguration={"CORSRules": rules})
+    answer = httpx.options(target, headers=asked)
+    told = {name: value for name, value in answer.headers.items() if name.startswith("access-control")}
+    assert (answer.status_code, told) == (200, {
+        "access-control-allow-origin": page, "access-control-allow-methods": "GET", "access-control-max-age": "7",
+        "access-control-allow-headers": "x-a, x-b", "access-control-allow-credentials": "true",
+    })  # fmt: skip
+    # A rule matches as a whole: the first has the origin, but not these headers.
+    for other in (
+        {"Access-Control-Request-Method": "PUT"},
+        {"Access-Control-Request-Method": "DELETE"},
+        {"Origin": "https://page.example"},
+    ):
+        refused = httpx.options(target, headers=asked | other)
+        assert (refused.status_code, "<Code>AccessForbidden</Code>" in refused.text) == (403, True)
+    everybody = httpx.options(target, headers={"Origin": "null", "Access-Control-Request-Method": "HEAD"})
+    assert everybody.headers["access-control-allow-origin"] == "*"
+    assert "access-control-allow-credentials" not in everybody.headers
+    s3.delete_bucket_cors(Bucket=NAME)
+
+
+def test_a_page_reads_our_own_answers_too(door: Door, s3: Any) -> None:
+    page = {"Origin": "https://page.example"}
+    rule = {
+        "AllowedOrigins": ["https://page.example"],
+        "AllowedMethods": ["GET", "POST"],
+        "ExposeHeaders": ["x-amz-request-id"],
+    }
+    s3.put_bucket_cors(Bucket=NAME, CORSConfiguration={"CORSRules": [rule]})
+    link = door.client(door.admin, signature_version="s3v4").generate_presigned_url
+    denied = door.client(door.alice, signature_version="s3v4").generate_presigned_url
+    for url, status in (
+        (link("list_objects_v2", Params={"Bucket": NAME}), 200),
+        (link("get_bucket_acl", Params={"Bucket": NAME}), 200),
+        (denied("get_object", Params={"Bucket": NAME, "Key": "bob/1"}), 403),
+        (f"{door.url}/{NAME}/unsigned", 403),
+    ):
+        answer = httpx.get(url, headers=page)
+        assert (answer.status_code, answer.headers.get("access-control-allow-origin")) == (status, page["Origin"]), url
+        assert answer.headers["access-control-expose-headers"] == "x-amz-request-id"
+        other = httpx.get(url, headers={"Origin": "https://other.example"})
+        assert (other.status_code, "access-control-allow-origin" in other.headers) == (status, False)
+    url, fields = fields_of(door, "form/cors")
+    answer = post(url, fields | {"key": "elsewhere"}, b"x", **page)
+    assert (answer.status_code, answer.headers.get("access-control-allow-origin")) == (403, page["Origin"])
+    s3.delete_bucket_cors(Bucket=NAME)
+
+
 def test_objects_on_the_consoles_origin_are_never_run(door: Door, s3: Any) -> None:
     s3.put_object(Bucket=NAME, Key="evil.html", Body=b"<script>1</script>", ContentType="text/html")
     link = door.client(door.admin, signature_version="s3v4").generate_presigned_url

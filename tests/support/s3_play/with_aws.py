@@ -167,5 +167,5 @@ def cors() -> None:
 
 
 if __name__ == "__main__":
-    play.run(upload, synchronised, multipart, ranged_read, listing, versioning, tagging, conditional_put, presigned, bucket_policy,
-             cors)  # fmt: skip
+    play.run(upload, synchronised, multipart, ranged_read, listing, versioning, tagging, conditional_put, presigned,
+             bucket_policy, cors)  # fmt: skip

@@ -9,7 +9,7 @@ the store without us. What the store gets instead of what the signature stood fo
     policy, public access, ownership, ACL, …    answered from it too: `s3_settings`
     what only the body tells (DeleteObjects, …) comes to us whole: `s3_served`
     lists of keys and of versions               put into S3's order: `s3_list`
-    a page's preflight (OPTIONS)                the store's: it knows the bucket's CORS rules
+    a page's preflight (OPTIONS)                from the bucket's CORS rules: `s3_cors`
     everything else                             to the store
 """
 
@@ -20,7 +20,7 @@ import secrets
 import time
 from collections.abc import Mapping
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from urllib.parse import unquote
 
 from sqlalchemy.orm import Session
@@ -37,6 +37,7 @@ from emr_studio.storage import buckets, s3_buckets, s3_gate, s3_settings, s3_xml
 from emr_studio.storage.external import external
 from emr_studio.storage.model import Bucket
 from emr_studio.storage.s3_actions import Signed, needed
+from emr_studio.storage.s3_cors import Cors
 from emr_studio.storage.s3_existing import asks_for_tags, with_tags
 from emr_studio.storage.s3_forward import replacements
 from emr_studio.storage.s3_limits import check_supported
@@ -56,6 +57,7 @@ from emr_studio.storage.s3_settings import Wanted, canonical_id
 from emr_studio.storage.s3_tagging import is_decided_by_body
 from emr_studio.storage.s3_xml import Served
 from emr_studio.storage.store import store_address
+from emr_studio.storage.store_connection import StoreConnection
 
 log = logging.getLogger(__name__)
 
@@ -109,8 +111,10 @@ class S3Authorization:
         self._domain = base_domain(ports.settings)
         self._store_address, self._store_until = "", 0.0
         self._local = ports.database.engine.dialect.name == "sqlite"
-        self._served = S3Served(ports)
-        self._lists = S3Lists(ports.settings)
+        self._store_connection = StoreConnection(ports.settings)
+        self._cors = Cors(self._store_connection)
+        self._served = S3Served(ports, self._cors)
+        self._lists = S3Lists(self._store_connection)
 
     def serving(self, app: ASGIApp) -> ASGIApp:
         """Wrap the control plane: it then also serves what only a request's body tells."""
@@ -118,7 +122,7 @@ class S3Authorization:
 
     def close(self) -> None:
         """Close what is open to the store."""
-        self._lists.close()
+        self._store_connection.close()
 
     def __call__(self, asked: EdgeRequest) -> EdgeAnswer:
         """Answer; every refusal is S3's own XML error."""
@@ -129,7 +133,8 @@ class S3Authorization:
 
         Handing such a question to a thread and back would take longer than the answer itself.
         """
-        if not self._local or not _names_object(asked.path):
+        # What comes from a page of another origin may need the bucket's CORS rules.
+        if not self._local or not _names_object(asked.path) or "origin" in asked.headers:
             return None
         try:
             return self._respond(asked, quick=True)
@@ -148,7 +153,16 @@ class S3Authorization:
         # What comes to us whole is recorded once its body is known; a page's own address is no request to S3.
         if (not answer.identity and call.request is not None) or call.error is not None:
             self._ports.recorder.record_s3(call)
-        return answer
+        return self._readable(call, answer)
+
+    def _readable(self, call: S3Call, answer: EdgeAnswer) -> EdgeAnswer:
+        """An answer of ours with what a page of another origin needs to read it."""
+        asked = call.asked
+        if answer.upstream or "origin" not in asked.headers or asked.method == "OPTIONS":
+            return answer
+        bucket = bucket_of_host(asked.host, self._domain) or unquote(asked.path).lstrip("/").partition("/")[0]
+        more = self._cors.headers(bucket, asked.method, asked.headers)
+        return replace(answer, response_headers={**answer.response_headers, **more})
 
     def _error(self, call: S3Call, problem: AwsError) -> EdgeAnswer:
         asked = call.asked
@@ -197,7 +211,7 @@ class S3Authorization:
             return None
         if not known or not asked.headers.get("origin") or not asked.headers.get("access-control-request-method"):
             raise ClientError("BadRequest", "Insufficient information. Origin request header needed.", 400)
-        return self._to_store(asked, understand("OPTIONS", asked.path, asked.query, host_bucket or ""), {}, host_bucket)
+        return _final(self._cors.preflight(bucket, asked), call.request_id)
 
     def _session(self, asked: EdgeRequest, host_bucket: str) -> AbstractContextManager[Session]:
         database = self._ports.database

@@ -141,18 +141,17 @@ class FormUpload:
             async with async_store_client(self._ports.settings, timeout=60) as client:
                 file = _within(reader.file(), upload.sizes)
                 answer = await client.put(path, content=file, headers=_as_bytes(upload.headers))
-                cors = await _cors(client, path, call.asked.headers)
         except (OSError, httpx.HTTPError) as error:
             raise Unavailable("The store does not answer. Try again.") from error
         if answer.status_code != httpx.codes.OK:
             code = re.search(r"<Code>(\w+)</Code>", answer.text)
             raise ClientError(code[1] if code else "InternalError", "The store refused the object.", answer.status_code)
-        return self._told(upload, answer, cors)
+        return self._told(upload, answer)
 
-    def _told(self, upload: _Upload, answer: httpx.Response, cors: Mapping[str, str]) -> Served:
+    def _told(self, upload: _Upload, answer: httpx.Response) -> Served:
         location = f"{self._ports.settings.endpoint_url}{quote(f'/{upload.bucket}/{upload.key}', safe='/~')}"
         etag = answer.headers.get("etag", "")
-        headers = {"ETag": etag, "Location": location, **cors}
+        headers = {"ETag": etag, "Location": location}
         if version := answer.headers.get("x-amz-version-id"):
             headers["x-amz-version-id"] = version
         if target := _redirect(upload, etag):
@@ -183,17 +182,6 @@ async def _within(chunks: AsyncIterator[bytes], sizes: FormPolicy) -> AsyncItera
         yield chunk
     if size < sizes.smallest:
         raise ClientError("EntityTooSmall", "Your proposed upload is smaller than the minimum allowed size", 400)
-
-
-async def _cors(client: httpx.AsyncClient, path: str, headers: Mapping[str, str]) -> dict[str, str]:
-    """What the bucket's CORS rules say to the page that posted; nothing for none."""
-    origin = headers.get("origin")
-    if not origin:
-        return {}
-    asked = {"Origin": origin, "Access-Control-Request-Method": "POST"}
-    answer = await client.options(path, headers=asked)
-    kept = ("access-control-allow-origin", "access-control-expose-headers", "access-control-allow-credentials", "vary")
-    return {name: answer.headers[name] for name in kept if answer.is_success and name in answer.headers}
 
 
 def _base_name(file_name: str) -> str:

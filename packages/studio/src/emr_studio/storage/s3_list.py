@@ -16,11 +16,11 @@ from urllib.parse import quote
 from xml.sax.saxutils import escape
 
 from emr_studio.aws.errors import ClientError
-from emr_studio.settings import Settings
 from emr_studio.storage.s3_list_order import LAST, PAGE, Entry, Lists, level, walk
-from emr_studio.storage.s3_list_store import CurrentKeys, StoreConnection, Versions
+from emr_studio.storage.s3_list_store import CurrentKeys, Versions, asking
 from emr_studio.storage.s3_request import S3Request
 from emr_studio.storage.s3_xml import Served, document
+from emr_studio.storage.store_connection import StoreConnection
 
 _MOST_KEYS = 1000
 _LARGEST = 2**31 - 1
@@ -70,12 +70,8 @@ def is_list(request: S3Request) -> bool:
 class S3Lists:
     """Answers lists."""
 
-    def __init__(self, settings: Settings) -> None:
-        self._ask = StoreConnection(settings)
-
-    def close(self) -> None:
-        """Close what is open to the store."""
-        self._ask.close()
+    def __init__(self, store: StoreConnection) -> None:
+        self._ask = asking(store)
 
     def answer(self, listing: Listing) -> Served:
         """The page that was asked for.

@@ -11,7 +11,6 @@ Facts of SeaweedFS 4.48 that are minded here (its `s3api_object_handlers_list.go
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Protocol
@@ -21,10 +20,9 @@ from xml.etree import ElementTree
 import httpx
 
 from emr_studio.aws.errors import ClientError, Unavailable
-from emr_studio.settings import Settings
 from emr_studio.storage import s3_xml
 from emr_studio.storage.s3_list_order import PAGE, Entry, Page, before_name
-from emr_studio.storage.store import store_client
+from emr_studio.storage.store_connection import StoreConnection
 
 _FIELDS = frozenset({"LastModified", "ETag", "Size", "StorageClass", "IsLatest", "VersionId"})
 
@@ -35,46 +33,20 @@ class Ask(Protocol):
     def __call__(self, bucket: str, query: Mapping[str, str]) -> ElementTree.Element: ...
 
 
-class StoreConnection:
-    """Connections to the store that are kept between lists. Safe for threads."""
+def asking(store: StoreConnection) -> Ask:
+    """Lists over connections that are kept."""
 
-    def __init__(self, settings: Settings) -> None:
-        self._settings = settings
-        self._lock = threading.Lock()
-        self._client: httpx.Client | None = None
-
-    def __call__(self, bucket: str, query: Mapping[str, str]) -> ElementTree.Element:
-        """The document that the store answers.
-
-        Raises:
-            ClientError: NoSuchBucket.
-            Unavailable: the store does not answer.
-        """
+    def ask(bucket: str, query: Mapping[str, str]) -> ElementTree.Element:
+        answer = store.get(bucket, query)
+        if answer.status_code == httpx.codes.NOT_FOUND:
+            raise ClientError("NoSuchBucket", "The specified bucket does not exist", 404)
         try:
-            answer = self._get(bucket, query)
-            if answer.status_code == httpx.codes.NOT_FOUND:
-                raise ClientError("NoSuchBucket", "The specified bucket does not exist", 404)
             answer.raise_for_status()
             return ElementTree.fromstring(answer.content)
-        except (OSError, httpx.HTTPError, ElementTree.ParseError) as error:
+        except (httpx.HTTPError, ElementTree.ParseError) as error:
             raise Unavailable("The store does not answer. Try again.") from error
 
-    def close(self) -> None:
-        """Close the connections; the next list opens new ones."""
-        with self._lock:
-            client, self._client = self._client, None
-        if client is not None:
-            client.close()
-
-    def _get(self, bucket: str, query: Mapping[str, str]) -> httpx.Response:
-        with self._lock:
-            if self._client is None:
-                self._client = store_client(self._settings, timeout=60)
-            client = self._client
-        try:
-            return client.get(f"/{bucket}", params=query)
-        except httpx.TransportError:  # the store was started again: its old connections are of no use
-            return client.get(f"/{bucket}", params=query)
+    return ask
 
 
 class CurrentKeys:

@@ -20,6 +20,7 @@ import re
 import zlib
 from collections.abc import Callable, Mapping
 from typing import Any
+from urllib.parse import unquote
 
 from sqlalchemy.orm import Session
 from starlette.concurrency import run_in_threadpool
@@ -34,6 +35,7 @@ from emr_studio.aws.sigv4 import Signature
 from emr_studio.edge.decisions import IDENTITY, EdgeRequest
 from emr_studio.storage import buckets, s3_buckets, s3_deletion, s3_settings, s3_xml
 from emr_studio.storage.s3_actions import Signed
+from emr_studio.storage.s3_cors import Cors
 from emr_studio.storage.s3_form import FormUpload
 from emr_studio.storage.s3_gate import bucket_of
 from emr_studio.storage.s3_ports import S3Ports
@@ -88,8 +90,9 @@ def _ticket_with(content: Mapping[str, object]) -> str:
 class S3Served:
     """Serves them inside the control plane."""
 
-    def __init__(self, ports: S3Ports) -> None:
+    def __init__(self, ports: S3Ports, cors: Cors) -> None:
         self._ports = ports
+        self._cors = cors
         self._form = FormUpload(ports)
 
     def wrap(self, app: ASGIApp) -> ASGIApp:
@@ -107,9 +110,16 @@ class S3Served:
             else:
                 body = await _read(request)
                 answer = await run_in_threadpool(self._respond, call, body, said)
+            if "origin" in request.headers:
+                answer = await run_in_threadpool(self._readable, answer, call, said["bucket"])
             await _response(answer, call.request_id)(scope, receive, send)
 
         return serve
+
+    def _readable(self, answer: Served, call: S3Call, host_bucket: str) -> Served:
+        """The answer with what a page of another origin needs to read it."""
+        bucket = host_bucket or unquote(call.asked.path).lstrip("/").partition("/")[0]
+        return self._cors.put_on(answer, bucket, call.asked.method, call.asked.headers)
 
     def _respond(self, call: S3Call, body: bytes | None, said: Mapping[str, Any]) -> Served:
         try:
