@@ -25,32 +25,35 @@ from tests.support.emr_world import emr_world
 
 
 class Kernel:
-    """A kernel of a cluster's gateway."""
+    """A kernel of a cluster's gateway: a new one, or that of an id."""
 
-    def __init__(self, gateway: Gateway, name: str) -> None:
+    def __init__(self, gateway: Gateway, name: str, kernel_id: str = "") -> None:
         self._headers = {"Authorization": f"token {gateway.token}"}
         self._base = f"http://{gateway.address}/api/kernels"
-        answer = httpx.post(self._base, json={"name": name}, headers=self._headers, timeout=60)
-        self.id = str(answer.raise_for_status().json()["id"])
+        self.id = kernel_id or self._start(name)
         url = f"ws://{gateway.address}/api/kernels/{self.id}/channels"
         self._stack = ExitStack()
         self._stream: ClientConnection = self._stack.enter_context(
             connect(url, additional_headers=self._headers, open_timeout=60, max_size=None)
         )
 
+    def _start(self, name: str) -> str:
+        answer = httpx.post(self._base, json={"name": name}, headers=self._headers, timeout=60)
+        return str(answer.raise_for_status().json()["id"])
+
     def run(self, code: str, seconds: float = 120.0) -> str:
         """What a cell prints, shows and raises, as one text."""
-        message_id, text = uuid.uuid4().hex, ""
-        header = {"msg_id": message_id, "msg_type": "execute_request", "version": "5.3"}
-        header |= {"username": "", "session": "s", "date": dt.datetime.now(dt.UTC).isoformat()}
+        return self.result(self.begin(code), seconds)
+
+    def begin(self, code: str) -> str:
+        """Send a cell; the id of its message."""
         content = {"code": code, "silent": False, "store_history": True, "user_expressions": {}, "allow_stdin": False}
-        request = {"header": header, "parent_header": {}, "metadata": {}, "content": content, "channel": "shell"}
-        self._stream.send(json.dumps(request))
-        deadline = time.monotonic() + seconds
-        while True:
-            message = json.loads(self._stream.recv(timeout=max(0.1, deadline - time.monotonic())))
-            if message["parent_header"].get("msg_id") != message_id:
-                continue
+        return self._send("execute_request", content)
+
+    def result(self, message_id: str, seconds: float = 120.0, until: str = "") -> str:
+        """What a cell prints, shows and raises, to its end or as soon as it has printed `until`."""
+        text = ""
+        for message in self._answers(message_id, seconds):
             kind, found = message["msg_type"], message["content"]
             if kind == "stream":
                 text += found["text"]
@@ -59,7 +62,47 @@ class Kernel:
             elif kind == "error":
                 text += "\n".join(found["traceback"])
             elif kind == "status" and found["execution_state"] == "idle":
-                return text
+                break
+            if until and until in text:
+                break
+        return text
+
+    def complete(self, code: str) -> list[str]:
+        """What could stand at the end of a cell."""
+        request = self._send("complete_request", {"code": code, "cursor_pos": len(code)})
+        return list(self._reply(request, "complete_reply")["matches"])
+
+    def inspect(self, code: str) -> str:
+        """What is told of the last word of a cell."""
+        request = self._send("inspect_request", {"code": code, "cursor_pos": len(code), "detail_level": 0})
+        return str(self._reply(request, "inspect_reply")["data"].get("text/plain", ""))
+
+    def interrupt(self) -> None:
+        """Interrupt what runs."""
+        httpx.post(f"{self._base}/{self.id}/interrupt", headers=self._headers, timeout=30).raise_for_status()
+
+    def restart(self) -> None:
+        """Restart it in its place."""
+        httpx.post(f"{self._base}/{self.id}/restart", headers=self._headers, timeout=60).raise_for_status()
+
+    def _send(self, kind: str, content: dict[str, Any]) -> str:
+        message_id = uuid.uuid4().hex
+        header = {"msg_id": message_id, "msg_type": kind, "version": "5.3"}
+        header |= {"username": "", "session": "s", "date": dt.datetime.now(dt.UTC).isoformat()}
+        request = {"header": header, "parent_header": {}, "metadata": {}, "content": content, "channel": "shell"}
+        self._stream.send(json.dumps(request))
+        return message_id
+
+    def _reply(self, message_id: str, kind: str) -> dict[str, Any]:
+        answers = self._answers(message_id, 60)
+        return next(dict(answer["content"]) for answer in answers if answer["msg_type"] == kind)
+
+    def _answers(self, message_id: str, seconds: float) -> Iterator[dict[str, Any]]:
+        deadline = time.monotonic() + seconds
+        while True:
+            message = json.loads(self._stream.recv(timeout=max(0.1, deadline - time.monotonic())))
+            if message["parent_header"].get("msg_id") == message_id:
+                yield message
 
     def close(self) -> None:
         """Shut the kernel down."""

@@ -240,7 +240,7 @@ def test_what_terraform_reads(play: ClusterPlay) -> None:
 
 def test_releases(play: ClusterPlay) -> None:
     assert play.emr.call("ListReleaseLabels") == {"ReleaseLabels": ["emr-8.0.0", "emr-7.12.0"]}
-    assert play.emr.call("ListReleaseLabels", Filters={"Prefix": "emr-7"}) == {"ReleaseLabels": []}
+    assert play.emr.call("ListReleaseLabels", Filters={"Prefix": "emr-7"}) == {"ReleaseLabels": ["emr-7.12.0"]}
     assert play.emr.call("ListReleaseLabels", Filters={"Application": "spark@4.1.4"})["ReleaseLabels"]
     assert not play.emr.call("ListReleaseLabels", Filters={"Application": "spark@3.5"})["ReleaseLabels"]
     found = play.emr.call("DescribeReleaseLabel", ReleaseLabel="emr-8.0.0")

@@ -21,6 +21,7 @@ BLOCK_MANAGER_PORT = 7179
 APPLICATION_WEB_PORT = 4040
 CONNECT_PORT = 15002
 GATEWAY_PORT = 18888
+KERNELS_PORT = 18889
 METASTORE_PORT = 9083
 
 
@@ -37,6 +38,8 @@ class NodeConfig:
     secret: str
     connect_token: str
     gateway_token: str = ""
+    kernel_host: bool = False
+    """Kernels live in a program of their own (`kernel_host.py`), which outlives the gateway."""
     cores: int = 1
     worker_memory: int = 1024
     driver_memory: int = 1024

@@ -6,6 +6,7 @@ kernels are not culled unless the cluster says so, and a lost websocket is notic
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import sys
@@ -13,25 +14,43 @@ from pathlib import Path
 from typing import Any
 
 from kernel_gateway.gatewayapp import KernelGatewayApp
+from tornado.ioloop import IOLoop
 from traitlets.config import Config
 
+from emr_studio_cluster import driver, provisioner
 from emr_studio_cluster.config import GATEWAY_PORT, NodeConfig
+from emr_studio_cluster.kernel import DISPLAY_NAMES, LANGUAGES
 
 _PING_SECONDS = 30
-_KERNELS = {"python3": "Python 3", "pysparkkernel": "PySpark"}
 
 
 def run(config: NodeConfig, folder: Path) -> None:
-    """Serve until a signal ends it; its kernels end with it."""
-    _prepare_environment(folder)
+    """Serve until a signal ends it; kernels of the host outlive it, its own end with it."""
+    _prepare_environment(config, folder)
     _write_kernelspecs(folder)
     os.chdir(_made(folder / "kernels"))
     app = KernelGatewayApp.instance(config=_configuration(config, folder))
+    host = provisioner.use_host(config) if config.kernel_host else None
     app.initialize(argv=[])
+    if host is not None:
+        IOLoop.current().add_callback(_take_over, app.kernel_manager, host)
     app.start()
 
 
-def _prepare_environment(folder: Path) -> None:
+async def _take_over(kernels: Any, host: provisioner.HostClient) -> None:
+    """Kernels of a gateway before this one go on as this one's."""
+    try:
+        found = await asyncio.to_thread(host.ask, "list")
+    except provisioner.HostUnreachable as error:
+        # At a cluster's start the host is not there yet, and so are no kernels.
+        print(f"No kernels to take over: {error}", flush=True)
+        return
+    for one in found["kernels"]:
+        told = {name: value for name, value in one["env"].items() if name.startswith("KERNEL_")}
+        await kernels.start_kernel(kernel_id=one["id"], kernel_name=one["argv"][0], env=told)
+
+
+def _prepare_environment(config: NodeConfig, folder: Path) -> None:
     # Kernels inherit this. Nothing of the gateway's user is read: only what lies in the folder.
     places = {"JUPYTER_DATA_DIR": "data", "JUPYTER_CONFIG_DIR": "config", "JUPYTER_RUNTIME_DIR": "runtime"}
     places |= {"IPYTHONDIR": "ipython", "MPLCONFIGDIR": "matplotlib", "HOME": "home"}
@@ -40,7 +59,8 @@ def _prepare_environment(folder: Path) -> None:
     os.environ["JUPYTER_NO_CONFIG"] = "1"
     # Our kernelspecs come before those that the environment's own ipykernel brings.
     os.environ["JUPYTER_PREFER_ENV_PATH"] = "0"
-    os.environ["EMR_STUDIO_NODE_FOLDER"] = str(folder)
+    os.environ[driver.NODE_FOLDER] = str(folder)
+    os.environ.update(driver.shell_environment(config, folder))
 
 
 def _made(folder: Path) -> Path:
@@ -49,13 +69,13 @@ def _made(folder: Path) -> Path:
 
 
 def _write_kernelspecs(folder: Path) -> None:
-    for name, display_name in _KERNELS.items():
+    for name, display_name in DISPLAY_NAMES.items():
         spec = {
             "argv": [sys.executable, "-m", "emr_studio_cluster.kernel", name, "-f", "{connection_file}"],
             "display_name": display_name,
-            "language": "python",
+            "language": LANGUAGES.get(name, "python"),
             "interrupt_mode": "signal",
-            "metadata": {"debugger": True},
+            "metadata": {"debugger": name not in LANGUAGES},
         }
         (_made(folder / "data" / "kernels" / name) / "kernel.json").write_text(json.dumps(spec))
 
@@ -77,7 +97,7 @@ def _configuration(config: NodeConfig, folder: Path) -> Config:
             "log_level": "INFO",
         },
         "JupyterWebsocketPersonality": {"list_kernels": True},
-        "KernelSpecManager": {"ensure_native_kernel": False, "allowed_kernelspecs": set(_KERNELS)},
+        "KernelSpecManager": {"ensure_native_kernel": False, "allowed_kernelspecs": set(DISPLAY_NAMES)},
         "SeedingMappingKernelManager": {"cull_idle_timeout": 0, "root_dir": str(folder / "kernels")},
     }
     return Config(settings)

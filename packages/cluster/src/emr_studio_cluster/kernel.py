@@ -1,6 +1,12 @@
-"""A Python kernel: `python -m emr_studio_cluster.kernel python3|pysparkkernel -f CONNECTION_FILE`.
+"""A kernel: `python -m emr_studio_cluster.kernel KIND -f CONNECTION_FILE`.
 
-It runs in a scratch folder of its own, draws plots inline and, as `pysparkkernel`, has `spark`.
+    python3          Python
+    pysparkkernel    Python with `spark`, a session of the cluster's Spark Connect server
+    pysparkclassic   Python with `spark` and `sc` of a driver of its own
+    sqlkernel        SQL, on a session of the Connect server
+    sparkkernel      Scala with `spark` and `sc` of a driver of its own
+
+It runs in a scratch folder of its own; Python kernels draw plots inline.
 """
 
 from __future__ import annotations
@@ -12,7 +18,9 @@ from pathlib import Path
 
 from ipykernel.kernelapp import IPKernelApp
 
-PYSPARK = "pysparkkernel"
+PYTHON, PYSPARK, CLASSIC, SQL, SCALA = "python3", "pysparkkernel", "pysparkclassic", "sqlkernel", "sparkkernel"
+DISPLAY_NAMES = {PYSPARK: "PySpark", CLASSIC: "PySpark (classic)", SCALA: "Spark", SQL: "SQL", PYTHON: "Python 3"}
+LANGUAGES = {SQL: "sql", SCALA: "scala"}
 
 
 def main(arguments: Sequence[str]) -> None:
@@ -20,14 +28,30 @@ def main(arguments: Sequence[str]) -> None:
     kind, *rest = arguments
     connection_file = Path(rest[rest.index("-f") + 1])
     _enter_scratch_folder(connection_file)
-    app = IPKernelApp.instance()
+    app = IPKernelApp.instance(**_class_of(kind))
     app.exec_lines = ["%matplotlib inline"]
     app.initialize(rest)
-    if kind == PYSPARK:
+    if kind in (PYSPARK, CLASSIC):
         from emr_studio_cluster import session
 
-        session.install(app.shell)
+        session.install(app.shell, classic=kind == CLASSIC)
+    if app.shell is not None:
+        from emr_studio_cluster import libraries
+
+        libraries.install_magics(app.shell)
     app.start()
+
+
+def _class_of(kind: str) -> dict[str, type]:
+    if kind == SQL:
+        from emr_studio_cluster.sql_kernel import SqlKernel
+
+        return {"kernel_class": SqlKernel}
+    if kind == SCALA:
+        from emr_studio_cluster.scala_kernel import ScalaKernel
+
+        return {"kernel_class": ScalaKernel}
+    return {}
 
 
 def _enter_scratch_folder(connection_file: Path) -> None:

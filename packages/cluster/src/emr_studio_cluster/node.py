@@ -1,4 +1,6 @@
-"""Starts one program of a node: `python -m emr_studio_cluster.node master|worker|connect|history|gateway FOLDER`.
+"""Starts one program of a node: `python -m emr_studio_cluster.node PROGRAM FOLDER`.
+
+PROGRAM is master, worker, connect, history, gateway or kernels.
 
 FOLDER is the program's own and holds `node.json`. A Java program replaces this process, so
 that the process id that was started is the program's and a signal reaches it.
@@ -9,6 +11,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable, Sequence
+from importlib import import_module
 from pathlib import Path
 from typing import NoReturn
 
@@ -21,12 +24,15 @@ _JAVA_PROGRAMS: dict[str, Callable[[NodeConfig, Path], list[str]]] = {
     "connect": spark.connect_command,
     "history": spark.history_command,
 }
+# They import much that the others do not need.
+_PYTHON_PROGRAMS = {"gateway": "gateway", "kernels": "kernel_host"}
 
 
 def main(arguments: Sequence[str]) -> int:
     """Start the program that the first argument names, in the folder that the second one names."""
-    if len(arguments) != 2 or arguments[0] not in (*_JAVA_PROGRAMS, "gateway"):
-        print(f"usage: python -m emr_studio_cluster.node {'|'.join(_JAVA_PROGRAMS)}|gateway FOLDER", file=sys.stderr)
+    if len(arguments) != 2 or arguments[0] not in (*_JAVA_PROGRAMS, *_PYTHON_PROGRAMS):
+        names = "|".join((*_JAVA_PROGRAMS, *_PYTHON_PROGRAMS))
+        print(f"usage: python -m emr_studio_cluster.node {names} FOLDER", file=sys.stderr)
         return 2
     # What is written here holds secrets.
     os.umask(0o077)
@@ -34,8 +40,9 @@ def main(arguments: Sequence[str]) -> int:
     os.chdir(folder)
     config = read_config(folder)
     try:
-        if arguments[0] == "gateway":
-            return _serve(config, folder)
+        if arguments[0] in _PYTHON_PROGRAMS:
+            import_module(f"emr_studio_cluster.{_PYTHON_PROGRAMS[arguments[0]]}").run(config, folder)
+            return 0
         if arguments[0] == "connect" and config.has_catalog:
             _serve_tables(config)
         command = _JAVA_PROGRAMS[arguments[0]](config, folder)
@@ -43,13 +50,6 @@ def main(arguments: Sequence[str]) -> int:
         print(f"{error}.", file=sys.stderr)
         return 1
     return _become(command, config, folder)
-
-
-def _serve(config: NodeConfig, folder: Path) -> int:
-    from emr_studio_cluster import gateway
-
-    gateway.run(config, folder)
-    return 0
 
 
 def _serve_tables(config: NodeConfig) -> None:

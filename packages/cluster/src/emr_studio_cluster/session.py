@@ -1,8 +1,10 @@
-"""The kernel's `spark`: a Spark Connect session to the cluster, made while the user still types.
+"""The kernel's `spark`: a session of the cluster's Spark Connect server, or a driver of its own, made while the user
+still types.
 
 The kernel is ready at once; the session is made in the background. A cell that mentions `spark`
 waits for it. If Spark cannot be reached, `spark` is an object that says so and the next such cell
-tries again; if the server ended the session (it was restarted), the next cell gets a new one.
+tries again; if the server ended the session (it was restarted), the next cell gets a new one. A cell
+that is interrupted takes its Spark jobs with it.
 """
 
 from __future__ import annotations
@@ -18,10 +20,16 @@ import grpc
 from pyspark.errors import PySparkException
 from pyspark.sql.connect import client as connect_client
 
+from emr_studio_cluster import driver, libraries
 from emr_studio_cluster.config import CONNECT_PORT, NodeConfig, read_config
 
-_MENTIONS = re.compile(r"\b(?:spark|display)\b|^\s*%%sql", re.MULTILINE)
+_MENTIONS = re.compile(r"\b(?:spark|sc|sqlContext|display)\b|^\s*%%sql", re.MULTILINE)
 _GONE = ("INVALID_HANDLE.SESSION_", "SESSION_CLOSED", "SESSION_CHANGED", "SESSION_NOT_FOUND")
+_TABLES = re.compile(r"\bsaveAsTable\b|\bcreate\s+(?:or\s+replace\s+)?table\b", re.IGNORECASE)
+_NO_CATALOG = (
+    "Tables of this cluster end with it: Spark's S3 libraries were not there when it started, or its settings keep "
+    "tables in memory (spark.sql.catalogImplementation, spark.sql.warehouse.dir)."
+)
 _NO_S3 = (
     "S3 paths do not work on this cluster: Spark's S3 libraries were not there when it started. Run the "
     "installation again where Maven Central can be reached, then create a new cluster."
@@ -82,23 +90,34 @@ def _channel(builder: Any, config: NodeConfig) -> grpc.Channel:
     return grpc.secure_channel(endpoint, credentials, options=builder._channel_options)
 
 
-def install(shell: Any) -> None:
-    """Give the shell its `spark`, and begin to make it."""
-    keeper = SessionKeeper(shell, read_config(Path(os.environ["EMR_STUDIO_NODE_FOLDER"])))
+def is_gone(error: BaseException) -> bool:
+    """Whether the server says that it knows the session no more."""
+    return isinstance(error, PySparkException) and any(mark in str(error) for mark in _GONE)
+
+
+def node_config() -> NodeConfig:
+    """Settings of the node that the kernel runs on."""
+    return read_config(Path(os.environ[driver.NODE_FOLDER]))
+
+
+def install(shell: Any, *, classic: bool = False) -> None:
+    """Give the shell its `spark` and `sc`, and begin to make them; `classic`: of a driver of its own."""
+    keeper = (ClassicKeeper if classic else SessionKeeper)(shell, node_config())
     shell.events.register("pre_run_cell", keeper.before_cell)
     shell.events.register("post_run_cell", keeper.after_cell)
     keeper.begin()
 
 
 class SessionKeeper:
-    """Keeps the shell's `spark` usable."""
+    """Keeps the shell's `spark` usable: a session of the Connect server."""
 
     def __init__(self, shell: Any, config: NodeConfig) -> None:
         self._shell = shell
         self._config = config
         self._thread: threading.Thread | None = None
         self._usable = False
-        self._own: Any = None
+        self._told = False
+        self._given: dict[str, Any] = {}
 
     def begin(self) -> None:
         """Make a session in the background."""
@@ -109,36 +128,66 @@ class SessionKeeper:
         """IPython's event: wait for the session if the cell mentions it."""
         if not _MENTIONS.search(info.raw_cell or ""):
             return
+        self._say_of_tables(info.raw_cell)
         if self._thread is None and not self._usable:
             self.begin()
         if self._thread is not None:
             self._thread.join()
             self._thread = None
 
+    def _say_of_tables(self, cell: str) -> None:
+        """Once: that a table which the cell makes does not outlive the cluster, if so."""
+        if not self._told and not self._config.has_catalog and _TABLES.search(cell):
+            self._told = True
+            print(_NO_CATALOG, file=sys.stderr)
+
     def after_cell(self, result: Any) -> None:
         """IPython's event: explain what Spark's own message does not, and forget a dead session."""
         error = getattr(result, "error_in_exec", None)
         if error is None:
             return
+        if isinstance(error, KeyboardInterrupt) and self._usable:
+            self._cancel(self._given["spark"])
         text = str(error)
-        if isinstance(error, PySparkException) and any(mark in text for mark in _GONE):
+        if is_gone(error):
             self._usable = False
             print("The Spark session ended; the next cell that uses spark gets a new one.", file=sys.stderr)
         if not self._config.s3_jars and ("S3AFileSystem" in text or 'scheme "s3' in text):
             print(_NO_S3, file=sys.stderr)
 
+    def _open(self) -> dict[str, Any]:
+        spark = connect(self._config)
+        return {"spark": spark, "sc": libraries.ConnectContext(spark)}
+
+    def _cancel(self, spark: Any) -> None:
+        spark.interruptAll()
+
     def _make(self) -> None:
-        # What the user has called `spark` meanwhile stays.
-        namespace = self._shell.user_ns
-        mine = namespace.get("spark") is self._own or "spark" not in namespace
         try:
-            made: Any = connect(self._config)
+            made: dict[str, Any] = self._open()
             self._usable = True
         except Exception as error:  # whatever it is, the user is to read it when using spark
-            made = _Unreachable(_first_line(error))
-        if mine:
-            self._own = namespace["spark"] = made
-            self._shell.user_ns_hidden["spark"] = made
+            away = _Unreachable(_first_line(error))
+            made = {"spark": away, "sc": away}
+        # What the user has called `spark` meanwhile stays.
+        namespace = self._shell.user_ns
+        for name, value in made.items():
+            if name not in namespace or namespace[name] is self._given.get(name):
+                namespace[name] = self._shell.user_ns_hidden[name] = value
+            self._given[name] = value
+
+
+class ClassicKeeper(SessionKeeper):
+    """The same with a driver of the kernel's own: RDDs, `sc`, all that needs a JVM."""
+
+    def _open(self) -> dict[str, Any]:
+        spark = driver.start(self._config, "notebook")
+        context = spark.sparkContext
+        libraries.extend(context)
+        return {"spark": spark, "sc": context}
+
+    def _cancel(self, spark: Any) -> None:
+        spark.sparkContext.cancelAllJobs()
 
 
 def _first_line(error: BaseException) -> str:

@@ -53,8 +53,8 @@ def environment(config: NodeConfig, folder: Path) -> dict[str, str]:
 
 
 def python_packages(folder: Path) -> Path:
-    """Where the cluster's own Python packages are: beside its nodes' folders."""
-    cluster = next(parent for parent in folder.parents if parent.name.startswith("j-"))
+    """Where the cluster's own Python packages are: beside its nodes' folders; a runtime role's are its own."""
+    cluster = next((parent for parent in folder.parents if parent.name.startswith("j-")), folder)
     return cluster / PYTHON_FOLDER
 
 
@@ -78,6 +78,11 @@ def submit_properties(config: NodeConfig, folder: Path) -> dict[str, str]:
         "spark.driver.host": config.address,
         "spark.driver.bindAddress": config.address,
     }
+
+
+def _driver_jars(config: NodeConfig) -> list[str]:
+    folders = [config.jars_dir if config.s3_jars else "", config.classes_dir]
+    return [os.path.join(folder, "*") for folder in folders if folder]
 
 
 def _write_conf(config: NodeConfig, folder: Path) -> Path:

@@ -14,7 +14,8 @@ _TYPES = {"USER": 1, "ROLE": 2, "GROUP": 3}
 
 
 def _given(values: Mapping[str, Any]) -> Json:
-    return {name: value for name, value in values.items() if value is not None}
+    # Glue takes no empty texts.
+    return {name: value for name, value in values.items() if value not in (None, "")}
 
 
 def _seconds(moment: datetime | None) -> int:

@@ -88,6 +88,7 @@ _NAMES = {
     "worker": "the Spark worker",
     "connect": "the Spark Connect server",
     "gateway": "the kernel gateway",
+    "kernels": "the kernels' host",
 }
 _GOING = (WorkloadState.STARTING, WorkloadState.RUNNING)
 

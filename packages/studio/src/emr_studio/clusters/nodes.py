@@ -1,7 +1,7 @@
 """Which programs a cluster is made of, and how each is started.
 
-    one node        primary: connect (computing by itself), gateway
-    several nodes   primary: master, connect, gateway      each other: worker
+    one node        primary: connect (computing by itself), gateway, kernels
+    several nodes   primary: master, connect, gateway, kernels      each other: worker
 
 The programs are `emr_studio_cluster.node`'s, run by the release's own environment. All of a
 cluster's programs share one folder, as its nodes would share a file system, and one user.
@@ -23,13 +23,13 @@ from emr_studio.network.model import GATEWAY_PORT
 from emr_studio.runtime.contract import ProcessSpec
 from emr_studio.settings import Settings
 
-MASTER_PORT, CONNECT_PORT, WORKER_PORT = 7077, 15002, 7078
-MASTER, WORKER, CONNECT, GATEWAY = "master", "worker", "connect", "gateway"
-_PORTS = {MASTER: MASTER_PORT, WORKER: WORKER_PORT, CONNECT: CONNECT_PORT, GATEWAY: GATEWAY_PORT}
+MASTER_PORT, CONNECT_PORT, WORKER_PORT, KERNELS_PORT = 7077, 15002, 7078, 18889
+MASTER, WORKER, CONNECT, GATEWAY, KERNELS = "master", "worker", "connect", "gateway", "kernels"
+_PORTS = {MASTER: MASTER_PORT, WORKER: WORKER_PORT, CONNECT: CONNECT_PORT, GATEWAY: GATEWAY_PORT, KERNELS: KERNELS_PORT}
 _DAEMON_MB, _DRIVER_MB, _EXECUTOR_MB = 256, 1024, 1024
 # A JVM needs more than its heap.
 _EXECUTOR_NEEDED_MB = 700
-_NEEDED_MB = {MASTER: 300, WORKER: 300 + _EXECUTOR_NEEDED_MB, CONNECT: 900, GATEWAY: 100}
+_NEEDED_MB = {MASTER: 300, WORKER: 300 + _EXECUTOR_NEEDED_MB, CONNECT: 900, GATEWAY: 100, KERNELS: 200}
 _SPARK_DEFAULTS = "spark-defaults"
 EVENTS = "eventlogs"
 """Folder of the event logs, below the cluster's."""
@@ -83,14 +83,14 @@ class Layout:
 
     def programs(self) -> list[Program]:
         """All programs, those of the primary first."""
-        kinds = (MASTER, GATEWAY, CONNECT) if self.workers else (GATEWAY, CONNECT)
+        kinds = (MASTER, GATEWAY, KERNELS, CONNECT) if self.workers else (GATEWAY, KERNELS, CONNECT)
         return [Program(kind, self.primary) for kind in kinds] + [Program(WORKER, node) for node in self.workers]
 
     def first_programs(self) -> list[Program]:
         """Those that need no other: a worker or driver that comes before its master loses many seconds."""
         if not self.workers:
             return self.programs()
-        return [program for program in self.programs() if program.kind in (MASTER, GATEWAY)]
+        return [program for program in self.programs() if program.kind in (MASTER, GATEWAY, KERNELS)]
 
     def needed_memory(self) -> int:
         """What the cluster will take of the machine's memory, about, in MB."""
@@ -272,7 +272,8 @@ def _config(settings: Settings, layout: Layout, instance: Instance, kind: str) -
         "local_mode": not layout.workers,
         "secret": cluster.secret,
         "connect_token": cluster.connect_token,
-        "gateway_token": cluster.gateway_token if kind == GATEWAY else "",
+        "gateway_token": cluster.gateway_token if kind in (GATEWAY, KERNELS) else "",
+        "kernel_host": kind in (GATEWAY, KERNELS),
         "cores": 1,
         "worker_memory": _EXECUTOR_MB,
         "driver_memory": _DRIVER_MB,

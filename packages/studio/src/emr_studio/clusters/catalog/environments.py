@@ -144,7 +144,7 @@ def _lock(settings: Settings, release: Release) -> Path:
 
 def _stamp(settings: Settings, release: Release) -> str:
     """Of what an environment is made: the lock, our package and classes, the place that is written into it."""
-    sources = sorted((settings.root / _CLUSTER).glob("src/*/scala/*.scala"))
+    sources = sorted((settings.root / _CLUSTER).glob("src/*/scala/**/*.scala"))
     facts = [_lock(settings, release), settings.root / _CLUSTER / "pyproject.toml", *sources]
     return hashlib.sha256(b"\0".join([str(settings.root).encode(), *(p.read_bytes() for p in facts)])).hexdigest()
 

@@ -1,0 +1,47 @@
+"""A kernel's own Spark: a driver on the primary node, beside the Connect server that other kernels share.
+
+It takes executors while it has work and gives them back when it has none: an open notebook keeps nobody waiting.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from emr_studio_cluster import tools
+from emr_studio_cluster.config import NodeConfig
+
+NODE_FOLDER = "EMR_STUDIO_NODE_FOLDER"
+_SHELL = "shell"
+# Executors come with work and leave after it; what they wrote is kept track of until nobody needs it.
+_AS_NEEDED = {
+    "spark.dynamicAllocation.enabled": "true",
+    "spark.dynamicAllocation.shuffleTracking.enabled": "true",
+    "spark.dynamicAllocation.executorIdleTimeout": "60s",
+    "spark.dynamicAllocation.cachedExecutorIdleTimeout": "600s",
+}
+
+
+def shell_environment(config: NodeConfig, folder: Path) -> dict[str, str]:
+    """What a kernel's programs find: spark-submit and the other commands of a primary node, set up for this cluster."""
+    home = os.environ.get("HOME", str(folder))
+    (folder / _SHELL).mkdir(mode=0o700, exist_ok=True)
+    return tools.environment(config, folder / _SHELL) | {"HOME": home}
+
+
+def start(config: NodeConfig, name: str, properties: Mapping[str, str] | None = None) -> Any:
+    """Start a driver and return its session.
+
+    Raises:
+        Exception: whatever hinders Spark.
+    """
+    for variable in ("SPARK_REMOTE", "SPARK_CONNECT_MODE_ENABLED"):
+        os.environ.pop(variable, None)
+    from pyspark.sql import SparkSession
+
+    builder = SparkSession.builder.appName(name)
+    for key, value in {**({} if config.local_mode else _AS_NEEDED), **(properties or {})}.items():
+        builder = builder.config(key, value)
+    return builder.getOrCreate()

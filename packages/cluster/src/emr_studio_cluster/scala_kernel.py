@@ -1,0 +1,136 @@
+"""The Scala kernel ("Spark"): cells run in the driver's JVM by Spark's own compiler (`scala/Notebook.scala`).
+
+Neither almond nor Apache Toree is there for Spark 4; what Spark's shell is made of is part of every Spark.
+"""
+
+from __future__ import annotations
+
+import re
+import threading
+from pathlib import Path
+from typing import Any
+
+from ipykernel.kernelbase import Kernel
+
+from emr_studio_cluster import driver
+from emr_studio_cluster.session import node_config
+
+_LOOK_SECONDS = 0.05
+_END_SECONDS = 10.0
+_EXPRESSION = re.compile(r"[\w.]*$")
+
+
+class ScalaKernel(Kernel):  # type: ignore[misc]  # ipykernel is in the cluster's environment alone
+    """Jupyter's kernel protocol over the interpreter; Spark's driver is made while the user still types."""
+
+    implementation = "emr-studio-scala"
+    implementation_version = "1"
+    banner = "Scala on the cluster's Spark: spark, sc"
+    language_info = {  # noqa: RUF012  (Jupyter's own attribute)
+        "name": "scala",
+        "mimetype": "text/x-scala",
+        "file_extension": ".scala",
+        "codemirror_mode": "text/x-scala",
+        "pygments_lexer": "scala",
+    }
+
+    def __init__(self, **arguments: Any) -> None:
+        """Begin to make the driver."""
+        super().__init__(**arguments)
+        self._context: Any = None
+        self._notebook: Any = None
+        self._failure = ""
+        self._starting = threading.Thread(target=self._start, name="spark-driver", daemon=True)
+        self._starting.start()
+
+    def _start(self) -> None:
+        classes = Path.cwd() / ".classes"
+        classes.mkdir(exist_ok=True)
+        try:
+            session = driver.start(node_config(), "notebook", {"spark.repl.class.outputDir": str(classes)})
+            self._context = session.sparkContext
+            self._notebook = self._context._jvm.emr.studio.Notebook(str(classes))
+        except Exception as error:  # whatever it is, the user is to read it
+            self._failure = str(error) or type(error).__name__
+
+    def _ready(self) -> bool:
+        self._starting.join()
+        if self._notebook is None and not self._starting.is_alive():
+            self._starting = threading.Thread(target=self._start, name="spark-driver", daemon=True)
+        return self._notebook is not None
+
+    async def do_execute(
+        self, code: str, silent: bool, store_history: bool = True, *_: Any, **__: Any
+    ) -> dict[str, Any]:
+        """Run a cell; what it prints is shown while it runs."""
+        try:
+            if not self._ready():
+                self._starting.start()
+                return self._failed("SparkUnreachable", f"Spark's driver did not start: {self._failure}")
+            outcome = self._run(code, silent) if code.strip() else "Success"
+        except KeyboardInterrupt:
+            self._interrupt()
+            return self._failed("KeyboardInterrupt", "The cell was interrupted.")
+        if outcome == "Success":
+            return {"status": "ok", "execution_count": self.execution_count, "payload": [], "user_expressions": {}}
+        why = "The cell is incomplete." if outcome == "Incomplete" else "The cell failed."
+        return self._failed(outcome, why)
+
+    def _run(self, code: str, silent: bool) -> str:
+        outcome: list[str] = []
+        self._running = threading.Thread(target=lambda: outcome.append(str(self._notebook.run(code))), daemon=True)
+        self._running.start()
+        while self._running.is_alive():
+            self._running.join(_LOOK_SECONDS)
+            self._show(silent)
+        self._show(silent)
+        return outcome[0] if outcome else "Error"
+
+    def _interrupt(self) -> None:
+        self._context.cancelAllJobs()
+        self._notebook.interrupt()
+        self._running.join(_END_SECONDS)
+        self._show(silent=False)
+
+    def _show(self, silent: bool) -> None:
+        text = str(self._notebook.take())
+        if text and not silent:
+            self.send_response(self.iopub_socket, "stream", {"name": "stdout", "text": text})
+
+    def _failed(self, name: str, value: str) -> dict[str, Any]:
+        content = {"ename": name, "evalue": value, "traceback": [value]}
+        self.send_response(self.iopub_socket, "error", content)
+        return {"status": "error", "execution_count": self.execution_count, **content}
+
+    async def do_complete(self, code: str, cursor_pos: int) -> dict[str, Any]:
+        """What the compiler knows of the place."""
+        start, matches = cursor_pos, list[str]()
+        if self._notebook is not None:
+            position, *found = list(self._notebook.complete(code, cursor_pos))
+            start, matches = int(position), [str(name) for name in found if name]
+        if start < 0:
+            start = cursor_pos
+        return {
+            "status": "ok",
+            "matches": matches,
+            "cursor_start": start,
+            "cursor_end": cursor_pos,
+            "metadata": {},
+        }
+
+    async def do_inspect(
+        self, code: str, cursor_pos: int, detail_level: int = 0, omit_sections: Any = ()
+    ) -> dict[str, Any]:
+        """The type of the expression at the cursor."""
+        before = _EXPRESSION.search(code[:cursor_pos])
+        after = re.match(r"\w*", code[cursor_pos:])
+        word = (before.group() if before else "") + (after.group() if after else "")
+        found = str(self._notebook.typeOf(word)) if word and self._notebook is not None else ""
+        data = {"text/plain": f"{word}: {found}"} if found else {}
+        return {"status": "ok", "found": bool(found), "data": data, "metadata": {}}
+
+    def do_shutdown(self, restart: bool) -> dict[str, Any]:
+        """End the driver with the kernel."""
+        if self._context is not None:
+            self._context.stop()
+        return {"status": "ok", "restart": restart}

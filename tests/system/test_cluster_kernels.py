@@ -1,0 +1,214 @@
+"""The kernels of a real cluster: each runs Spark, completes, explains, is interrupted with its jobs, and restarts."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import httpx
+import pytest
+
+from emr_studio.clusters.probe import NodeProbe
+from emr_studio.runtime.contract import WorkloadState
+from tests.support.cluster_rig import ClusterRig, Kernel, cluster_rig
+from tests.support.studio import until
+
+pytestmark = pytest.mark.timeout(500)
+SLOW = """
+def slow(rows):
+    import time
+    for row in rows:
+        time.sleep(600)
+        yield row
+"""
+
+
+@pytest.fixture(scope="module")
+def rig(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ClusterRig]:
+    with cluster_rig(tmp_path_factory.mktemp("kernels")) as made:
+        yield made
+
+
+@pytest.fixture(scope="module")
+def cluster_id(rig: ClusterRig) -> str:
+    return rig.create(core=1)
+
+
+@contextmanager
+def kernel(rig: ClusterRig, cluster_id: str, name: str) -> Iterator[Kernel]:
+    made = rig.kernel(cluster_id, name)
+    try:
+        yield made
+    finally:
+        made.close()
+
+
+def master(rig: ClusterRig, cluster_id: str) -> dict[str, list[dict[str, object]]]:
+    primary = rig.play.nodes(cluster_id)[0]
+    found: dict[str, list[dict[str, object]]] = httpx.get(f"http://{primary.bind_ip}:8080/json/").json()
+    return found
+
+
+def test_all_kinds_are_offered(rig: ClusterRig, cluster_id: str) -> None:
+    gateway = rig.gateway(cluster_id)
+    headers = {"Authorization": f"token {gateway.token}"}
+    specs = httpx.get(f"http://{gateway.address}/api/kernelspecs", headers=headers).json()["kernelspecs"]
+    names = {name: (one["spec"]["display_name"], one["spec"]["language"]) for name, one in specs.items()}
+    assert names == {
+        "pysparkkernel": ("PySpark", "python"),
+        "pysparkclassic": ("PySpark (classic)", "python"),
+        "sparkkernel": ("Spark", "scala"),
+        "sqlkernel": ("SQL", "sql"),
+        "python3": ("Python 3", "python"),
+    }
+
+
+def test_a_kernel_starts_in_no_time(rig: ClusterRig, cluster_id: str) -> None:
+    seconds = []
+    for _ in range(3):
+        begun = time.monotonic()
+        with kernel(rig, cluster_id, "python3") as python:
+            assert python.run("6 * 7").startswith("42")
+            seconds.append(time.monotonic() - begun)
+    print(f"kernel start to first result: {sorted(seconds)}")
+    # The goal is 0.3 s; machines that run other tests meanwhile are given more.
+    assert min(seconds) < 1.0
+
+
+@pytest.mark.parametrize("name", ["python3", "pysparkkernel"])
+def test_a_gateway_that_is_killed_finds_its_kernels_again(rig: ClusterRig, cluster_id: str, name: str) -> None:
+    workload = f"{cluster_id}/{rig.play.nodes(cluster_id)[0].id}/gateway"
+    gateway = rig.gateway(cluster_id)
+    with kernel(rig, cluster_id, name) as python:
+        python.run("import random; kept = 41")
+        other = rig.kernel(cluster_id, name)
+        assert python.run("random.random()") != other.run("import random; random.random()")
+        before = rig.agent.runtime.observe(workload)
+        os.kill(before.pid, signal.SIGKILL)
+        while (
+            seen := rig.agent.runtime.observe(workload)
+        ).pid == before.pid or seen.state is not WorkloadState.RUNNING:
+            rig.turn(cluster_id)
+        until(
+            "the gateway answers",
+            lambda: NodeProbe().kernels(rig.play.row(cluster_id), rig.play.nodes(cluster_id)[0]) == 2,
+        )
+        again = Kernel(gateway, name, python.id)
+        assert again.run("print(kept + 1)") == "42\n"
+        again.restart()
+        assert "NameError" in again.run("kept")
+        again.close()
+        Kernel(gateway, name, other.id).close()
+    until("both are gone", lambda: NodeProbe().kernels(rig.play.row(cluster_id), rig.play.nodes(cluster_id)[0]) == 0)
+
+
+def test_python_has_the_commands_of_the_node(rig: ClusterRig, cluster_id: str) -> None:
+    with kernel(rig, cluster_id, "python3") as python:
+        assert python.run("1 + 1").startswith("2")
+        assert "version 4.1" in python.run("!spark-submit --version 2>&1 | grep version")
+
+
+def test_classic_pyspark(rig: ClusterRig, cluster_id: str, tmp_path: Path) -> None:
+    with kernel(rig, cluster_id, "pysparkclassic") as classic:
+        assert "45\n" in classic.run("print(sc.parallelize(range(10), 2).map(lambda n: n).sum())", 180)
+        assert "spark://" in classic.run("print(sc.master, spark.range(5).count())")
+        assert "parallelize" in classic.complete("sc.para")
+        assert "SparkContext" in classic.inspect("sc")
+        running = classic.begin(f"{SLOW}\nprint('begun', flush=True)\nsc.parallelize([1], 1).mapPartitions(slow).sum()")
+        classic.result(running, until="begun")
+        jobs = "print(len(sc.statusTracker().getActiveJobsIds()))"
+        primary = rig.play.nodes(cluster_id)[0]
+        load = NodeProbe().load
+        until("it has an executor", lambda: (found := load(primary)) and found.running_applications > 0, 60)
+        classic.interrupt()
+        assert "KeyboardInterrupt" in classic.result(running, 60)
+        until("its job is cancelled", lambda: classic.run(jobs).strip() == "0", 60)
+        classic.restart()
+        assert "NameError" in classic.run("slow")
+    until("its driver is gone", lambda: len(master(rig, cluster_id)["activeapps"]) == 1, 60)
+
+
+def test_an_interrupt_stops_the_job_of_a_connect_session(rig: ClusterRig, cluster_id: str) -> None:
+    primary = rig.play.nodes(cluster_id)[0]
+
+    def running_tasks() -> int:
+        load = NodeProbe().load(primary)
+        return load.running_tasks if load else -1
+
+    with kernel(rig, cluster_id, "pysparkkernel") as connect:
+        connect.run("spark.range(1).count()")
+        running = connect.begin(
+            "import time\nfrom pyspark.sql.functions import udf\n"
+            "spark.range(0, 4, 1, 4).select(udf(lambda n: time.sleep(600), 'long')('id')).collect()"
+        )
+        until("its tasks run", lambda: running_tasks() > 0, 60)
+        connect.interrupt()
+        assert "KeyboardInterrupt" in connect.result(running, 60)
+        until("its tasks are gone", lambda: running_tasks() == 0, 60)
+        assert connect.run("print(spark.range(7).count())") == "7\n"
+        assert "needs a driver of this notebook" in connect.run("sc.parallelize([1])")
+
+
+def test_sql(rig: ClusterRig, cluster_id: str) -> None:
+    with kernel(rig, cluster_id, "sqlkernel") as sql:
+        made = "CREATE TEMP VIEW fruit AS SELECT * FROM VALUES ('apple; red', 3), ('pear', 4) AS t(name, pieces);"
+        shown = sql.run(f"-- a comment;\n{made}\nSELECT name, pieces FROM fruit ORDER BY pieces")
+        assert "apple; red" in shown
+        assert "text/html" in shown
+        assert "TABLE_OR_VIEW_NOT_FOUND" in sql.run("SELECT * FROM nothing")
+        assert "fruit" in sql.complete("SELECT * FROM fru")
+        assert "pieces" in sql.complete("SELECT name FROM fruit WHERE pie")
+        assert "pieces" in sql.inspect("SELECT * FROM fruit")
+
+
+def test_scala(rig: ClusterRig, cluster_id: str) -> None:
+    with kernel(rig, cluster_id, "sparkkernel") as scala:
+        assert "Long = 3" in scala.run(
+            "case class Row(a: Int)\nval n = Seq(Row(1), Row(2), Row(3)).toDS().count()", 180
+        )
+        assert "12\n" in scala.run("println(sc.parallelize(1 to 3).map(_ * 2).sum.toInt)")
+        assert "parallelize" in scala.complete("sc.paralle")
+        assert "n: Long" in scala.inspect("n")
+        assert "error" in scala.run("val x: Int = true")
+        running = scala.begin("println(1)\nsc.parallelize(1 to 1, 1).map { n => Thread.sleep(600000); n }.sum")
+        scala.result(running, until="1\n")
+        scala.interrupt()
+        assert "interrupted" in scala.result(running, 60)
+        assert "9" in scala.run("4 + 5")
+
+
+LIBRARY = "colorama==0.4.6"
+LOOK = """
+def version(rows):
+    try:
+        import colorama
+        yield colorama.__version__
+    except ImportError:
+        yield "none"
+"""
+CONNECT_LOOK = (
+    LOOK + "from pyspark.sql.functions import udf\n"
+    "print(spark.range(1).select(udf(lambda _: next(version([])), 'string')('id')).first()[0])"
+)
+CLASSIC_LOOK = LOOK + "print(sc.parallelize([1], 1).mapPartitions(version).first())"
+
+
+@pytest.mark.parametrize(("name", "look"), [("pysparkkernel", CONNECT_LOOK), ("pysparkclassic", CLASSIC_LOOK)])
+def test_libraries_of_one_notebook(rig: ClusterRig, cluster_id: str, name: str, look: str) -> None:
+    with kernel(rig, cluster_id, name) as mine, kernel(rig, cluster_id, "pysparkkernel") as other:
+        assert "none" in mine.run(look, 180)
+        assert "Successfully installed colorama-0.4.6" in mine.run(f"sc.install_pypi_package('{LIBRARY}')", 180)
+        assert mine.run("import colorama; print(colorama.__version__)") == "0.4.6\n"
+        assert "0.4.6" in mine.run(look)
+        assert "colorama" in mine.run("sc.list_packages()")
+        assert "none" in other.run(CONNECT_LOOK)
+        assert "none" not in other.run("%pip install --quiet " + LIBRARY, 180)
+        assert "0.4.6" in other.run(CONNECT_LOOK)
+        assert "Removed colorama" in mine.run("sc.uninstall_package('colorama')")
+        assert "only such packages" in mine.run("sc.uninstall_package('numpy')")
+        other.restart()
+        assert "none" in other.run(CONNECT_LOOK, 180)
