@@ -10,4 +10,4 @@ for web in console packages/workspace/lab; do if [ -d $web/node_modules ]; then 
 $PYTEST -n "${WORKERS:-2}" --dist loadgroup packages tests/api tests/security tests/fuzz
 $PYTEST tests/system tests/browser tests/chaos
 $PYTEST -n "${WORKERS:-2}" -p tests.support.postgres tests/api packages/studio/tests \
-  -k "(studios or workspaces or clusters or iam or network or controllers or signin or migrate or trail_journal or trail_lookup or trail_trails or keys_api or secrets_api) and not the_command and not s3_external"
+  -k "(studios or workspaces or clusters or iam or network or controllers or signin or migrate or trail_journal or trail_lookup or trail_trails or keys_api or secrets_api) and not the_command"

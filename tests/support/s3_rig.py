@@ -190,6 +190,8 @@ def s3_rig(folder: Path, **more: Any) -> Iterator[Rig]:
         needed.mkdir(mode=0o700, parents=True, exist_ok=True)
     person = bootstrap.identities(settings).people.admin
     environment = parts.environment(settings) | {"EMR_STUDIO_PORT": str(settings.port)}
+    # With `tests.support.postgres` only this process knows which database a data folder has.
+    environment["EMR_STUDIO_DATABASE_URL"] = settings.sqlalchemy_url
     environment |= {f"EMR_STUDIO_{name.upper()}": str(value) for name, value in more.items()}
     chosen = [part for part in parts.parts(settings) if part.name in _PARTS]
     supervisor = Supervisor(chosen, settings.run_dir, settings.logs_dir, environment)
