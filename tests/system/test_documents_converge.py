@@ -11,6 +11,7 @@ import json
 import os
 import random
 import re
+import signal
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -42,7 +43,7 @@ class Client:
     """One open page."""
 
     def __init__(self, workspace: Workspace, room: str) -> None:
-        self._workspace, self._room = workspace, room
+        self.workspace, self._room = workspace, room
         self.document: Doc[Any] = Doc()
         self.cells: Array[Any] = self.document.get("cells", type=Array)
         self._unsent: list[bytes] = []
@@ -58,7 +59,7 @@ class Client:
 
     def online(self) -> None:
         """Connect, and tell each other what the other does not know."""
-        self._line = self._held.enter_context(self._workspace.connect(self._room))
+        self._line = self._held.enter_context(self.workspace.connect(self._room))
         self._line.send(create_sync_message(self.document))
         self._unsent.clear()
         self.receive(0.5)
@@ -111,7 +112,7 @@ class Play:
 
     def __init__(self, workspace: Workspace, seed: int, files: Path) -> None:
         self._random = random.Random(seed)
-        self._workspace, self._file = workspace, files / NAME
+        self._file = files / NAME
         with workspace.client() as client:
             body = {"format": "json", "type": "notebook"}
             found = client.put(f"/api/collaboration/session/{NAME}", json=body).raise_for_status().json()
@@ -125,7 +126,7 @@ class Play:
     def step(self) -> None:
         """One thing happens."""
         client = self._random.choice(self.clients)
-        acts = [self._type] * 6 + [self._add_cell] * 2 + [self._delete_cell, self._switch, self._switch]
+        acts = [self.type] * 6 + [self._add_cell] * 2 + [self._delete_cell, self._switch, self._switch]
         self._random.choice(acts)(client)
         if self._random.random() < 0.1:
             self._write_file()
@@ -140,7 +141,7 @@ class Play:
         self.expected[mark] = cell_id
         return mark
 
-    def _type(self, client: Client) -> None:
+    def type(self, client: Client) -> None:
         if len(client.cells) == 0:
             return
         cell = client.cells[self._random.randrange(len(client.cells))]
@@ -203,22 +204,48 @@ class Play:
         }
         return all(each == saved for each in found)
 
+    def end_alike(self) -> None:
+        """In the end all are the same, and each mark is there once unless its cell was deleted."""
+        self.settle()
+        until(self.alike, 30)
+        text = "".join(self.clients[0].sources().values())
+        lost = {mark for mark, cell in self.expected.items() if text.count(mark) != 1 and cell not in self.deleted}
+        assert not lost, (lost, text)
+        for client in self.clients:
+            client.offline()
+
+
+def begin(rig: AgentRig, workspace_id: str, seed: int) -> Play:
+    workspace = rig.launch(workspace_id)
+    return Play(workspace, seed, rig.settings.workspaces_dir / workspace.id / "files")
+
 
 @pytest.mark.parametrize("seed", SEEDS)
 @pytest.mark.timeout(120)
 def test_everybody_has_the_same_and_nothing_vanished(rig: AgentRig, seed: int) -> None:
-    workspace = rig.launch(f"e-CONVERGE{seed}")
-    play = Play(workspace, seed, rig.settings.workspaces_dir / workspace.id / "files")
+    play = begin(rig, f"e-CONVERGE{seed}", seed)
     for _ in range(STEPS):
         play.step()
-    play.settle()
-    until(play.alike, 30)
-    sources = play.clients[0].sources()
-    text = "".join(sources.values())
-    lost = {m: cell for m, cell in play.expected.items() if text.count(m) != 1 and cell not in play.deleted}
-    assert not lost, (lost, sources)
+    play.end_alike()
+    rig.runtime.stop(f"e-CONVERGE{seed}")
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+@pytest.mark.timeout(120)
+def test_open_pages_bring_back_what_a_killed_workspace_had_not_saved(rig: AgentRig, seed: int) -> None:
+    workspace_id = f"e-KILLED{seed}"
+    play = begin(rig, workspace_id, seed)
+    for _ in range(STEPS // 2):
+        play.step()
+    os.kill(rig.runtime.observe(workspace_id).pid, signal.SIGKILL)
+    rig.ended(workspace_id)
     for client in play.clients:
-        if client.is_online:
-            client.offline()
-    rig.runtime.stop(workspace.id)
-    rig.ended(workspace.id)
+        client.offline()
+        play.type(client)
+    rig.runtime.forget(workspace_id)
+    workspace = rig.launch(workspace_id)
+    for client in play.clients:
+        client.workspace = workspace
+        client.online()
+    play.end_alike()
+    rig.runtime.stop(workspace_id)

@@ -17,6 +17,9 @@ from jupyter_server_ydoc.rooms import DocumentRoom
 from jupyter_server_ydoc.utils import LogLevel, OutOfBandChanges
 from jupyter_ydoc import ydocs
 from pycrdt import Doc
+from pycrdt.store import YDocNotFound
+
+from emr_studio_workspace.agreement import Agreement
 
 _RETRY_SECONDS = 5.0
 
@@ -24,21 +27,85 @@ _RETRY_SECONDS = 5.0
 class WorkspaceRoom(DocumentRoom):
     """One document and those who look at it."""
 
+    ready: bool
+
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._changed = False
         self._pause = 0.0
         self._saver: asyncio.Task[None] | None = None
         self._saving = asyncio.Lock()
+        self._agreement = Agreement(self.room_id)
         self._base = b""
         """The document (a Yjs update) as it was when it and the file were the same."""
         self.used_at = 0.0
 
     async def initialize(self) -> None:
-        """Read the file, and the history of the document if it fits."""
-        if not self.ready:
-            await super().initialize()
-            self._base = self.ydoc.get_update()
+        """Read the file and the history of the document; what only one of them has is in it."""
+        if self.ready:
+            return
+        content = (await self._file.load_content(self._file_format, self._file_type))["content"]
+        async with self._update_lock:
+            base = await self._agreed(content)
+            if base is None:
+                await self._begin(content)
+            else:
+                await self._take_file(base, content)
+                await self._take_history()
+            self._agreement.about_to_write(self._base)
+            self._agreement.written()
+            self.ready = True
+        self._emit(LogLevel.INFO, "initialize", "Room initialized")
+        if not await self._is(content):
+            self._save_later()
+
+    async def _agreed(self, content: Any) -> bytes | None:
+        """What file and document were when they were last the same, if that is known."""
+        known = self._agreement.candidates()
+        for update in reversed(known):
+            if await self._copy(update).aget() == content:
+                return update
+        return known[0] if known else None
+
+    async def _begin(self, content: Any) -> None:
+        """A document that this server has not seen before, or of which it knows the history alone."""
+        if not await self._take_history():
+            await self._apply_deterministic_source_content(content)
+            await self._keep_history()
+        elif await self._document.aget() != content:
+            await self._document.aset(content)
+            await self._keep_history()
+        self._base = self.ydoc.get_update()
+
+    async def _take_file(self, base: bytes, content: Any) -> None:
+        """Do to the document what was done to the file since it was `base`."""
+        theirs = self._copy(base)
+        if await theirs.aget() != content:
+            await theirs.aset(content)
+        self._base = theirs.ydoc.get_update()
+        self.ydoc.apply_update(self._base)
+
+    async def _take_history(self) -> bool:
+        """Apply the stored edits, those too that did not reach the file; False if there are none."""
+        if self.ystore is None:
+            return False
+        async with self.ystore.start_lock:
+            if not self.ystore.started.is_set():
+                self.create_task(self.ystore.start())
+                await self.ystore.started.wait()
+        try:
+            await self.ystore.apply_updates(self.ydoc)
+        except YDocNotFound:
+            return False
+        return True
+
+    async def _keep_history(self) -> None:
+        if self.ystore is not None:
+            await self.ystore.encode_state_as_update(self.ydoc)
+
+    async def _is(self, content: Any) -> bool:
+        """Whether the document says the same."""
+        return bool(await self._copy(self.ydoc.get_update()).aget() == content)
 
     def _on_document_change(self, target: str, event: Any) -> None:
         """Save soon, even if it changes again until then."""
@@ -97,9 +164,11 @@ class WorkspaceRoom(DocumentRoom):
         base = self.ydoc.get_update()
         content = await self._copy(base).aget()
         model = {"format": self._file_format, "type": self._file_type, "content": content}
+        self._agreement.about_to_write(base)
         saved = await self._file.maybe_save_content(model)
         if saved:
             self._base = base
+            self._agreement.written()
             await self._agree(saved["hash"])
         self._emit(LogLevel.INFO, "save", "Content saved.")
 
@@ -126,17 +195,15 @@ class WorkspaceRoom(DocumentRoom):
         except Exception as error:
             self._tell(f"The file of the document {self.room_id} could not be read: {error!r}", error)
             return
-        theirs = self._copy(self._base)
-        if await theirs.aget() != content:
-            await theirs.aset(content)
-        self._base = theirs.ydoc.get_update()
         async with self._update_lock:
-            self.ydoc.apply_update(self._base)
+            await self._take_file(self._base, content)
+        self._agreement.about_to_write(self._base)
+        self._agreement.written()
         self._emit(LogLevel.INFO, "overwrite", "Out-of-band changes are merged.")
-        if await self._copy(self.ydoc.get_update()).aget() != content:
-            self._save_later()
-        else:
+        if await self._is(content):
             await self._agree()
+        else:
+            self._save_later()
 
     def _tell(self, message: str, error: Exception) -> None:
         self.log.error(message, exc_info=error)
