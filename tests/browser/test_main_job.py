@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import BrowserContext, Page, expect
 
+from tests.support.lab import wait_patiently
 from tests.support.studio import Studio, until
 
 LONG = 180_000
@@ -48,13 +49,6 @@ def attach(page: Page, workspace: str, cluster: str) -> None:
     page.get_by_role("option").filter(has_text=cluster).click()
     dialog.get_by_role("button", name="Attach", exact=True).click()
     expect(page.get_by_role("row").filter(has_text=workspace)).to_contain_text("Attached", timeout=60_000)
-
-
-def wait_patiently(lab: Page) -> None:
-    """On a busy machine JupyterLab asks after five seconds whether to wait longer for a document; it is waited."""
-    lab.add_locator_handler(
-        lab.get_by_role("button", name="Continue waiting"), lambda button: button.click(), no_wait_after=True
-    )
 
 
 def open_workspace(context: BrowserContext, page: Page, name: str) -> Page:

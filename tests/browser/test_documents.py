@@ -1,0 +1,219 @@
+"""Notebooks that the server owns, in Chromium: outputs outlive the browser, and people edit together."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.sync_api import Browser, Page, WebSocket, expect
+
+from tests.browser.conftest import FLAGS
+from tests.chaos.test_kill_parts import cluster_state, editor_status, kill, start_cluster
+from tests.support.lab import Lab, stored, write_notebook
+from tests.support.studio import Studio, until
+
+LINES = 15
+PRINT = f"import time\nfor i in range({LINES}):\n    print('line', i, flush=True); time.sleep(1)"
+EXPECTED = [f"line {i}" for i in range(LINES)]
+
+
+@dataclass
+class Shared:
+    """A Workspace of ana, open to ben, with a cluster."""
+
+    studio: Studio
+    editor_id: str
+    ana: Any
+    ben: Any
+    ben_name: str
+    location: str
+
+    def notebook(self, name: str, *cells: str) -> str:
+        write_notebook(self.ana, self.editor_id, name, *cells)
+        return name
+
+    def saved_lines(self, name: str) -> list[str]:
+        """What the first cell shows according to S3."""
+        body = stored(self.studio.client("s3"), self.location, name)
+        outputs = json.loads(body)["cells"][0]["outputs"] if body else []
+        return "".join("".join(output.get("text", "")) for output in outputs).splitlines()
+
+
+def user(studio: Studio, name: str) -> Any:
+    """An IAM user's client of `emr`."""
+    iam = studio.client("iam")
+    iam.create_user(UserName=name)
+    statement = {"Effect": "Allow", "Action": ["elasticmapreduce:*", "iam:PassRole"], "Resource": "*"}
+    document = json.dumps({"Version": "2012-10-17", "Statement": statement})
+    iam.put_user_policy(UserName=name, PolicyName="works", PolicyDocument=document)
+    key = iam.create_access_key(UserName=name)["AccessKey"]
+    keys = {"access_key_id": key["AccessKeyId"], "secret_access_key": key["SecretAccessKey"]}
+    return studio.client("emr", **keys)
+
+
+@pytest.fixture(scope="module")
+def shared(studio: Studio) -> Iterator[Shared]:
+    emr = studio.client("emr", "sample")
+    cluster_id = start_cluster(emr, studio, "documents", core=0)
+    ana, ben = user(studio, "ana"), user(studio, "ben")
+    editor_id = ana.create_editor(StudioId=studio.json["sample"]["studio_id"], Name="together")["EditorId"]
+    ana.update_editor(EditorId=editor_id, CollaborationEnabled=True)
+    ana.put_workspace_access(EditorId=editor_id, IdentityName="ben")
+    until("the cluster waits", lambda: cluster_state(emr, cluster_id) == "WAITING", 180)
+    until("the Workspace is ready", lambda: editor_status(ana, editor_id) == "Ready", 60)
+    ana.attach_editor(EditorId=editor_id, ExecutionEngine={"Id": cluster_id, "Type": "EMR"})
+    until("it is attached", lambda: editor_status(ana, editor_id) == "Attached", 60)
+    location = ana.describe_editor(EditorId=editor_id)["Editor"]["S3Location"]
+    yield Shared(studio, editor_id, ana, ben, "ben", location)
+    ana.delete_editor(EditorId=editor_id)
+    emr.terminate_job_flows(JobFlowIds=[cluster_id])
+
+
+@contextmanager
+def another_browser(browser: Browser) -> Iterator[Page]:
+    """A page in another Chromium, which ends as a whole."""
+    program = shutil.which("chromium")
+    other = browser.browser_type.launch(executable_path=program, args=FLAGS)
+    try:
+        yield other.new_page(viewport={"width": 1400, "height": 900})
+    finally:
+        other.close()
+
+
+@pytest.mark.timeout(300)
+def test_outputs_outlive_the_browser(shared: Shared, browser: Browser, page: Page, artifacts: Path) -> None:
+    name = shared.notebook("long.ipynb", PRINT, "print('next')")
+    with another_browser(browser) as first:
+        lab = Lab(first, shared.ana, shared.editor_id, name)
+        lab.has_kernel()
+        lab.run(0)
+        lab.run(1)
+        lab.shows(0, "line 1")
+    # No tab is open now, and no browser runs that ever knew of it.
+    until("S3 has every line", lambda: shared.saved_lines(name) == EXPECTED, LINES + 30)
+    again = Lab(page, shared.ana, shared.editor_id, name)
+    until("the cells have ended", lambda: (again.prompt(0), again.prompt(1)) == ("[1]:", "[2]:"))
+    assert (again.lines(0), again.lines(1)) == (EXPECTED, ["next"])
+    page.screenshot(path=artifacts / "outputs-kept.png")
+
+
+@pytest.mark.timeout(300)
+def test_an_open_page_goes_on_when_parts_are_killed(shared: Shared, page: Page, artifacts: Path) -> None:
+    name = shared.notebook("killed.ipynb", PRINT, "")
+    lab = Lab(page, shared.ana, shared.editor_id, name)
+    lab.has_kernel()
+    lab.run(0)
+    lab.shows(0, "line 1")
+    kill(shared.studio, "edge")
+    lab.write(1, "# while it was away")
+    kill(shared.studio, "api")
+    lab.shows(0, f"line {LINES - 1}", LINES + 60)
+    until("the cell has ended", lambda: re.fullmatch(r"\[\d+\]:", lab.prompt(0)), 30)
+    assert lab.lines(0) == EXPECTED
+    until("S3 has every line", lambda: shared.saved_lines(name) == EXPECTED)
+    body = stored(shared.studio.client("s3"), shared.location, name)
+    assert b"# while it was away" in body
+    lab.write(1, "\nprint(6 * 7)")
+    lab.run(1)
+    lab.shows(1, "42")
+    page.screenshot(path=artifacts / "outputs-after-kills.png")
+
+
+@pytest.mark.timeout(300)
+def test_the_kernel_obeys_the_page(shared: Shared, page: Page) -> None:
+    sleep = "print('begun', flush=True)\nimport time; time.sleep(600)"
+    name = shared.notebook("kernel.ipynb", "print('hello', input('who? '))", sleep, "print(1 / 1)", "1 / 0", "print(9)")
+    lab = Lab(page, shared.ana, shared.editor_id, name)
+    lab.has_kernel()
+    lab.run(0)
+    page.locator(".jp-Stdin-input").fill("ana")
+    page.keyboard.press("Enter")
+    lab.shows(0, "hello ana")
+
+    lab.run(1)
+    lab.shows(1, "begun")
+    lab.menu("Kernel", "Interrupt Kernel")
+    lab.shows(1, "KeyboardInterrupt")
+
+    lab.run(1)
+    until("it runs again", lambda: lab.lines(1) == ["begun"])
+    lab.menu("Kernel", "Restart Kernel…")
+    page.get_by_role("button", name="Confirm Kernel Restart").click()
+    lab.shows(1, "The kernel was restarted.")
+
+    lab.cell(2).locator(".jp-InputArea-editor").click()
+    lab.menu("Run", "Run Selected Cell and All Below")
+    lab.shows(2, "1.0")
+    lab.shows(3, "ZeroDivisionError")
+    # As in every notebook: what follows a failure is not run.
+    until("the last cell no longer waits", lambda: lab.prompt(4) == "[ ]:")
+    assert lab.lines(4) == []
+
+
+@pytest.mark.timeout(200)
+@pytest.mark.capability("CO-06", "CO-07")
+def test_two_people_edit_one_notebook(shared: Shared, browser: Browser, page: Page, artifacts: Path) -> None:
+    name = shared.notebook("both.ipynb", "a = 1", "b = 2")
+    one = Lab(page, shared.ana, shared.editor_id, name)
+    with another_browser(browser) as other:
+        lines: list[WebSocket] = []
+        other.on("websocket", lines.append)
+        two = Lab(other, shared.ben, shared.editor_id, name)
+        one.has_kernel()
+        one.write(0, "\nprint('from ana', flush=True)")
+        until("ben sees what ana types", lambda: "from ana" in two.source(0))
+        two.write(1, "  # from ben")
+        until("ana sees what ben types", lambda: "from ben" in one.source(1))
+        # Where the other is, and who it is.
+        expect(two.cell(0).locator(".jp-remote-userInfo")).to_contain_text("ana")
+        expect(one.cell(1).locator(".jp-remote-userInfo")).to_contain_text("ben")
+        other.screenshot(path=artifacts / "together.png")
+        one.run(0)
+        two.shows(0, "from ana")
+        _remove_ben(shared, other, lines)
+        one.write(1, "  # ben is gone")
+        until("it is saved", lambda: b"ben is gone" in stored(shared.studio.client("s3"), shared.location, name))
+        assert "ben is gone" not in two.source(1)
+
+
+def _remove_ben(shared: Shared, page: Page, lines: list[WebSocket]) -> None:
+    """He is no collaborator any more; his page loses what it had open."""
+    assert any("/api/collaboration/room/" in line.url and not line.is_closed() for line in lines)
+    shared.ana.delete_workspace_access(EditorId=shared.editor_id, IdentityName="ben")
+
+    def cut() -> bool:
+        page.wait_for_timeout(50)  # events come in while Playwright waits
+        return all(line.is_closed() for line in lines)
+
+    until("all his websockets are closed", cut)
+
+
+@pytest.mark.timeout(120)
+@pytest.mark.capability("KN-03")
+def test_without_compute(shared: Shared, page: Page, artifacts: Path) -> None:
+    ben, studio_id = shared.ben, shared.studio.json["sample"]["studio_id"]
+    editor_id = ben.create_editor(StudioId=studio_id, Name="alone")["EditorId"]
+    until("the Workspace is ready", lambda: editor_status(ben, editor_id) == "Ready", 60)
+    location = ben.describe_editor(EditorId=editor_id)["Editor"]["S3Location"]
+    lab = Lab(page, ben, editor_id, "alone.ipynb")
+    advice = page.get_by_role("dialog").filter(has_text="This Workspace is not attached to a cluster.")
+    choice = page.get_by_role("dialog").filter(has_text="Select kernel for")
+    expect(advice).to_be_visible()
+    page.screenshot(path=artifacts / "no-compute.png")
+    advice.get_by_role("button", name="Ok").click()
+    choice.get_by_role("button", name="No Kernel", exact=True).click()
+    expect(lab.panel.locator(".jp-Toolbar-kernelName")).to_contain_text("No Kernel")
+    lab.write(0, "x = 1")
+    until("what was typed is saved", lambda: b"x = 1" in stored(shared.studio.client("s3"), location, "alone.ipynb"))
+    # Running it asks for a kernel, and says again what to do.
+    lab.run(0)
+    choice.get_by_role("button", name="Select").click()
+    expect(advice).to_be_visible()
+    ben.delete_editor(EditorId=editor_id)
