@@ -100,7 +100,7 @@ class Door:
         return int(head.split()[1]), body
 
 
-def _user(session: Session, sealer: Sealer, account_id: str, name: str, document: dict[str, Any]) -> tuple[str, str]:
+def user(session: Session, sealer: Sealer, account_id: str, name: str, document: dict[str, Any]) -> tuple[str, str]:
     now = SystemClock().now()
     user = User(
         id=ids.iam_id("AIDA"), account_id=account_id, name=name, name_key=name, created_at=now,
@@ -141,7 +141,7 @@ def s3_door(store_settings: Settings) -> Iterator[Door]:
     Base.metadata.create_all(database.engine)
     with database.write() as session:
         person = ensure_account(session, settings, clock).admin
-        alice = _user(session, sealer, settings.account_id, "alice", ALICE)
+        alice = user(session, sealer, settings.account_id, "alice", ALICE)
         _, root_key, root_secret = create_account(session, sealer, STRANGER_ACCOUNT, "aws", clock.now())
     decisions = Decisions()
     resolver = S3Authorization(
@@ -150,6 +150,7 @@ def s3_door(store_settings: Settings) -> Iterator[Door]:
         )
     )
     decisions.register("s3", resolver)
+    decisions.register("s3-missing", resolver.missing)
     credentials = Route("/_credentials", container_credentials(database, clock, sealer))
     app = decisions.serving(resolver.serving(Starlette(routes=[credentials])))
     server = uvicorn.Server(uvicorn.Config(app, uds=str(settings.api_socket), log_level="warning", lifespan="off"))

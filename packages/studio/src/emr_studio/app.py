@@ -202,6 +202,7 @@ def build_api(settings: Settings) -> ControlPlane:
         )
     )
     decisions.register("s3", objects, objects.quickly)
+    decisions.register("s3-missing", objects.missing)
     api = AwsApplication(
         database,
         clock,
@@ -398,8 +399,6 @@ def run_part(name: str) -> None:
     """Run one part of the studio in this process, with the settings of the environment."""
     settings = Settings()
     logging.basicConfig(level=settings.log_level, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
-    # A line for every look at a cluster.
-    logging.getLogger("httpx").setLevel(logging.WARNING)
     # A line for every look at a cluster.
     logging.getLogger("httpx").setLevel(logging.WARNING)
     _PARTS[name](settings)

@@ -17,7 +17,17 @@ import re
 from pathlib import Path
 from typing import Any
 
-from emr_studio.edge.decisions import CHANGES, DELETE, IDENTITY, QUESTION, REPLACE_PREFIX, REPLACEABLE, UPSTREAM, URI
+from emr_studio.edge.decisions import (
+    CHANGES,
+    DELETE,
+    IDENTITY,
+    MISSING,
+    QUESTION,
+    REPLACE_PREFIX,
+    REPLACEABLE,
+    UPSTREAM,
+    URI,
+)
 from emr_studio.settings import Settings
 
 Json = dict[str, Any]
@@ -33,6 +43,7 @@ _NOT_THE_STORES = ("Authorization", "Cookie")
 # What the embedded store notes of an object in its answers: S3 has no such headers.
 _STORES_NOTES = ("Seaweed-X-Amz-Etag", "Seaweed-X-Amz-Owner")
 _UPSTREAM_VAR = "emr_studio_upstream"
+_MISSING_VAR, _TOKEN_VAR = "emr_studio_missing", "emr_studio_token"
 _GATEWAYS = ["/_gateway/j-*"]
 _SPARK_SERVICE = "spark.connect.SparkConnectService"
 _SPARK_REPLACEABLE = ("Authorization", "Cookie", "X-Aws-Proxy-Auth")
@@ -188,7 +199,7 @@ def _s3_handlers(settings: Settings) -> list[Json]:
     # A cookie is the console's or somebody else's; an object store has no use for it.
     question, embedded = _question(settings, "s3", REPLACEABLE), _answered_upstream(drop=_NOT_THE_STORES, name="store")
     if not settings.s3_endpoint:
-        return [question, embedded]
+        return [question, embedded | {"handle_response": [_if_missing(settings)]}]
     # What goes there has a signature of ours; what comes to the control plane keeps the client's.
     outside = _answered_upstream(drop=("Cookie",), name="store")
     if settings.s3_endpoint.startswith("https:"):
@@ -206,6 +217,9 @@ def _spark_route(settings: Settings, hosts: list[str]) -> Json:
         "header": {"Content-Type": ["application/grpc*"]},
     }
     server = _answered_upstream(name="spark")
+    # Caddy flushes what streams by itself. Told to flush always, it would send the head of an answer that is only
+    # a head on its own, and gRPC's clients then miss the status that stands in it.
+    del server["flush_interval"]
     server["transport"] = {"protocol": "http", "versions": ["h2c"], "compression": False, "dial_timeout": "5s"}
     return _route(calls, _question(settings, "spark", _SPARK_REPLACEABLE), server)
 
@@ -308,6 +322,15 @@ def _question(settings: Settings, kind: str, replaceable: tuple[str, ...]) -> Js
     }
 
 
+def _if_missing(settings: Settings) -> Json:
+    """Of the store's 404 the control plane says what the client is told, where its first answer asked for that."""
+    question = _question(settings, "s3-missing", ())
+    # By now the token may have been taken away for the store.
+    question["headers"]["request"]["set"]["X-Amz-Security-Token"] = [f"{{http.vars.{_TOKEN_VAR}}}"]
+    asked = {"match": [{"vars": {f"{{http.vars.{_MISSING_VAR}}}": ["1"]}}], "handle": [question], "terminal": True}
+    return {"match": {"status_code": [404]}, "routes": [asked, {"handle": [{"handler": "copy_response"}]}]}
+
+
 def _answer(name: str) -> str:
     return f"{{http.reverse_proxy.header.{name}}}"
 
@@ -315,8 +338,9 @@ def _answer(name: str) -> str:
 def _take_answer(replaceable: tuple[str, ...]) -> list[Json]:
     """The address; and, where the answer says that there are any, the changes to the request."""
     unchanged = {"vars": {_answer(CHANGES): [""]}}
+    kept = {_UPSTREAM_VAR: _answer(UPSTREAM), _MISSING_VAR: _answer(MISSING)}
     return [
-        {"handle": [{"handler": "vars", _UPSTREAM_VAR: _answer(UPSTREAM)}]},
+        {"handle": [{"handler": "vars", **kept, _TOKEN_VAR: "{http.request.header.X-Amz-Security-Token}"}]},
         {"match": [{"not": [unchanged]}], "handle": [_subroute(_changes(replaceable))]},
     ]
 

@@ -35,6 +35,8 @@ URI = "X-Emr-Studio-Uri"
 """In an answer: path and query as the upstream shall get them, instead of those sent."""
 CHANGES = "X-Emr-Studio-Changes"
 """In an answer: something of the above is in it. Without it the edge need not look for each."""
+MISSING = "X-Emr-Studio-Missing"
+"""In an answer: if the upstream then says 404, the edge asks `/_edge/<kind>-missing` what the client is told."""
 DELETE = "-"
 """As a replacement's value: the header is removed."""
 REPLACEABLE = (
@@ -112,6 +114,8 @@ class EdgeAnswer:
     body: bytes = b""
     content_type: str = "text/plain; charset=utf-8"
     response_headers: Mapping[str, str] = field(default_factory=dict)
+    ask_if_missing: bool = False
+    """The upstream's 404 is not for everybody's eyes."""
     final: bool = False
     """The client gets this answer although its status is 2xx (S3's ListBuckets is answered here)."""
 
@@ -193,6 +197,8 @@ def _response(answer: EdgeAnswer) -> Response:
     if not answer.upstream:
         raise ValueError("a resolver answered 200 without an upstream")
     headers[UPSTREAM] = answer.upstream
+    if answer.ask_if_missing:
+        headers[MISSING] = "1"
     if answer.identity or answer.uri or answer.headers:
         headers[CHANGES] = "1"
     if answer.identity:

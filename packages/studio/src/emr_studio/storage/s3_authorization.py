@@ -128,6 +128,37 @@ class S3Authorization:
         """Answer; every refusal is S3's own XML error."""
         return self._respond(asked)
 
+    def missing(self, asked: EdgeRequest) -> EdgeAnswer:
+        """What is told of an object that the store does not have: only who may list the bucket learns that.
+
+        S3 asks for `s3:ListBucket` on the bucket. One that is allowed for prefixes which the key has is enough here.
+        """
+        call = S3Call(asked, secrets.token_hex(8).upper(), self._ports.clock.now())
+        try:
+            with self._ports.database.read() as session:
+                self._may_list(call, session)
+            problem: AwsError = ClientError("NoSuchKey", "The specified key does not exist.", 404)
+        except AwsError as refusal:
+            problem = refusal
+        return self._readable(call, self._error(call, problem))
+
+    def _may_list(self, call: S3Call, session: Session) -> None:
+        asked, wire = call.asked, _wire(call.asked)
+        host_bucket = bucket_of_host(asked.host, self._domain) or ""
+        caller = self._caller(session, wire, find_signature(wire))
+        request = understand(asked.method, asked.path, asked.query, host_bucket)
+        context = self._context(call, session, caller, wire)
+        bucket = s3_gate.bucket_of(context, request.bucket)
+        arn = f"arn:{self._settings.partition}:s3:::{bucket.name}"
+        s3_gate.authorize(context, Check("s3:ListBucket", arn, {"s3:prefix": request.key}), bucket)
+
+    def _context(self, call: S3Call, session: Session, caller: Caller, wire: WireRequest) -> Context:
+        agent, secure = wire.headers.get("user-agent", ""), self._settings.scheme == "https"
+        info = RequestInfo(call.asked.source_ip, agent, secure, call.asked.host)
+        return Context(
+            caller, self._settings.region, session, self._ports.clock, call.request_id, info, self._ports.authorizer
+        )
+
     def quickly(self, asked: EdgeRequest) -> EdgeAnswer | None:
         """Answer for an object, if that takes no more than a look into the embedded database; else None.
 
@@ -185,11 +216,7 @@ class S3Authorization:
             call.caller = caller = self._caller(session, wire, signature)
             call.request = request = understand(asked.method, asked.path, asked.query, host_bucket or "")
             call.owner = buckets.owner_of(session, request.bucket)
-            agent, secure = wire.headers.get("user-agent", ""), self._settings.scheme == "https"
-            info = RequestInfo(asked.source_ip, agent, secure, asked.host)
-            context = Context(
-                caller, self._settings.region, session, self._ports.clock, call.request_id, info, self._ports.authorizer
-            )
+            context = self._context(call, session, caller, wire)
             if quick and not request.key:
                 raise _TakesTime
             return self._decide(_Question(asked, request, wire.headers, context, signature, host_bucket or "", quick))
@@ -320,7 +347,7 @@ class S3Authorization:
         query = without_signature(asked.query)
         uri = path_style(request, query) if host_bucket or query != asked.query else ""
         changed = {**replacements(request, headers), **keyed}
-        answer = EdgeAnswer(upstream=self._store(), uri=uri, headers=changed)
+        answer = EdgeAnswer(upstream=self._store(), uri=uri, headers=changed, ask_if_missing=_is_read(request))
         outside = external(self._settings)
         if outside is None:
             return answer
@@ -332,6 +359,13 @@ class S3Authorization:
         if now >= self._store_until:
             self._store_address, self._store_until = store_address(self._settings), now + _ADDRESS_SECONDS
         return self._store_address
+
+
+def _is_read(request: S3Request) -> bool:
+    """GetObject or HeadObject of the present version."""
+    return bool(request.key and request.method in {"GET", "HEAD"} and not request.subresource) and not (
+        "uploadId" in request.parameters or "versionId" in request.parameters
+    )
 
 
 def _refuse_anonymous(caller: Caller) -> None:
