@@ -85,6 +85,7 @@ def test_they_open_a_gateway_of_ones_own(kernels: Kernels) -> None:
     answer = kernels.ask(user, password)
     assert (answer.upstream, answer.uri) == (f"{row.bind_ip}:18888", "/api/kernels?x=1")
     assert answer.headers == {"Authorization": f"token {row.gateway_token}", "Cookie": DELETE}
+    assert kernels.ask("", "", authorization=f"token {password}") == answer
     # The same user and role: the same gateway, for longer; another user: another one.
     kernels.emr.clock.advance(60)
     assert kernels.credentials()[2] == expires + dt.timedelta(seconds=60)

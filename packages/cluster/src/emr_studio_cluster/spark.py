@@ -44,6 +44,14 @@ logger.native.level = error
 """
 LOGGING_TO_STDERR = _LOGGING.replace("SYSTEM_OUT", "SYSTEM_ERR")
 """What a step prints is its own; what Spark says of it goes beside it."""
+
+
+def logging_of_applications(config: NodeConfig) -> str:
+    """Logging of what a step submits; the workers of a `local-cluster`, which are in its driver, say nothing."""
+    told = LOGGING_TO_STDERR
+    return told.replace("deploy.level = info", "deploy.level = off") if config.master_url else told
+
+
 # What Spark's own launcher adds for Java 17 (org.apache.spark.launcher.JavaModuleOptions).
 _OPENED = (
     "java.lang java.lang.invoke java.lang.reflect java.io java.net java.nio java.util java.util.concurrent "

@@ -97,7 +97,7 @@ def _write_conf(config: NodeConfig, folder: Path) -> Path:
         for name, value in hadoop.items()
     )
     (conf / "core-site.xml").write_text(f'<?xml version="1.0"?><configuration>{items}</configuration>\n')
-    (conf / "log4j2.properties").write_text(spark.LOGGING_TO_STDERR)
+    (conf / "log4j2.properties").write_text(spark.logging_of_applications(config))
     return conf
 
 

@@ -126,9 +126,10 @@ class GatewayEdge:
 
 
 def _password(headers: Headers) -> str:
+    """The password of Basic authentication, or where Jupyter's clients have a token (`GatewayClient.auth_token`)."""
     kind, _, given = headers.get("authorization", "").partition(" ")
     if kind.lower() != "basic":
-        return ""
+        return given.strip() if kind.lower() == "token" else ""
     try:
         return base64.b64decode(given.strip(), validate=True).decode().partition(":")[2]
     except (binascii.Error, ValueError):
