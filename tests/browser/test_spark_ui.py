@@ -44,11 +44,11 @@ def test_the_spark_ui_opens_from_the_clusters_page(
     until("WAITING", lambda: state() == "WAITING", 180)
     sign_in(page, studio, f"#/clusters/{cluster_id}")
     live = tab_of(context, page, "Spark UI")
-    expect(live.get_by_role("heading", name=re.compile("Spark Jobs"))).to_be_visible()
+    expect(live.get_by_role("heading", name=re.compile("Spark Jobs"))).to_be_visible(timeout=30_000)
     assert f"//{cluster_id.lower()}.appui." in live.url
     live.get_by_role("link", name="Executors").click()
     # The table is filled by a script that asks Spark's API.
-    expect(live.locator("#active-executors-table").get_by_text("driver", exact=True)).to_be_visible()
+    expect(live.locator("#active-executors-table").get_by_text("driver", exact=True)).to_be_visible(timeout=30_000)
     live.screenshot(path=artifacts / "spark-ui.png")
 
     history = tab_of(context, page, "Spark history")
@@ -63,9 +63,9 @@ def test_the_spark_ui_opens_from_the_clusters_page(
     expect(ended.get_by_text("History Server")).to_be_visible(timeout=60_000)
     until("the application, from S3", lambda: _listed(ended), 60)
     ended.locator("a[href*='/history/']").first.click()
-    expect(ended.get_by_role("heading", name=re.compile("Spark Jobs"))).to_be_visible()
+    expect(ended.get_by_role("heading", name=re.compile("Spark Jobs"))).to_be_visible(timeout=30_000)
     ended.get_by_role("link", name="Executors").click()
-    expect(ended.locator("#active-executors-table").get_by_text("driver", exact=True)).to_be_visible()
+    expect(ended.locator("#active-executors-table").get_by_text("driver", exact=True)).to_be_visible(timeout=30_000)
     ended.screenshot(path=artifacts / "spark-history-executors.png")
 
 

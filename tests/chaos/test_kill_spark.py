@@ -78,7 +78,7 @@ def test_a_job_goes_on_without_the_master_which_comes_back(rig: ClusterRig, clus
     with ThreadPoolExecutor(1) as pool:
         job = pool.submit(kernel.run, LONG)
         deadline = time.monotonic() + 60
-        while not (load := NodeProbe().load(primary)) or not load.running_tasks:
+        while not (load := NodeProbe().load(rig.play.row(cluster_id), primary)) or not load.running_tasks:
             assert time.monotonic() < deadline
         killed = kill(rig, cluster_id, "master")
         until_back(rig, cluster_id, "master", killed)
@@ -95,7 +95,7 @@ def test_a_worker_that_dies_takes_no_job_with_it(rig: ClusterRig, cluster_id: st
     with ThreadPoolExecutor(1) as pool:
         job = pool.submit(kernel.run, LONG)
         primary, deadline = rig.play.nodes(cluster_id)[0], time.monotonic() + 60
-        while not (load := NodeProbe().load(primary)) or not load.running_tasks:
+        while not (load := NodeProbe().load(rig.play.row(cluster_id), primary)) or not load.running_tasks:
             assert time.monotonic() < deadline
         until_back(rig, cluster_id, "worker", kill(rig, cluster_id, "worker"))
         assert job.result() == "66\n"
@@ -106,7 +106,7 @@ def test_the_connect_servers_death_is_said_and_the_next_cell_works(
 ) -> None:
     kernel.run("kept = 41")
     until_back(rig, cluster_id, "connect", kill(rig, cluster_id, "connect"))
-    deadline = time.monotonic() + 90
+    deadline = time.monotonic() + 180
     while (said := kernel.run(SUM)) != "499500\n":
         assert time.monotonic() < deadline, said[-2000:]
     assert kernel.run("print(kept + 1)") == "42\n"

@@ -68,7 +68,7 @@ class RuntimeProbe:
     def kernels(self, cluster: Cluster, primary: Instance) -> int | None:
         return self.kernels_now
 
-    def load(self, primary: Instance) -> Load | None:
+    def load(self, cluster: Cluster, primary: Instance) -> Load | None:
         return self.load_now
 
     def decommission(self, primary: Instance, node: Instance) -> None:

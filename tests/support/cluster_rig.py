@@ -16,10 +16,12 @@ import httpx
 from websockets.sync.client import ClientConnection, connect
 
 from emr_studio.clusters.controller import ClusterReconciler
+from emr_studio.clusters.logs.archive import LogArchive
 from emr_studio.clusters.model import gateway_of
 from emr_studio.clusters.probe import NodeProbe
 from emr_studio.runtime.contract import Gateway
 from tests.support.agent_rig import AgentRig
+from tests.support.appinfo import MemoryAppInfo
 from tests.support.cluster_play import ClusterPlay
 from tests.support.emr_world import emr_world
 
@@ -162,7 +164,10 @@ def cluster_rig(folder: Path) -> Iterator[ClusterRig]:
     try:
         with emr_world(folder / "agent") as emr:
             play = ClusterPlay(emr)
-            play.controller = ClusterReconciler(emr.database, emr.clock, agent.runtime, emr.settings, NodeProbe())
+            archive = LogArchive(emr.settings, MemoryAppInfo())
+            play.controller = ClusterReconciler(
+                emr.database, emr.clock, agent.runtime, emr.settings, NodeProbe(), archive=archive
+            )
             yield ClusterRig(play, agent)
     finally:
         agent.close()

@@ -134,7 +134,7 @@ def until_alive(rig: ClusterRig, cluster_id: str, count: int) -> None:
 
 
 def running_tasks(rig: ClusterRig, cluster_id: str) -> int:
-    load = NodeProbe().load(rig.play.nodes(cluster_id)[0])
+    load = NodeProbe().load(rig.play.row(cluster_id), rig.play.nodes(cluster_id)[0])
     return load.running_tasks if load else 0
 
 

@@ -253,8 +253,8 @@ def connect_properties(config: NodeConfig, folder: Path) -> dict[str, str]:
 
 
 def ui_properties(config: NodeConfig) -> dict[str, str]:
-    """Spark's own filter before all its pages: every user of the machine can reach their ports."""
-    if not config.ui_key:
+    """Spark's own filter before all its pages: every user of the machine can reach their ports. Spark 3.5 has none."""
+    if not config.ui_key or version_of("spark-core").startswith("3."):
         return {}
     name = "org.apache.spark.ui.JWSFilter"
     return {"spark.ui.filters": name, f"spark.{name}.param.secretKey": config.ui_key}

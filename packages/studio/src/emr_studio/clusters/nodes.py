@@ -273,6 +273,7 @@ def _config(settings: Settings, layout: Layout, instance: Instance, kind: str) -
         "secret": cluster.secret,
         "connect_token": cluster.connect_token,
         "gateway_token": cluster.gateway_token if kind in (GATEWAY, KERNELS) else "",
+        "ui_key": ui_key(cluster.secret) if kind == CONNECT else "",
         "kernel_host": kind in (GATEWAY, KERNELS),
         "cores": 1,
         "worker_memory": _EXECUTOR_MB,

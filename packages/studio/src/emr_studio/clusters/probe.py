@@ -10,7 +10,9 @@ from typing import Any, Protocol
 
 import httpx
 
+from emr_studio.clock import SystemClock
 from emr_studio.clusters.model import Cluster, Instance
+from emr_studio.clusters.ui_keys import token_for, ui_key
 from emr_studio.network.model import GATEWAY_PORT
 
 _MASTER_WEB_PORT = 8080
@@ -54,7 +56,7 @@ class Probe(Protocol):
         """How many kernels the gateway has; None if it does not answer."""
         ...
 
-    def load(self, primary: Instance) -> Load | None:
+    def load(self, cluster: Cluster, primary: Instance) -> Load | None:
         """What runs and waits; None if Spark does not answer."""
         ...
 
@@ -104,11 +106,13 @@ class NodeProbe:
         found = self._ask_gateway(cluster, primary, "kernels")
         return None if found is None else len(found)
 
-    def load(self, primary: Instance) -> Load | None:
+    def load(self, cluster: Cluster, primary: Instance) -> Load | None:
+        token = token_for(ui_key(cluster.secret), SystemClock().now())
+        headers = {"Authorization": f"Bearer {token}"}
         ui = f"http://{primary.bind_ip}:{_APPLICATION_WEB_PORT}/api/v1/applications"
         try:
-            (application, *_rest) = _get(ui)
-            stages = _get(f"{ui}/{application['id']}/stages?status=active")
+            (application, *_rest) = _get(ui, headers)
+            stages = _get(f"{ui}/{application['id']}/stages?status=active", headers)
             master = _get(f"http://{primary.bind_ip}:{_MASTER_WEB_PORT}/json/")
         except (httpx.HTTPError, ValueError, KeyError):
             return None

@@ -3,8 +3,8 @@
     j-….appui.<domain>/          the live Spark UI of the cluster's Connect server
     j-….appui.<domain>/shs/      its history server, of a live or an ended cluster
 
-They are Spark's own pages. They never get the session's cookie; the history server, which could be asked
-by any program of this machine, gets a token that only we can make.
+They are Spark's own pages. They never get the session's cookie; as any program of this machine could
+ask them, they get a token that only we can make.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from emr_studio.clusters.history.model import TOUCH, HistoryServer, ServerState,
 from emr_studio.clusters.history.operations import HISTORY_PATH
 from emr_studio.clusters.ui_keys import token_for
 from emr_studio.db import Database
-from emr_studio.edge.decisions import DELETE, EdgeAnswer, EdgeRequest
+from emr_studio.edge.decisions import EdgeAnswer, EdgeRequest
 from emr_studio.settings import Settings
 from emr_studio.signin.access import SEE_LIVE, UI_ACTIONS
 from emr_studio.signin.edge_answers import edge_page, edge_refusal, from_elsewhere, is_page_load, other_cookies
@@ -85,7 +85,8 @@ class AppUiEdge:
 
     def _live(self, request: EdgeRequest, target: UiTarget) -> _Yes | EdgeAnswer:
         if target.live:
-            return _Yes(self._clock.now() + REMEMBER, target.live, DELETE)
+            now = self._clock.now()
+            return _Yes(now + REMEMBER, target.live, f"Bearer {token_for(target.live_key, now)}")
         if request.path == "/" and is_page_load(request):
             return EdgeAnswer(302, response_headers=SECURITY_HEADERS | {"Location": f"{HISTORY_PATH}/"})
         return edge_page(404, "Not running", f"The cluster is {target.state}: there is its history.", link=_TO_HISTORY)

@@ -19,6 +19,7 @@ from emr_studio import ids
 from emr_studio.aws.errors import InvalidRequest
 from emr_studio.clusters.logs.appinfo import KEPT
 from emr_studio.clusters.model import ENDED, USABLE, Cluster, primary_of
+from emr_studio.clusters.ui_keys import ui_key
 from emr_studio.db import Base, Database
 
 KIND = "history"
@@ -167,6 +168,8 @@ class UiTarget:
     state: str
     live: str
     """`host:port` of the live Spark UI; empty if it does not run."""
+    live_key: str
+    """Signs the tokens that it asks for."""
     kept: bool
     history: HistoryServer | None
 
@@ -184,6 +187,7 @@ def ui_target(session: Session, cluster_id: str, now: dt.datetime) -> UiTarget |
         dict(cluster.tags),
         cluster.state,
         live,
+        ui_key(cluster.secret),
         is_kept(cluster, now),
         session.get(HistoryServer, server_id(cluster.id)),
     )

@@ -53,6 +53,7 @@ class LogArchive:
         self._sent: dict[str, dict[str, Mark]] = {}
         self._clients: dict[str, Any] = {}
         self._refused: set[str] = set()
+        self._away: set[str] = set()
 
     def push(self, cluster: Cluster, instances: list[Instance]) -> bool:
         """Send what has changed; False if the event logs could not all be sent and may be the next time.
@@ -64,8 +65,11 @@ class LogArchive:
         try:
             self._push_events(cluster)
         except (StoreFailed, OSError) as error:
-            log.warning("event logs of %s could not be sent: %s", cluster.id, error)
+            if cluster.id not in self._away:
+                log.warning("event logs of %s could not be sent and wait: %s", cluster.id, error)
+            self._away.add(cluster.id)
             return False
+        self._away.discard(cluster.id)
         if log_uri(cluster):
             self._push_logs(cluster, {instance.id: instance for instance in instances})
         return True
@@ -75,6 +79,7 @@ class LogArchive:
         self._sent.pop(cluster_id, None)
         self._clients.pop(cluster_id, None)
         self._refused.discard(cluster_id)
+        self._away.discard(cluster_id)
 
     def _send(self, cluster: Cluster, key: str, mark: Mark, send: Callable[[], object]) -> None:
         sent = self._sent.setdefault(cluster.id, {})

@@ -44,7 +44,7 @@ class IdleWatch:
         if is_in_use(self._tools.database, layout.cluster.id):
             return True
         kernels = self._tools.probe.kernels(layout.cluster, layout.primary)
-        load = self._tools.probe.load(layout.primary)
+        load = self._tools.probe.load(layout.cluster, layout.primary)
         return kernels is None or kernels > 0 or load is None or load.is_busy
 
     def _note(self, cluster: Cluster, since: dt.datetime | None) -> None:

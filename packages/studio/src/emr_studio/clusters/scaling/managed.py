@@ -38,7 +38,7 @@ class ManagedScaling:
         limits = (layout.cluster.managed_scaling or {}).get("ComputeLimits")
         if not limits or not layout.workers:
             return None
-        load = self._tools.probe.load(layout.primary)
+        load = self._tools.probe.load(layout.cluster, layout.primary)
         if load is not None:
             self._adjust(layout, limits, load)
         return TURN_SECONDS
