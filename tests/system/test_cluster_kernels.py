@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,10 +14,12 @@ import httpx
 import pytest
 
 from emr_studio.clusters.probe import NodeProbe
-from emr_studio.runtime.contract import WorkloadState
+from emr_studio.loopback import free_port
+from emr_studio.runtime.contract import Gateway, WorkloadState
 from tests.support.cluster_rig import ClusterRig, Kernel, cluster_rig
 from tests.support.studio import until
 
+ROOT = Path(__file__).resolve().parents[2]
 pytestmark = pytest.mark.timeout(500)
 SLOW = """
 def slow(rows):
@@ -68,15 +71,11 @@ def test_all_kinds_are_offered(rig: ClusterRig, cluster_id: str) -> None:
 
 
 def test_a_kernel_starts_in_no_time(rig: ClusterRig, cluster_id: str) -> None:
-    seconds = []
-    for _ in range(3):
-        begun = time.monotonic()
-        with kernel(rig, cluster_id, "python3") as python:
-            assert python.run("6 * 7").startswith("42")
-            seconds.append(time.monotonic() - begun)
-    print(f"kernel start to first result: {sorted(seconds)}")
-    # The goal is 0.3 s; machines that run other tests meanwhile are given more.
-    assert min(seconds) < 1.0
+    with kernel(rig, cluster_id, "python3") as python:
+        # Of the processor's time, which other tests on the machine do not change as they do the clock's.
+        used = float(python.run("import time; print(time.process_time())"))
+    # A kernel that imports everything itself needs more than a second.
+    assert used < 0.5
 
 
 @pytest.mark.parametrize("name", ["python3", "pysparkkernel"])
@@ -106,6 +105,52 @@ def test_a_gateway_that_is_killed_finds_its_kernels_again(rig: ClusterRig, clust
     until("both are gone", lambda: NodeProbe().kernels(rig.play.row(cluster_id), rig.play.nodes(cluster_id)[0]) == 0)
 
 
+@pytest.fixture
+def lab(rig: ClusterRig, cluster_id: str, tmp_path: Path) -> Iterator[Gateway]:
+    """Stock JupyterLab, told of the cluster's gateway by its own options."""
+    gateway, port = rig.gateway(cluster_id), free_port()
+    places = {name: str(tmp_path) for name in ("HOME", "JUPYTER_CONFIG_DIR", "JUPYTER_DATA_DIR", "JUPYTER_RUNTIME_DIR")}
+    options = ["--no-browser", "--allow-root", "--ip=127.0.0.1", f"--port={port}", "--IdentityProvider.token=lab"]
+    options += [f"--gateway-url=http://{gateway.address}", f"--GatewayClient.auth_token={gateway.token}"]
+    with (tmp_path / "lab.log").open("wb") as log:
+        server = subprocess.Popen(
+            [str(ROOT / ".envs/workspace/bin/jupyter-lab"), *options],
+            cwd=tmp_path,
+            env=os.environ | places,
+            stdout=log,
+            stderr=log,
+        )
+    try:
+        address = f"127.0.0.1:{port}"
+        until("JupyterLab answers", lambda: answers(address), 60)
+        yield Gateway(address, "lab", cluster_id)
+    finally:
+        server.terminate()
+        server.wait(30)
+
+
+def answers(address: str) -> bool:
+    try:
+        return httpx.get(f"http://{address}/api/status", headers={"Authorization": "token lab"}).status_code == 200
+    except httpx.HTTPError:
+        return False
+
+
+def test_a_stock_jupyterlab_works_against_the_gateway(lab: Gateway) -> None:
+    specs = httpx.get(f"http://{lab.address}/api/kernelspecs", headers={"Authorization": f"token {lab.token}"}).json()
+    assert {"python3", "pysparkkernel", "sqlkernel"} <= set(specs["kernelspecs"])
+    python = Kernel(lab, "python3")
+    assert python.run("kept = 6; print(kept * 7)") == "42\n"
+    assert python.complete("kep") == ["kept"]
+    running = python.begin("import time\nprint('begun', flush=True)\ntime.sleep(600)")
+    python.result(running, until="begun")
+    python.interrupt()
+    assert "KeyboardInterrupt" in python.result(running)
+    python.restart()
+    assert "NameError" in python.run("kept")
+    python.close()
+
+
 def test_python_has_the_commands_of_the_node(rig: ClusterRig, cluster_id: str) -> None:
     with kernel(rig, cluster_id, "python3") as python:
         assert python.run("1 + 1").startswith("2")
@@ -123,7 +168,7 @@ def test_classic_pyspark(rig: ClusterRig, cluster_id: str, tmp_path: Path) -> No
         jobs = "print(len(sc.statusTracker().getActiveJobsIds()))"
         primary = rig.play.nodes(cluster_id)[0]
         load = NodeProbe().load
-        until("it has an executor", lambda: (found := load(primary)) and found.running_applications > 0, 60)
+        until("it has an executor", lambda: (found := load(rig.play.row(cluster_id), primary)) and found.running_applications > 0, 60)
         classic.interrupt()
         assert "KeyboardInterrupt" in classic.result(running, 60)
         until("its job is cancelled", lambda: classic.run(jobs).strip() == "0", 60)
@@ -136,7 +181,7 @@ def test_an_interrupt_stops_the_job_of_a_connect_session(rig: ClusterRig, cluste
     primary = rig.play.nodes(cluster_id)[0]
 
     def running_tasks() -> int:
-        load = NodeProbe().load(primary)
+        load = NodeProbe().load(rig.play.row(cluster_id), primary)
         return load.running_tasks if load else -1
 
     with kernel(rig, cluster_id, "pysparkkernel") as connect:

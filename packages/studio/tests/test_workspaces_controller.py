@@ -500,3 +500,17 @@ def test_owners(world: Play) -> None:
     assert reconciler.owner_exists(f"editor/{ID}") is True
     assert reconciler.owner_exists("editor/e-GONE") is False
     assert reconciler.owner_exists("j-1") is None
+
+
+def test_kernels_are_told_of_their_workspace(world: Play) -> None:
+    world.start()
+    spec = world.runtime.workloads[ID].spec
+    assert isinstance(spec, WorkspaceSpec)
+    told = {name: value for name, value in spec.environment.items() if name.startswith("KERNEL_")}
+    bucket, _, prefix = world.editor().s3_location.removeprefix("s3://").partition("/")
+    assert told == {
+        "KERNEL_WORKSPACE_ID": ID,
+        "KERNEL_WORKSPACE_DIR_S3_BUCKET": bucket,
+        "KERNEL_WORKSPACE_DIR_S3_PREFIX": prefix.rstrip("/"),
+        "KERNEL_WORKSPACE_DIR_S3_LOCATION": world.editor().s3_location,
+    }

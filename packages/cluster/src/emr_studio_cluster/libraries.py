@@ -19,6 +19,7 @@ import subprocess
 import sys
 import tarfile
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from importlib import metadata
 from pathlib import Path
 from typing import Any, NoReturn
@@ -37,10 +38,10 @@ class Libraries:
 
     def __init__(self, ship: Callable[[Path, str], None] = lambda _archive, _name: None) -> None:
         self.ship = ship
-        self._folder = Path.cwd() / _FOLDER
+        self.folder = Path.cwd() / _FOLDER
         self._count = 0
         # Of a session before this one, whose kernel was restarted.
-        shutil.rmtree(self._folder, ignore_errors=True)
+        shutil.rmtree(self.folder, ignore_errors=True)
 
     def install(self, *arguments: str) -> None:
         """Install with pip's own arguments, and take all to the executors.
@@ -48,7 +49,7 @@ class Libraries:
         Raises:
             NotInstalled: pip refused; it has said why.
         """
-        self._pip("install", "--upgrade", "--target", str(self._folder), *arguments)
+        self._pip("install", "--upgrade", "--target", str(self.folder), *arguments)
         self._changed()
 
     def uninstall(self, name: str) -> None:
@@ -60,10 +61,22 @@ class Libraries:
         found = next((one for one in self._own() if _plain(one.metadata["Name"]) == _plain(name)), None)
         if found is None:
             raise NotInstalled(f"{name} was not installed in this notebook: only such packages can be removed.")
-        for file in found.files or ():
-            Path(str(found.locate_file(file))).unlink(missing_ok=True)
-        print(f"Removed {found.metadata['Name']} {found.version}")
+        removed = f"{found.metadata['Name']} {found.version}"
+        paths = [Path(str(found.locate_file(file))) for file in found.files or ()]
+        for path in paths:
+            path.unlink(missing_ok=True)
+        self._tidy({path.parent for path in paths})
+        print(f"Removed {removed}")
         self._changed()
+
+    def _tidy(self, folders: set[Path]) -> None:
+        """Remove folders that hold nothing but what Python compiled, innermost first."""
+        for folder in sorted(folders, reverse=True):
+            if folder == self.folder or not folder.is_relative_to(self.folder):
+                continue
+            shutil.rmtree(folder / "__pycache__", ignore_errors=True)
+            with suppress(OSError):
+                folder.rmdir()
 
     def show(self) -> None:
         """Print what can be imported, this notebook's own first."""
@@ -74,12 +87,12 @@ class Libraries:
         self._pip(*arguments)
 
     def _own(self) -> list[metadata.Distribution]:
-        return list(metadata.distributions(path=[str(self._folder)]))
+        return list(metadata.distributions(path=[str(self.folder)]))
 
     def _pip(self, *arguments: str) -> None:
         # A bootstrap action's target means the whole cluster.
         variables = {name: value for name, value in os.environ.items() if name != "PIP_TARGET"}
-        variables["PYTHONPATH"] = f"{self._folder}{os.pathsep}{variables.get('PYTHONPATH', '')}"
+        variables["PYTHONPATH"] = f"{self.folder}{os.pathsep}{variables.get('PYTHONPATH', '')}"
         command = [sys.executable, "-m", "pip", "--no-input", "--disable-pip-version-check", *arguments]
         process = subprocess.Popen(
             command,
@@ -97,18 +110,18 @@ class Libraries:
             raise NotInstalled(f"pip {arguments[0]} failed with exit code {process.returncode}; it says why above.")
 
     def _changed(self) -> None:
-        if str(self._folder) not in sys.path:
-            sys.path.insert(0, str(self._folder))
+        if str(self.folder) not in sys.path:
+            sys.path.insert(0, str(self.folder))
         importlib.invalidate_caches()
         self._count += 1
         name = f"libraries-{self._count}"
-        launcher = self._folder / _LAUNCHER
+        launcher = self.folder / _LAUNCHER
         launcher.write_text(_launcher())
         launcher.chmod(0o755)
-        archive = self._folder.with_name(f"{name}.tar.gz")
+        archive = self.folder.with_name(f"{name}.tar.gz")
         try:
             with tarfile.open(archive, "w:gz", compresslevel=1) as file:
-                file.add(self._folder, arcname=".")
+                file.add(self.folder, arcname=".")
             self.ship(archive, name)
         finally:
             archive.unlink(missing_ok=True)
@@ -131,17 +144,20 @@ session = Libraries()
 """Those of this kernel."""
 
 
-def use_connect(spark: Any) -> None:
+Ship = Callable[[Path, str], None]
+
+
+def use_connect(spark: Any) -> Ship:
     """Take libraries to the executors of a Connect session: an archive of it, and a Python that looks into it."""
 
     def ship(archive: Path, name: str) -> None:
         spark.addArtifacts(f"{archive}#{name}", archive=True)
         spark.conf.set("spark.sql.execution.pyspark.python", f"{name}/{_LAUNCHER}")
 
-    session.ship = ship
+    return ship
 
 
-def use_driver(context: Any) -> None:
+def use_driver(context: Any) -> Ship:
     """Take libraries to the executors of a driver of the kernel's own."""
     local = str(context.master).startswith("local")
 
@@ -151,14 +167,14 @@ def use_driver(context: Any) -> None:
             kept = archive.with_name(f".{archive.name}")
             shutil.copy(archive, kept)
             context.addArchive(f"{kept}#{name}")
-        context.environment["PYTHONPATH"] = str(session._folder) if local else name
+        context.environment["PYTHONPATH"] = str(session.folder) if local else name
 
-    session.ship = ship
+    return ship
 
 
 def extend(context: Any) -> None:
     """Give a driver's `sc` the calls that EMR's has."""
-    use_driver(context)
+    session.ship = use_driver(context)
     for name in ("install_pypi_package", "list_packages", "uninstall_package"):
         setattr(context, name, globals()[f"_{name}"])
 
@@ -181,7 +197,7 @@ class ConnectContext:
     def __init__(self, spark: Any) -> None:
         """`spark`: the session whose executors get the libraries."""
         self._spark = spark
-        use_connect(spark)
+        session.ship = use_connect(spark)
 
     install_pypi_package = staticmethod(_install_pypi_package)
     list_packages = staticmethod(_list_packages)

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from typing import Any
 
 from ipykernel.kernelbase import Kernel
 from pyspark.errors import PySparkException
 
 from emr_studio_cluster.session import connect, is_gone, node_config
+from emr_studio_cluster.sql import statements
 
 _SHOWN_ROWS = 1000
 _KEYWORDS = """
@@ -18,22 +18,7 @@ _KEYWORDS = """
     OUTER OVER OVERWRITE PARTITION PIVOT RIGHT SELECT SEMI SET SHOW TABLE TABLES THEN TRUNCATE UNION UPDATE USE
     USING VALUES VIEW WHEN WHERE WINDOW WITH
 """.split()  # noqa: SIM905
-# What a `;` inside does not end a statement: strings, quoted names, comments.
-_PIECES = re.compile(r"'(?:[^'\\]|\\.|'')*'?|\"(?:[^\"\\]|\\.)*\"?|`[^`]*`?|--[^\n]*|/\*.*?(?:\*/|\Z)|;|.", re.DOTALL)
-_COMMENT = re.compile(r"--[^\n]*|/\*.*?(?:\*/|\Z)", re.DOTALL)
 _WORD = re.compile(r"[\w.]*$")
-
-
-def statements(text: str) -> Iterator[str]:
-    """The statements of a cell, without those that are only comments."""
-    statement = ""
-    for piece in [*_PIECES.findall(text), ";"]:
-        if piece != ";":
-            statement += piece
-            continue
-        if _COMMENT.sub("", statement).strip():
-            yield statement.strip()
-        statement = ""
 
 
 class SqlKernel(Kernel):  # type: ignore[misc]  # ipykernel is in the cluster's environment alone

@@ -40,6 +40,7 @@ from emr_studio.workspaces.model import (
     Target,
     default_notebook,
     editor_arn,
+    kernel_variables,
     workload_owner,
 )
 
@@ -239,7 +240,8 @@ class WorkspaceReconciler:
             kms_key_id=editor.encryption_key_arn or "",
             origin=self._settings.workspace_url(editor.id),
             default_notebook=default_notebook(editor),
-            environment={
+            environment=kernel_variables(editor)
+            | {
                 "EMR_STUDIO_SAMPLE_DATA": f"s3://{bucket_name(self._settings)}/data/",
                 "AWS_REGION": editor.region,
                 "AWS_DEFAULT_REGION": editor.region,

@@ -287,6 +287,17 @@ def default_notebook(editor: Editor) -> str:
     return editor.notebook_name or f"{editor.name}.ipynb"
 
 
+def kernel_variables(editor: Editor) -> dict[str, str]:
+    """What kernels of a Workspace are told of it, by the names of EMR's (emr-studio.md 7.3)."""
+    bucket, _, prefix = editor.s3_location.removeprefix("s3://").partition("/")
+    return {
+        "KERNEL_WORKSPACE_ID": editor.id,
+        "KERNEL_WORKSPACE_DIR_S3_BUCKET": bucket,
+        "KERNEL_WORKSPACE_DIR_S3_PREFIX": prefix.rstrip("/"),
+        "KERNEL_WORKSPACE_DIR_S3_LOCATION": editor.s3_location,
+    }
+
+
 def next_uid(session: Session, editor_id: str) -> int:
     """A user id of its own for a Workspace: 200001 and up; call in a writing session."""
     row = UidNumber(editor_id=editor_id)
