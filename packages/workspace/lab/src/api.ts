@@ -12,6 +12,7 @@ import type {
   Collaborator,
   Editor,
   ExampleSummary,
+  FileVersion,
   ServerStatus,
 } from "./types";
 
@@ -19,7 +20,7 @@ const PATH = "/_studio/api";
 /** A list never asks for more pages than this: a bound against a marker that never ends. */
 const MOST_PAGES = 20;
 
-async function send<T>(path: string, init: RequestInit): Promise<T> {
+async function sendForText(path: string, init: RequestInit): Promise<string> {
   let response: Response;
   try {
     response = await fetch(path, { credentials: "same-origin", cache: "no-store", ...init });
@@ -28,6 +29,11 @@ async function send<T>(path: string, init: RequestInit): Promise<T> {
   }
   const text = await response.text();
   if (!response.ok) throw errorOf(response.status, text);
+  return text;
+}
+
+async function send<T>(path: string, init: RequestInit): Promise<T> {
+  const text = await sendForText(path, init);
   return (text ? JSON.parse(text) : {}) as T;
 }
 
@@ -71,6 +77,11 @@ export const listCollaborators = () =>
   all<"WorkspaceAccessIdentities", Collaborator>("ListWorkspaceAccessIdentities", "WorkspaceAccessIdentities");
 export const addCollaborator = (name: string) => call("PutWorkspaceAccess", { IdentityName: name });
 export const removeCollaborator = (name: string) => call("DeleteWorkspaceAccess", { IdentityName: name });
+
+const query = (values: Record<string, string>) => new URLSearchParams(values).toString();
+export const listVersions = async (path: string) =>
+  (await send<{ Versions: FileVersion[] }>(`${PATH}/versions?${query({ path })}`, {})).Versions;
+export const readVersion = (path: string, id: string) => sendForText(`${PATH}/version?${query({ path, id })}`, {});
 
 async function ask<T>(path: string): Promise<T> {
   const settings = ServerConnection.makeSettings();

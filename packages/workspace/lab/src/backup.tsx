@@ -9,6 +9,7 @@ interface Props {
   /** Names of open documents that have unsaved changes. */
   unsaved: () => string[];
   saveAll: () => void;
+  versions: React.JSX.Element;
 }
 
 function Documents({ unsaved, saveAll }: Pick<Props, "unsaved" | "saveAll">) {
@@ -30,7 +31,7 @@ function Documents({ unsaved, saveAll }: Pick<Props, "unsaved" | "saveAll">) {
   );
 }
 
-export function BackupPanel({ state, unsaved, saveAll }: Props) {
+export function BackupPanel({ state, unsaved, saveAll, versions }: Props) {
   const backup = state.server.value?.backup;
   const location = state.editor.value?.S3Location;
   if (!state.server.value && state.server.error) return <Failure text={state.server.error} retry={() => void state.refresh()} />;
@@ -57,6 +58,7 @@ export function BackupPanel({ state, unsaved, saveAll }: Props) {
       )}
       <h3 className="emrs-heading">Not in a file yet</h3>
       <Documents unsaved={unsaved} saveAll={saveAll} />
+      {versions}
     </>
   );
 }

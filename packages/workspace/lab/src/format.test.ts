@@ -1,7 +1,8 @@
 import { describe, expect, it } from "vitest";
 import { errorOf } from "./errors";
 import { matching, type Described } from "./clusters";
-import { backupLine, computeLine, csv, stateLabel, stopLine } from "./format";
+import { compare } from "./cellDiff";
+import { backupLine, bytes, computeLine, csv, stateLabel, stopLine } from "./format";
 import { literal, plainError } from "./sqlKernel";
 import type { Editor } from "./types";
 
@@ -46,6 +47,23 @@ describe("clusters", () => {
     expect(matching(all, " ")).toEqual(all);
     expect(matching(all, "gamma")).toEqual([]);
   });
+});
+
+describe("versions", () => {
+  const marks = (then: string, now: string) =>
+    compare([...then], [...now], (one) => one)
+      .map(({ mark, item }) => ({ same: " ", gone: "-", new: "+" })[mark] + item)
+      .join("");
+
+  it("are compared cell by cell", () => {
+    expect(marks("abc", "abc")).toBe(" a b c");
+    expect(marks("abc", "axc")).toBe(" a-b+x c");
+    expect(marks("", "ab")).toBe("+a+b");
+    expect(marks("ab", "")).toBe("-a-b");
+    expect(marks("aab", "ab")).toMatch(/^(-a a| a-a) b$/);
+  });
+
+  it("have sizes for people", () => expect([0, 999, 1500, 2e6].map(bytes)).toEqual(["0 bytes", "999 bytes", "2 KB", "2 MB"]));
 });
 
 describe("SQL", () => {

@@ -36,6 +36,13 @@ export function stopLine(seconds: number, now: Date): string {
   return `Stops at ${day}${time} unless used`;
 }
 
+/** "12 KB" */
+export function bytes(size: number): string {
+  const units = ["bytes", "KB", "MB", "GB"];
+  const power = Math.min(units.length - 1, Math.floor(Math.log(Math.max(size, 1)) / Math.log(1000)));
+  return `${Math.round(size / 1000 ** power)} ${units[power]}`;
+}
+
 /** RFC 4180, with a byte order mark so that spreadsheets read UTF-8. */
 export function csv(columns: string[], rows: (string | null)[][]): string {
   const quoted = (value: string | null) => {

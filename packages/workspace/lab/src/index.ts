@@ -3,6 +3,7 @@ import { ILabShell, ILayoutRestorer, type JupyterFrontEnd, type JupyterFrontEndP
 import { ICommandPalette, Notification } from "@jupyterlab/apputils";
 import { IDocumentManager } from "@jupyterlab/docmanager";
 import { ILauncher } from "@jupyterlab/launcher";
+import type { DocumentRegistry } from "@jupyterlab/docregistry";
 import { INotebookTracker } from "@jupyterlab/notebook";
 import { IRenderMimeRegistry } from "@jupyterlab/rendermime";
 import { IStatusBar } from "@jupyterlab/statusbar";
@@ -18,6 +19,7 @@ import { StudioPanel } from "./panel";
 import { makeSqlEditor, SqlExplorer } from "./sql";
 import { PYSPARK, SqlKernel } from "./sqlKernel";
 import { StudioState } from "./state";
+import { makeVersionTab, VersionList, type VersionProps } from "./versions";
 import { StatusItems } from "./statusbar";
 
 const PREFIX = "emr-studio";
@@ -31,6 +33,7 @@ class Studio {
   private status: string | undefined;
   private warnedOf: number | undefined;
   private mayCollaborate = false;
+  private last: DocumentRegistry.Context | undefined;
 
   constructor(
     private readonly app: JupyterFrontEnd,
@@ -70,8 +73,17 @@ class Studio {
 
   private addBackup(): void {
     const saveAll = () => void this.app.commands.execute("docmanager:save-all");
-    const body = () => React.createElement(BackupPanel, { state: this.state, unsaved: () => this.unsaved(), saveAll });
-    this.add("backup", "Backup", "Backup: what of this Workspace is in S3", backupIcon, RANK + 2, body);
+    const show: VersionProps["show"] = async (context, version) =>
+      this.show(await makeVersionTab(context, version, this.rendermime));
+    const body = () => {
+      // Asked for while somebody looks: a hidden panel asks nothing.
+      const versions = panel.isVisible ? React.createElement(VersionList, { context: this.document(), show }) : React.createElement("p");
+      return React.createElement(BackupPanel, { state: this.state, unsaved: () => this.unsaved(), saveAll, versions });
+    };
+    const redraw = () => panel.update();
+    this.shell.currentChanged.connect(redraw);
+    const caption = "Backup: what of this Workspace is in S3, and earlier versions";
+    const panel = this.add("backup", "Backup", caption, backupIcon, RANK + 2, body, redraw);
   }
 
   private addExamples(): void {
@@ -126,6 +138,14 @@ class Studio {
   private show(widget: Parameters<ILabShell["add"]>[0]): void {
     this.shell.add(widget, "main");
     this.shell.activateById(widget.id);
+  }
+
+  /** The document in front, or the last that was. */
+  private document(): DocumentRegistry.Context | undefined {
+    const { currentWidget } = this.shell;
+    const context = currentWidget ? this.documents.contextForWidget(currentWidget) : undefined;
+    if (context) this.last = context;
+    return this.last?.isDisposed ? undefined : this.last;
   }
 
   private unsaved(): string[] {

@@ -58,6 +58,14 @@ export interface ServerStatus {
   backup: Backup | null;
 }
 
+/** `GET /_studio/api/versions` */
+export interface FileVersion {
+  VersionId: string;
+  LastModified: number;
+  Size: number;
+  IsLatest: boolean;
+}
+
 export interface ExampleSummary {
   name: string;
   title: string;
