@@ -221,7 +221,7 @@ def _kept(ask: Callable[[], T]) -> T:
     try:
         return ask()
     except ValueError as error:
-        raise _Refused(404, "NoSuchVersion", str(error)) from error
+        raise _Refused(404, "NoSuchVersion", "S3 keeps no such version of that file, or it is too large.") from error
     except RuntimeUnavailable as error:
         raise _Refused(503, "ServiceUnavailable", str(error)) from error
 
