@@ -20,6 +20,9 @@ _VALIDATE_SECONDS = 30
 # Go collects when the heap has grown by so many percent: it is a few MB here, so at the usual 100 that
 # is many times a second, and a quarter of the edge's time. Beyond the limit it collects as ever.
 _COLLECTOR = {"GOGC": "800", "GOMEMLIMIT": "256MiB"}
+# A Go program looks for work on every processor before it sleeps. A request is in turn at the edge, the control
+# plane, the store: with all processors for each, they take them from one another.
+_PROCESSORS = {"GOMAXPROCS": str(max(1, (os.cpu_count() or 1) // 2))}
 
 
 class EdgeError(Exception):
@@ -64,7 +67,7 @@ def environment(settings: Settings) -> dict[str, str]:
     """Ours, with everything that Caddy keeps held inside the data folder."""
     home = edge_dir(settings)
     folders = {"HOME": home, "XDG_CONFIG_HOME": home / "config", "XDG_DATA_HOME": home / "data"}
-    return dict(os.environ) | _COLLECTOR | {name: str(path) for name, path in folders.items()}
+    return _PROCESSORS | dict(os.environ) | _COLLECTOR | {name: str(path) for name, path in folders.items()}
 
 
 def validate(settings: Settings) -> None:
