@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 from thriftpy2.rpc import make_client
 
@@ -18,6 +19,7 @@ from emr_studio_cluster.metastore.interface import HIVE
 from emr_studio_cluster.metastore.shapes import partition_name, partition_values
 from tests.support.iam_api import allow, policy
 from tests.support.keys_api import KeysWorld, served_keys
+from tests.support.studio import until
 
 
 @pytest.fixture(scope="module")
@@ -159,6 +161,33 @@ def test_there_are_no_permanent_functions(hive: Any) -> None:
     assert hive.get_all_functions().functions == []
     with pytest.raises(HIVE.NoSuchObjectException):
         hive.get_function("default", "f")
+
+
+def test_it_comes_back_when_it_dies_and_ends_with_its_program(world: KeysWorld) -> None:
+    serve = serving(world, world.new_user("mortal", policy(allow("glue:*"))))
+    port = next(serve)
+    (worker, *_rest) = until("its server is made", lambda: _made_by_the_other(port))
+    family = [worker, worker.parent()]
+    worker.kill()
+    client = make_client(HIVE.ThriftHiveMetastore, "127.0.0.1", port, timeout=20_000)
+    assert isinstance(client.get_all_databases(), list)
+    client.close()
+    list(serve)
+    _gone, alive = psutil.wait_procs([one for one in family if one], timeout=10)
+    assert alive == []
+
+
+def _made_by_the_other(port: int) -> list[psutil.Process]:
+    """Of the two processes that hold the port, the one that serves."""
+    holders = [one for one in psutil.Process().children(recursive=True) if port in _ports(one)]
+    return [one for one in holders if one.parent() in holders and "metastore.server" in " ".join(one.cmdline())]
+
+
+def _ports(process: psutil.Process) -> set[int]:
+    try:
+        return {one.laddr.port for one in process.net_connections() if one.laddr}
+    except psutil.NoSuchProcess:
+        return set()
 
 
 def test_what_iam_denies_is_said(world: KeysWorld) -> None:

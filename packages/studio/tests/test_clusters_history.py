@@ -175,6 +175,7 @@ def test_too_little_memory_is_said(play: Play) -> None:
 @pytest.mark.capability("DB-06")
 def test_the_fifty_first_active_ui_is_refused(play: Play, monkeypatch: pytest.MonkeyPatch) -> None:
     first, second = play.running(), play.running()
+    assert model.MOST_ACTIVE == 50
     monkeypatch.setattr(model, "MOST_ACTIVE", 1)
     play.create_ui(first)
     code, message = play.refused("CreatePersistentAppUI", TargetResourceArn=play.arn(second))

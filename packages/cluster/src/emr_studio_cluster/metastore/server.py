@@ -89,11 +89,21 @@ class _Listener:
 
 
 def main(arguments: Sequence[str]) -> None:
-    """Serve on the socket with that handle."""
+    """Serve on the socket with that handle, in a process of its own that is made anew whenever it dies."""
     _end_with_parent()
     listener = socket.socket(fileno=int(arguments[0]))
-    # The libraries take some 40 MB: only who uses tables pays.
     listener.settimeout(None)
+    while True:
+        os.environ[_PARENT] = str(os.getpid())
+        if (server := os.fork()) == 0:
+            _end_with_parent()
+            _serve(listener)
+            return
+        os.waitpid(server, 0)
+
+
+def _serve(listener: socket.socket) -> None:
+    # The libraries take some 40 MB: only who uses tables pays.
     _wait_for_first(listener)
     from thriftpy2.protocol import TBinaryProtocolFactory
     from thriftpy2.server import TThreadedServer
