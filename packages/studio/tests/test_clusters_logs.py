@@ -11,11 +11,17 @@ from typing import Any
 
 import pytest
 
+from emr_studio.app import load_tables
+from emr_studio.clock import SystemClock
+from emr_studio.clusters.logs.appinfo import AppInfo, StoreFailed
 from emr_studio.clusters.logs.archive import LogArchive, program_log
 from emr_studio.clusters.logs.controller import LogPusher
 from emr_studio.clusters.logs.owned_files import owned_files
 from emr_studio.clusters.model import Cluster
 from emr_studio.clusters.nodes import folder_of, logs_of
+from emr_studio.db import Base, Database
+from emr_studio.settings import Settings
+from emr_studio.storage.buckets import owner_of
 from tests.support.appinfo import MemoryAppInfo
 from tests.support.cluster_play import ClusterPlay
 from tests.support.emr_world import emr_world
@@ -136,6 +142,21 @@ def test_a_store_that_stays_away_keeps_no_cluster_from_its_end(
     assert play.state(cluster.id) == "TERMINATED"
 
 
+def test_a_store_that_gives_no_bucket_is_not_waited_for(
+    play: ClusterPlay, archive: LogArchive, bucket: MemoryAppInfo, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cluster = running(play)
+    write(play, cluster, EVENT_LOG)
+
+    def refuse(*_arguments: object) -> None:
+        raise StoreFailed("not of this name", final=True)
+
+    monkeypatch.setattr(bucket, "put", refuse)
+    play.emr.call("TerminateJobFlows", JobFlowIds=[cluster.id])
+    play.settle(cluster.id)
+    assert play.state(cluster.id) == "TERMINATED"
+
+
 def test_log_uri_has_emrs_layout(play: ClusterPlay, archive: LogArchive) -> None:
     cluster = running(play, LogUri="s3n://team/logs/")
     primary, core = play.nodes(cluster.id)
@@ -178,3 +199,23 @@ def test_what_is_too_old_is_forgotten(play: ClusterPlay, archive: LogArchive, bu
     assert later.pending() == [cluster.id]
     later.reconcile(cluster.id)
     assert bucket.objects == {}
+
+
+def test_the_studios_bucket(store_settings: Settings, tmp_path: Path) -> None:
+    database = Database(f"sqlite:///{tmp_path / 'test.sqlite'}")
+    load_tables()
+    Base.metadata.create_all(database.engine)
+    appinfo = AppInfo(store_settings, database, SystemClock())
+    assert appinfo.names("1/j-1") == []
+    appinfo.put("1/j-1", "log/events_1_app-1.zstd", b"one")
+    appinfo.put("1/j-1", "log/events_2_app-1.zstd", b"two")
+    appinfo.put("1/j-10", "other", b"three")
+    assert appinfo.fetch("1/j-1", tmp_path / "fetched") == 2
+    assert (tmp_path / "fetched" / "log" / "events_2_app-1.zstd").read_bytes() == b"two"
+    assert (tmp_path / "fetched" / "log").stat().st_mode & 0o005 == 0o005
+    appinfo.remove("1/j-1")
+    assert (appinfo.names("1/j-1"), appinfo.names("1/j-10")) == ([], ["other"])
+    # It belongs to nobody: no account lists or owns it.
+    with database.read() as session:
+        assert owner_of(session, appinfo.bucket) == "studio"
+    database.dispose()

@@ -15,7 +15,7 @@ from xml.etree import ElementTree
 
 import httpx
 
-from emr_studio.aws.errors import AwsError
+from emr_studio.aws.errors import AwsError, Unavailable
 from emr_studio.clock import Clock
 from emr_studio.db import Database
 from emr_studio.settings import Settings
@@ -29,7 +29,11 @@ _CHUNK = 1 << 20
 
 
 class StoreFailed(Exception):
-    """The store did not do it; the text is for the log."""
+    """The store did not do it; the text is for the log. `final`: it will not the next time either."""
+
+    def __init__(self, message: str, *, final: bool = False) -> None:
+        super().__init__(message)
+        self.final = final
 
 
 class AppInfo:
@@ -131,7 +135,9 @@ class AppInfo:
             with self._database.write() as session:
                 create_bucket(session, self._settings, _NOBODY, self.bucket, now=self._clock.now())
         except AwsError as error:
-            raise StoreFailed(f"{self.bucket}: {error.message}") from error
+            # An S3 of one's own may give us no bucket of that name.
+            final = not isinstance(error, Unavailable)
+            raise StoreFailed(f"{self.bucket}: {error.message}", final=final) from error
         self._ready = True
 
 

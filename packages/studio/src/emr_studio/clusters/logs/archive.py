@@ -68,7 +68,7 @@ class LogArchive:
             if cluster.id not in self._away:
                 log.warning("event logs of %s could not be sent and wait: %s", cluster.id, error)
             self._away.add(cluster.id)
-            return False
+            return isinstance(error, StoreFailed) and error.final
         self._away.discard(cluster.id)
         if log_uri(cluster):
             self._push_logs(cluster, {instance.id: instance for instance in instances})
