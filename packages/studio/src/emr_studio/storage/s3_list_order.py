@@ -95,14 +95,16 @@ def walk(lists: Lists, prefix: str, after: str, want: int, *, large: bool = Fals
             return
         after = ""
     folder = _folder_of(prefix)
-    neighbours = _Neighbours(lists, folder, want)
+    neighbours, first = _Neighbours(lists, folder, want), None
     if not after and not large:
         page = lists.keys(prefix, "", want)
         if not page.more:
             yield from _sorted(page.entries)
             return
         neighbours.keep("", page)
-    for entry in level(lists, prefix, after, want):
+        # Keys of this folder alone: as good as its names.
+        first = page if not any("/" in entry.key[len(folder) :] for entry in page.entries) else None
+    for entry in level(lists, prefix, after, want, first):
         if not entry.folder:
             yield entry
         elif after.startswith(entry.key):
@@ -111,10 +113,10 @@ def walk(lists: Lists, prefix: str, after: str, want: int, *, large: bool = Fals
             yield from neighbours.inside(entry.key)
 
 
-def level(lists: Lists, prefix: str, after: str, want: int) -> Iterator[Entry]:
+def level(lists: Lists, prefix: str, after: str, want: int, first: Page | None = None) -> Iterator[Entry]:
     """Keys and folders below the prefix's last slash, a folder at the place of its slash, after `after`.
 
-    A folder that `after` begins with comes too: what is in it may still come.
+    A folder that `after` begins with comes too: what is in it may still come. `first`: the first page, read before.
     """
     folder = _folder_of(prefix)
     marker = folder + after[len(folder) :].partition("/")[0] if after else ""
@@ -123,7 +125,7 @@ def level(lists: Lists, prefix: str, after: str, want: int) -> Iterator[Entry]:
     more = True
     while more:
         begun = marker
-        page = lists.names(prefix, begun, limit)
+        page, first = first or lists.names(prefix, begun, limit), None
         found = [entry for entry in page.entries if entry.name > begun or not begun]
         waiting |= {(entry.key, entry.version): entry for entry in found if entry.key > after}
         if more := page.more:
@@ -137,8 +139,8 @@ def level(lists: Lists, prefix: str, after: str, want: int) -> Iterator[Entry]:
         told = sum(entry.key <= marker for entry in ordered) if more else len(ordered)
         yield from ordered[:told]
         waiting = {(entry.key, entry.version): entry for entry in ordered[told:]}
-        # A page may bring nothing new, but then a longer one does.
-        limit = min(PAGE, limit * 8)
+        # Mostly the next few are enough now; a page may bring nothing new, but then a longer one does.
+        limit = _FEW if limit >= want > _FEW else min(PAGE, limit * 8)
 
 
 @dataclass

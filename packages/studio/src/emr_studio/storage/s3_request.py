@@ -158,6 +158,8 @@ def _check_key(decoded: str) -> None:
 
 
 def _parameters(query: str) -> dict[str, str]:
+    if not query:
+        return {}
     if _BAD_ESCAPE.search(query) or ";" in query:
         raise ClientError("InvalidURI", "Couldn't parse the specified URI.", 400)
     parameters: dict[str, str] = {}
