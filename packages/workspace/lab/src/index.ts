@@ -77,13 +77,17 @@ class Studio {
       this.show(await makeVersionTab(context, version, this.rendermime));
     const body = () => {
       // Asked for while somebody looks: a hidden panel asks nothing.
-      const versions = panel.isVisible ? React.createElement(VersionList, { context: this.document(), show }) : React.createElement("p");
+      const versions = panel.isVisible ? React.createElement(VersionList, { key: shown, context: this.document(), show }) : React.createElement("p");
       return React.createElement(BackupPanel, { state: this.state, unsaved: () => this.unsaved(), saveAll, versions });
     };
-    const redraw = () => panel.update();
-    this.shell.currentChanged.connect(redraw);
+    let shown = 0;
+    const onShow = () => {
+      shown += 1;
+      panel.update();
+    };
+    this.shell.currentChanged.connect(() => panel.update());
     const caption = "Backup: what of this Workspace is in S3, and earlier versions";
-    const panel = this.add("backup", "Backup", caption, backupIcon, RANK + 2, body, redraw);
+    const panel = this.add("backup", "Backup", caption, backupIcon, RANK + 2, body, onShow);
   }
 
   private addExamples(): void {

@@ -202,7 +202,9 @@ function SqlEditor({ state, kernel, first }: EditorProps) {
   const attached = state.editor.value?.Status === "Attached" && !state.roleArn;
   const possible = attached && !busy && statement.trim() !== "";
   const run = () => {
-    if (possible) attempt(async () => setResult(await kernel.run(statement.trim().replace(/;\s*$/, ""), limit)));
+    if (!possible) return;
+    setResult(undefined);
+    attempt(async () => setResult(await kernel.run(statement.trim().replace(/;\s*$/, ""), limit)));
   };
   // A preview runs as it opens.
   useOnce(() => {
