@@ -5,13 +5,13 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
 import pytest
+from websockets.exceptions import InvalidStatus
 
 from emr_studio.clusters.probe import NodeProbe
 from emr_studio.loopback import free_port
@@ -105,6 +105,26 @@ def test_a_gateway_that_is_killed_finds_its_kernels_again(rig: ClusterRig, clust
     until("both are gone", lambda: NodeProbe().kernels(rig.play.row(cluster_id), rig.play.nodes(cluster_id)[0]) == 0)
 
 
+def test_a_host_that_is_killed_takes_its_kernels_along_and_they_start_anew(rig: ClusterRig, cluster_id: str) -> None:
+    workload = f"{cluster_id}/{rig.play.nodes(cluster_id)[0].id}/kernels"
+    python = rig.kernel(cluster_id, "python3")
+    python.run("kept = 41")
+    before = rig.agent.runtime.observe(workload)
+    os.kill(before.pid, signal.SIGKILL)
+    while (seen := rig.agent.runtime.observe(workload)).pid == before.pid or seen.state is not WorkloadState.RUNNING:
+        rig.turn(cluster_id)
+    again = until("it is connected", lambda: connected(rig.gateway(cluster_id), python.id), 60)
+    assert "NameError" in again.run("kept")
+    again.close()
+
+
+def connected(gateway: Gateway, kernel_id: str) -> Kernel | None:
+    try:
+        return Kernel(gateway, "python3", kernel_id)
+    except InvalidStatus:
+        return None
+
+
 @pytest.fixture
 def lab(rig: ClusterRig, cluster_id: str, tmp_path: Path) -> Iterator[Gateway]:
     """Stock JupyterLab, told of the cluster's gateway by its own options."""
@@ -168,7 +188,11 @@ def test_classic_pyspark(rig: ClusterRig, cluster_id: str, tmp_path: Path) -> No
         jobs = "print(len(sc.statusTracker().getActiveJobsIds()))"
         primary = rig.play.nodes(cluster_id)[0]
         load = NodeProbe().load
-        until("it has an executor", lambda: (found := load(rig.play.row(cluster_id), primary)) and found.running_applications > 0, 60)
+        until(
+            "it has an executor",
+            lambda: (found := load(rig.play.row(cluster_id), primary)) and found.running_applications > 0,
+            60,
+        )
         classic.interrupt()
         assert "KeyboardInterrupt" in classic.result(running, 60)
         until("its job is cancelled", lambda: classic.run(jobs).strip() == "0", 60)

@@ -6,10 +6,13 @@ code goes on as if it had just been started.
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import signal
 import socket
+import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +22,8 @@ from jupyter_client.provisioning import KernelProvisionerFactory, LocalProvision
 from emr_studio_cluster.config import KERNELS_PORT, NodeConfig
 
 _TIMEOUT_SECONDS = 10.0
+_HOST_SECONDS = 60.0
+_RETRY_SECONDS = 0.2
 
 
 class HostUnreachable(OSError):
@@ -74,8 +79,9 @@ class HostedProcess:
         return self.poll() or 0
 
     def send_signal(self, number: int) -> None:
-        """Signal it alone."""
-        os.kill(self.pid, number)
+        """Signal it alone; a gone one is fine."""
+        with suppress(ProcessLookupError):
+            os.kill(self.pid, number)
 
     def kill(self) -> None:
         """End it at once."""
@@ -94,7 +100,7 @@ class HostProvisioner(LocalProvisioner):  # type: ignore[misc]  # jupyter_client
     async def pre_launch(self, **kwargs: Any) -> dict[str, Any]:
         """A kernel that is taken over keeps the ports and the key that it has."""
         manager = self.parent
-        if self._is_running():
+        if await self._is_running():
             self._take_over()
             kwargs.pop("extra_arguments", None)
             return {"cmd": manager.format_kernel_cmd(), **kwargs, "env": kwargs.get("env", dict(os.environ))}
@@ -110,8 +116,16 @@ class HostProvisioner(LocalProvisioner):  # type: ignore[misc]  # jupyter_client
         LocalPortCache.instance().currently_used_ports.update(ports)
         self.ports_cached = True
 
-    def _is_running(self) -> bool:
-        return any(one["id"] == self.kernel_id for one in self.host.ask("list")["kernels"])
+    async def _is_running(self) -> bool:
+        """Whether the host has it already. A host that has just died is waited for: it is started again."""
+        deadline = time.monotonic() + _HOST_SECONDS
+        while True:
+            try:
+                return any(one["id"] == self.kernel_id for one in self.host.ask("list")["kernels"])
+            except HostUnreachable:
+                if time.monotonic() > deadline:
+                    raise
+            await asyncio.sleep(_RETRY_SECONDS)
 
     async def launch_kernel(self, cmd: list[str], **kwargs: Any) -> dict[str, Any]:
         """Let the host fork it; the command is `python -m emr_studio_cluster.kernel KIND -f FILE`."""
