@@ -14,20 +14,11 @@ import { createPersistentUi, describeCluster, persistentUiUrl, sparkUiUrl } from
 import type { Cluster } from "../../api/types";
 import { Failure } from "../../components/Failure";
 import { Product } from "../../shell/Product";
+import { pause } from "../../state/pause";
 import { asAwsError } from "../../state/polled";
 import { uiOf, type Ui } from "./uis";
 
 const STEP_MS = 500;
-
-function pause(signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    const timer = window.setTimeout(resolve, STEP_MS);
-    signal.addEventListener("abort", () => {
-      window.clearTimeout(timer);
-      resolve();
-    });
-  });
-}
 
 async function urlOf(cluster: Cluster, wanted: Ui | undefined, signal: AbortSignal): Promise<string | undefined> {
   if (uiOf(cluster, wanted) === "live") return sparkUiUrl(cluster.Id);
@@ -35,7 +26,7 @@ async function urlOf(cluster: Cluster, wanted: Ui | undefined, signal: AbortSign
   while (!signal.aborted) {
     const url = await persistentUiUrl(id);
     if (url) return url;
-    await pause(signal);
+    await pause(STEP_MS, signal);
   }
   return undefined;
 }

@@ -12,6 +12,7 @@ import type { AwsError } from "../../api/client";
 import { attachEditor, describeEditor, openEditor, startEditor } from "../../api/emr";
 import type { Editor } from "../../api/types";
 import { Failure } from "../../components/Failure";
+import { pause } from "../../state/pause";
 import { announceChange, asAwsError } from "../../state/polled";
 import { Product } from "../../shell/Product";
 import { nextStep } from "./opening";
@@ -22,16 +23,6 @@ interface Props {
 }
 
 const STEP_MS = 1000;
-
-function pause(signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    const timer = window.setTimeout(resolve, STEP_MS);
-    signal.addEventListener("abort", () => {
-      window.clearTimeout(timer);
-      resolve();
-    });
-  });
-}
 
 async function open(
   { editorId, clusterId }: Props,
@@ -58,7 +49,7 @@ async function open(
       await attachEditor(editorId, clusterId ?? "");
       announceChange();
     } else {
-      await pause(signal);
+      await pause(STEP_MS, signal);
     }
   }
   return undefined;
