@@ -189,8 +189,9 @@ class Studio {
 
   /** The notebook that is looked at can be run at once; the others get a kernel when it is chosen. */
   private async giveKernel(): Promise<void> {
-    const { kernels, kernelspecs } = this.app.serviceManager;
-    await Promise.all([kernelspecs.refreshSpecs(), kernels.refreshRunning()]);
+    const { kernels, kernelspecs, sessions } = this.app.serviceManager;
+    // Sessions that ended with their cluster are then known to be over, and not asked for another kernel.
+    await Promise.all([kernelspecs.refreshSpecs(), kernels.refreshRunning(), sessions.refreshRunning()]);
     const context = this.notebooks.currentWidget?.sessionContext;
     const id = context?.session?.kernel?.id;
     if (!context || [...kernels.running()].some((kernel) => kernel.id === id)) return;
