@@ -247,6 +247,10 @@ def test_a_step_has_its_runtime_role_and_no_other(cluster: Sessions) -> None:
     found = cluster.step(step_id)
     assert found["Status"]["State"] == "COMPLETED", f"{found}\n{cluster.log(step_id)}"
     assert found["ExecutionRoleArn"] == cluster.roles["red"]
+    logs = f"logs/{cluster.cluster_id}/steps/{step_id}/"
+    kept = cluster.s3.list_objects_v2(Bucket=cluster.bucket, Prefix=logs)["Contents"]
+    # Written by the cluster's role: the step's own may not.
+    assert {one["Key"].removeprefix(logs) for one in kept} == {"controller.gz", "stderr.gz", "stdout.gz"}
     listed = cluster.s3.list_objects_v2(Bucket=cluster.bucket, Prefix="roles/red/out/part-")["Contents"]
     text = cluster.s3.get_object(Bucket=cluster.bucket, Key=listed[0]["Key"])["Body"].read().decode()
     arn = f"arn:aws:sts::{cluster.account}:assumed-role/red/{step_id}"

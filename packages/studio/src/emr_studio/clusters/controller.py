@@ -121,7 +121,7 @@ class ClusterReconciler:
         self._resizing = Resizing(tools, self._actions)
         self._managed = ManagedScaling(tools)
         self._idle = IdleWatch(tools)
-        self._steps = StepProgress(database, clock, runtime, settings)
+        self._steps = StepProgress(tools, self._archive)
 
     # What the loop asks.
 

@@ -34,6 +34,7 @@ from emr_studio.storage.s3 import parse_s3_uri, role_client
 log = logging.getLogger(__name__)
 _SPARKS = ("master", "worker", "connect")
 _OWN_WAY = ("bootstrap",)
+_OF_A_STEP = ("controller", "stdout", "stderr")
 _PROGRAM = re.compile(r"(ci-[A-Z0-9]+)-([a-z0-9-]+)\.log(\.1)?")
 _EXECUTOR = re.compile(r"((?:app|local)-[\w-]+)/(\d+)/(stdout|stderr)([\w.-]*)")
 Mark = tuple[int, int, int]
@@ -73,6 +74,17 @@ class LogArchive:
         if log_uri(cluster):
             self._push_logs(cluster, {instance.id: instance for instance in instances})
         return True
+
+    def push_step(self, cluster: Cluster, step_id: str, base: Path, uid: int) -> None:
+        """Send the logs of a step that had a role of its own, which may not write them; `base` is its folder."""
+        if not log_uri(cluster):
+            return
+        try:
+            for file in owned_files(base, ("steps", step_id), _user(uid)):
+                if file.name in _OF_A_STEP:
+                    self._put_log(cluster, log_uri(cluster, "steps", step_id, f"{file.name}.gz"), file.read)
+        except (ClientError, BotoCoreError, httpx.HTTPError, OSError, ValueError) as error:
+            log.warning("logs of %s could not be written to the LogUri of %s: %s", step_id, cluster.id, error)
 
     def forget(self, cluster_id: str) -> None:
         """The cluster has ended."""
@@ -149,5 +161,10 @@ def program_log(program: str, rotated: str = "") -> str:
 
 
 def _owner(cluster: Cluster) -> int:
-    """The user whose files are the cluster's: its own, or ours where users cannot be changed."""
-    return user_of(cluster.uid) or Path("/proc/self").stat().st_uid
+    """The user whose files are the cluster's."""
+    return _user(cluster.uid)
+
+
+def _user(uid: int) -> int:
+    """A program's own user, or ours where users cannot be changed."""
+    return user_of(uid) or Path("/proc/self").stat().st_uid

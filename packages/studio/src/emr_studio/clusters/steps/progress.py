@@ -19,17 +19,16 @@ from typing import Any
 from sqlalchemy.orm import Session
 
 from emr_studio.aws.errors import AwsError
-from emr_studio.clock import Clock
+from emr_studio.clusters.logs.archive import LogArchive
 from emr_studio.clusters.model import Cluster, next_uid, workload_owner
 from emr_studio.clusters.nodes import Layout, Task, Tenant, folder_of, log_uri, task_specification
 from emr_studio.clusters.results import read_result
 from emr_studio.clusters.runtime_roles import grant_runtime_role
 from emr_studio.clusters.steps.model import AT_WORK, ENDS_CLUSTER, OnFailure, Step, StepState, steps_of
 from emr_studio.clusters.steps.reading import step_concurrency
-from emr_studio.db import Database
+from emr_studio.clusters.tools import Tools
 from emr_studio.iam.services import revoke_grants
-from emr_studio.runtime.contract import Observation, ProcessSpec, Runtime, WorkloadState
-from emr_studio.settings import Settings
+from emr_studio.runtime.contract import Observation, ProcessSpec, WorkloadState
 
 _GRACE_SECONDS = 10.0
 _LOG_LINES = 5
@@ -49,11 +48,12 @@ class Outcome(Enum):
 class StepProgress:
     """Moves the steps of clusters. Every turn begins from the rows and from what the runtime observes."""
 
-    def __init__(self, database: Database, clock: Clock, runtime: Runtime, settings: Settings) -> None:
-        self._database = database
-        self._clock = clock
-        self._runtime = runtime
-        self._settings = settings
+    def __init__(self, tools: Tools, archive: LogArchive) -> None:
+        self._database = tools.database
+        self._clock = tools.clock
+        self._runtime = tools.runtime
+        self._settings = tools.settings
+        self._archive = archive
 
     def are_waiting(self, cluster: Cluster) -> bool:
         """True if the cluster has steps to run."""
@@ -137,6 +137,8 @@ class StepProgress:
 
     def _end(self, step: Step, state: StepState, *, cancel_others: bool = False, **changes: Any) -> None:
         """Save the end, then drop the record: a cut in between is made good by the next end of the cluster."""
+        if step.tenant:
+            self._send_logs(step)
         now = self._clock.now()
         with self._database.write() as session:
             row = session.get_one(Step, step.id, with_for_update=True)
@@ -150,6 +152,11 @@ class StepProgress:
         if step.execution_role_arn:
             shutil.rmtree(self._tenant_folder(step), ignore_errors=True)
         self._runtime.forget(step.workload_id)
+
+    def _send_logs(self, step: Step) -> None:
+        with self._database.read() as session:
+            cluster = session.get_one(Cluster, step.cluster_id)
+        self._archive.push_step(cluster, step.id, self._tenant_folder(step), int(step.tenant["uid"]))
 
     # The next ones.
 
@@ -215,7 +222,8 @@ class StepProgress:
             "main_class": step.main_class,
             "arguments": step.arguments,
             "properties": step.properties,
-            "log_uri": log_uri(layout.cluster, "steps", step.id),
+            # Its own role may not write there, and need not.
+            "log_uri": "" if tenant else log_uri(layout.cluster, "steps", step.id),
         }
         task = Task("step", layout.primary, step.workload_id, _place(step))
         return task_specification(self._settings, layout, task, told, tenant)
