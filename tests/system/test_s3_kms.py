@@ -226,3 +226,44 @@ def test_a_mirror_saves_and_restores_with_the_key(rig: Plane, kms: Any, s3: Any,
     kms.disable_key(KeyId=key)
     with pytest.raises(MirrorError, match="is disabled"):
         mirror("third").restore()
+
+
+def test_a_buckets_default_seals_what_names_no_encryption(rig: Plane, s3: Any, key: str) -> None:
+    where = {"Bucket": "sealed-by-default"}
+    s3.create_bucket(**where)
+    s3.put_object(**where, Key="before", Body=b"1")
+    by_default = {"ApplyServerSideEncryptionByDefault": {"SSEAlgorithm": "aws:kms", "KMSMasterKeyID": key}}
+    rule = by_default | {"BucketKeyEnabled": True}
+    s3.put_bucket_encryption(**where, ServerSideEncryptionConfiguration={"Rules": [rule]})
+    shown = s3.get_bucket_encryption(**where)["ServerSideEncryptionConfiguration"]
+    assert shown == {"Rules": [rule]}
+    made = s3.put_object(**where, Key="after", Body=MARK)
+    assert (made["ServerSideEncryption"], made["SSEKMSKeyId"]) == ("aws:kms", key)
+    upload = where | {"Key": "parts"}
+    begun = s3.create_multipart_upload(**upload)
+    part = s3.upload_part(**upload, UploadId=begun["UploadId"], PartNumber=1, Body=MARK)
+    done = {"Parts": [{"PartNumber": 1, "ETag": part["ETag"]}]}
+    s3.complete_multipart_upload(**upload, UploadId=begun["UploadId"], MultipartUpload=done)
+    s3.copy_object(**where, Key="copy", CopySource={**where, "Key": "before"})
+    for name in ("after", "parts", "copy"):
+        head = s3.head_object(**where, Key=name)
+        assert (name, head.get("ServerSideEncryption"), head.get("SSEKMSKeyId")) == (name, "aws:kms", key)
+    assert s3.get_object(**where, Key="parts")["Body"].read() == MARK
+    assert s3.get_object(**where, Key="copy")["Body"].read() == b"1"
+    # What names one has that.
+    assert (
+        s3.put_object(**where, Key="own", Body=b"", ServerSideEncryption="AES256")["ServerSideEncryption"] == "AES256"
+    )
+    assert "SSEKMSKeyId" not in s3.head_object(**where, Key="before")
+    s3.delete_bucket_encryption(**where)
+    assert "SSEKMSKeyId" not in s3.put_object(**where, Key="plain", Body=b"")
+
+
+def test_defaults_that_are_none(s3: Any, key: str) -> None:
+    for default, code in (
+        ({"SSEAlgorithm": "aws:kms:dsse"}, "NotImplemented"),
+        ({"SSEAlgorithm": "AES256", "KMSMasterKeyID": key}, "InvalidArgument"),
+        ({"SSEAlgorithm": "rot13"}, "MalformedXML"),
+    ):
+        rules = {"Rules": [{"ApplyServerSideEncryptionByDefault": default}]}
+        assert refused(s3.put_bucket_encryption, Bucket=BUCKET, ServerSideEncryptionConfiguration=rules)[0] == code

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
 
-from emr_studio.storage import buckets
+from emr_studio.storage import buckets, expiry_loop
+from emr_studio.storage.store import expiry_addresses, read_ports
 from tests.support.s3_door import REGION, STRANGER_ACCOUNT, Door
+from tests.support.studio import until
 
 NAME = "settled"
 
@@ -181,6 +185,28 @@ def test_tags_lifecycle_cors_and_locks_are_the_stores(s3: Any) -> None:
     wanted = {"Bucket": NAME, "LifecycleConfiguration": {"Rules": [moving]}}
     assert code(lambda: s3.put_bucket_lifecycle_configuration(**wanted)) == ("NotImplemented", 501)
     s3.delete_bucket_lifecycle(Bucket=NAME)
+
+
+def test_what_a_lifecycle_rule_names_is_really_deleted(s3: Any, door: Door) -> None:
+    """By the program that runs beside the store; S3 takes no rule of less than a day, but a date that is past."""
+    s3.create_bucket(Bucket="expiring")
+    for key in ("tmp/old", "kept"):
+        s3.put_object(Bucket="expiring", Key=key, Body=b"x")
+    rule = {
+        "ID": "r",
+        "Status": "Enabled",
+        "Filter": {"Prefix": "tmp/"},
+        "Expiration": {"Date": "2020-01-01T00:00:00Z"},
+    }
+    s3.put_bucket_lifecycle_configuration(Bucket="expiring", LifecycleConfiguration={"Rules": [rule]})
+    loop = [sys.executable, "-I", "-S", expiry_loop.__file__, *expiry_addresses(read_ports(door.settings)), "1"]
+    running = subprocess.Popen(loop)
+    try:
+        until("tmp/old is gone", lambda: "tmp/old" not in str(s3.list_objects_v2(Bucket="expiring")["Contents"]), 60)
+        s3.head_object(Bucket="expiring", Key="kept")
+    finally:
+        running.kill()
+        running.wait()
 
 
 def test_a_locked_object_stays(s3: Any, door: Door) -> None:

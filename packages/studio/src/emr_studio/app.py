@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from emr_studio.aws.pipeline import AwsApplication
     from emr_studio.keys.ring import KeyRing
     from emr_studio.signin.setup import Front
+    from emr_studio.storage.s3_authorization import S3Authorization
     from emr_studio.trail.setup import AuditTrail
 
 DOMAINS = (
@@ -104,6 +105,7 @@ class ControlPlane:
     trail: AuditTrail
     chores: Sequence[Callable[[Session], None]]
     """What is to be done in the database now and then, each in a transaction of its own."""
+    objects: S3Authorization
     _stop: threading.Event = field(default_factory=threading.Event)
 
     def start(self) -> None:
@@ -129,6 +131,7 @@ class ControlPlane:
         self.front.sessions.close()
         self._write_down()
         self.trail.collector.close()
+        self.objects.close()
         self.database.dispose()
 
 
@@ -227,7 +230,7 @@ def build_api(settings: Settings) -> ControlPlane:
     ]
     chores = _chores(ring, clock)
     application = decisions.serving(objects.serving(_Door(api, Starlette(routes=routes))))
-    return ControlPlane(application, database, front, trail, chores)
+    return ControlPlane(application, database, front, trail, chores, objects)
 
 
 def _panels(settings: Settings, database: Database, clock: Clock, front: Front, api: AwsApplication) -> list[BaseRoute]:

@@ -65,6 +65,8 @@ class Settings(BaseSettings):
     """A console session ends so long after its last use, 15 minutes as in EMR Studio."""
     workspace_idle_seconds: int = Field(default=86_400, ge=0, le=604_800)
     """A Workspace in which nothing is at work for so long is stopped, with a warning; 0: never. Or its own limit."""
+    lifecycle_seconds: int = Field(default=3600, ge=1)
+    """How often the lifecycle rules of buckets are carried out (the embedded store's)."""
     credentials_seconds: int = Field(default=900, ge=5, le=43_200)
     """How long the credentials live that Workspaces, kernels and nodes fetch, and never longer than these."""
     warm_spares: int | None = Field(default=None, ge=0, le=16)

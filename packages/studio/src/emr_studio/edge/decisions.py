@@ -55,6 +55,7 @@ REPLACEABLE = (
     "X-Amz-Security-Token",
     "X-Amz-Server-Side-Encryption",
     "X-Amz-Server-Side-Encryption-Aws-Kms-Key-Id",
+    "X-Amz-Server-Side-Encryption-Bucket-Key-Enabled",
     "X-Amz-Tagging",
     "X-Amz-Trailer",
     "X-Aws-Proxy-Auth",

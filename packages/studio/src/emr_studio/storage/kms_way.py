@@ -10,11 +10,9 @@ its connections there and makes them on the machine's network.
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import json
 import os
 import secrets
-import signal
 import socket
 import string
 import sys
@@ -22,9 +20,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from emr_studio.settings import Settings
+from emr_studio.storage.beside import fork_beside
 
 _PORT = 4599
-_PR_SET_PDEATHSIG = 1
 _ID_LETTERS = string.ascii_uppercase + "234567"
 
 
@@ -88,14 +86,9 @@ def start_way(settings: Settings, machine: int) -> None:
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     listener.bind(("127.0.0.1", _PORT))
     listener.listen(128)
-    store = os.getpid()
-    if os.fork():
+    if not fork_beside():
         listener.close()
         return
-    # It ends with the store, which this process is to become the child of.
-    ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-    if os.getppid() != store:
-        os._exit(1)
     for handle in (listener.fileno(), machine):
         os.set_inheritable(handle, True)
     arguments = [str(value) for value in (listener.fileno(), machine, settings.port)]

@@ -35,7 +35,7 @@ class Bucket(Base):
     """Whose a bucket is, and who else may use it: the store itself knows neither accounts nor policies.
 
     Names are unique over all accounts. What the store does itself (versioning, tags, CORS, lifecycle,
-    object lock, default encryption) is kept there.
+    object lock, default encryption with `AES256`) is kept there.
     """
 
     __tablename__ = "storage_bucket"
@@ -52,6 +52,10 @@ class Bucket(Base):
     """The public access block, a `PublicAccess`; None: it was deleted."""
     ownership: Mapped[str | None] = mapped_column(String(32), default=ENFORCED, server_default=ENFORCED)
     """Object ownership; None: the controls were deleted."""
+    default_key: Mapped[str | None] = mapped_column(String(2048))
+    """Default encryption with KMS: the key as it was named, empty for AWS's own; None: the default is the store's."""
+    default_bucket_key: Mapped[bool] = mapped_column(default=False, server_default=false())
+    """Whether that is by a bucket key."""
 
     def forbids(self, what: PublicAccess) -> bool:
         """True if the public access block forbids it."""

@@ -38,6 +38,7 @@ from emr_studio.storage.external import external
 from emr_studio.storage.model import Bucket
 from emr_studio.storage.s3_actions import Signed, needed
 from emr_studio.storage.s3_cors import Cors
+from emr_studio.storage.s3_encryption import by_default
 from emr_studio.storage.s3_existing import asks_for_tags, with_tags
 from emr_studio.storage.s3_forward import replacements
 from emr_studio.storage.s3_limits import check_supported
@@ -309,9 +310,11 @@ class S3Authorization:
 
     def _go(self, question: _Question, bucket: Bucket) -> EdgeAnswer | Listing:
         """Where an allowed request goes."""
-        request, context, headers = question.request, question.context, question.headers
-        if is_served(request, headers):
+        request, context, sent = question.request, question.context, question.headers
+        if is_served(request, sent):
             return self._to_us(question)
+        default = by_default(bucket, request, sent)
+        headers = {**sent, **default} if default else sent
         if question.quick and (request.subresource or self._ports.keys.takes_time(context, request, headers)):
             raise _TakesTime
         handler = s3_settings.at_once(request)
@@ -325,6 +328,8 @@ class S3Authorization:
             return Listing(request, canonical_id(bucket.account_id))
         check_supported(request, headers, kms=not self._settings.s3_endpoint)
         keyed = self._ports.keys.replaced(context, request, headers)
+        if default:
+            keyed = {**{name.title(): value for name, value in default.items()}, **keyed}
         return self._to_store(question.asked, request, headers, question.host_bucket, keyed)
 
     @property

@@ -24,6 +24,7 @@ from emr_studio.aws.errors import AuthError, AuthFailure, AwsError, ClientError,
 from emr_studio.aws.sigv4 import ALGORITHM, same_signature, sign_text
 from emr_studio.storage import s3_gate, s3_xml
 from emr_studio.storage.s3_actions import Signed, needed
+from emr_studio.storage.s3_encryption import by_default
 from emr_studio.storage.s3_form_policy import FormPolicy, check_form
 from emr_studio.storage.s3_form_reader import FormReader
 from emr_studio.storage.s3_limits import check_supported
@@ -94,6 +95,7 @@ class FormUpload:
             for check in needed(request, headers, self._ports.settings.partition, signed):
                 s3_gate.authorize(context, check, found)
             check_supported(request, headers, kms=not self._ports.settings.s3_endpoint)
+            headers |= by_default(found, request, headers)
             keyed = self._ports.keys.replaced(context, request, headers)
             headers = {**headers, **{name.lower(): value for name, value in keyed.items()}}
         return _Upload(

@@ -3,7 +3,7 @@
 A handler gets a request that IAM allowed and answers it. Those that need the request's body are in
 `WITH_BODY`: the edge hands such requests to us whole (see `s3_served`).
 
-What the store does itself (versioning, CORS, lifecycle, tags, object lock, default encryption) goes to
+What the store does itself (versioning, CORS, lifecycle, tags, object lock) goes to
 it untouched. What neither does is answered as not configured, and setting it is NotImplemented.
 """
 
@@ -18,8 +18,9 @@ import httpx
 
 from emr_studio.aws.context import Context
 from emr_studio.aws.errors import AwsError, ClientError, Unavailable
-from emr_studio.storage import s3_xml
+from emr_studio.storage import s3_encryption, s3_xml
 from emr_studio.storage.model import ENFORCED, PREFERRED, Bucket, PublicAccess
+from emr_studio.storage.s3_keys import KMS
 from emr_studio.storage.s3_limits import CANNED, acls_not_supported, not_implemented
 from emr_studio.storage.s3_policy import is_public, malformed, read_bucket_policy
 from emr_studio.storage.s3_ports import S3Ports
@@ -215,24 +216,46 @@ def _look_at_object(wanted: Wanted) -> None:
         raise ClientError(code, f"The specified {message} does not exist.", 404)
 
 
-# --- Default encryption: the store's, but only the kind that it has
+# --- Default encryption: AES256 is the store's; KMS is put on uploads that name none (`s3_encryption`)
 
 
 def _put_encryption(wanted: Wanted) -> Served:
-    root = s3_xml.parse(wanted.body, "ServerSideEncryptionConfiguration")
-    algorithm = s3_xml.text_of(root, "Rule/ApplyServerSideEncryptionByDefault/SSEAlgorithm")
-    if algorithm is None:
-        raise s3_xml.malformed_xml()
-    if algorithm != "AES256":
+    rule = s3_encryption.read(wanted.body)
+    if rule.algorithm == KMS and wanted.ports.settings.s3_endpoint:
         raise not_implemented("Encryption with KMS keys is not implemented by this store.")
+    bucket = wanted.bucket
+    if rule.algorithm == KMS:
+        bucket.default_key, bucket.default_bucket_key = rule.key, rule.bucket_key
+        return Served()
+    answer = _ask_for_encryption(wanted, "PUT", wanted.body)
+    if answer.is_client_error:
+        raise s3_xml.malformed_xml()
+    bucket.default_key, bucket.default_bucket_key = None, False
+    return Served()
+
+
+def _get_encryption(wanted: Wanted) -> Served:
+    if wanted.bucket.default_key is not None:
+        return s3_encryption.shown(wanted.bucket)
+    answer = _ask_for_encryption(wanted, "GET")
+    return Served(answer.status_code, answer.content)
+
+
+def _delete_encryption(wanted: Wanted) -> Served:
+    _ask_for_encryption(wanted, "DELETE")
+    wanted.bucket.default_key, wanted.bucket.default_bucket_key = None, False
+    return Served(204)
+
+
+def _ask_for_encryption(wanted: Wanted, method: str, body: bytes = b"") -> httpx.Response:
     try:
         with store_client(wanted.ports.settings) as client:
-            answer = client.put(f"/{wanted.bucket.name}?encryption", content=wanted.body)
+            answer = client.request(method, f"/{wanted.bucket.name}?encryption", content=body)
     except (OSError, httpx.HTTPError) as error:
         raise Unavailable("The store does not answer. Try again.") from error
-    if answer.status_code != httpx.codes.OK:
-        raise s3_xml.malformed_xml() if answer.is_client_error else Unavailable("The store did not take it. Try again.")
-    return Served()
+    if answer.is_server_error:
+        raise Unavailable("The store did not take it. Try again.")
+    return answer
 
 
 # --- What is not configured, and cannot be
@@ -285,6 +308,8 @@ AT_ONCE: dict[tuple[str, str], Handler] = {
     ("GET", "ownershipControls"): _get_ownership,
     ("DELETE", "ownershipControls"): _delete_ownership,
     ("GET", "acl"): _get_acl,
+    ("GET", "encryption"): _get_encryption,
+    ("DELETE", "encryption"): _delete_encryption,
     ("GET", "website"): _absent(*_NO_WEBSITE),
     ("DELETE", "website"): lambda _wanted: Served(204),
     ("GET", "replication"): _absent(*_NO_REPLICATION),

@@ -23,6 +23,7 @@ import httpx
 
 from emr_studio.loopback import free_port
 from emr_studio.settings import Settings
+from emr_studio.storage.beside import fork_beside
 from emr_studio.storage.external import StoreAuth, external
 from emr_studio.storage.kms_way import start_way, write_config
 from emr_studio.storage.own_network import own_network
@@ -58,9 +59,25 @@ def run_store(settings: Settings, *, hidden: bool = False) -> NoReturn:
         start_way(settings, machine)
     for stale in sockets.glob("*.sock"):
         stale.unlink()
+    _start_expiry(settings, ports)
     argv = [*store_command(data, sockets, ports), f"-s3.config={write_config(settings, hidden=apart)}"]
     os.dup2(1, 2)
     os.execve(argv[0], argv, dict(os.environ) | _encryption(settings))
+
+
+def _start_expiry(settings: Settings, ports: dict[str, int]) -> None:
+    """Let lifecycle rules be carried out, in the store's network."""
+    if not fork_beside():
+        return
+    loop = str(Path(__file__).with_name("expiry_loop.py"))
+    argv = [sys.executable, "-I", "-S", loop, *expiry_addresses(ports), str(settings.lifecycle_seconds)]
+    os.execve(sys.executable, argv, dict(os.environ))
+
+
+def expiry_addresses(ports: dict[str, int]) -> list[str]:
+    """The store's program, and where its master, filer and S3 are, as `expiry_loop` takes them."""
+    addresses = [f"{_HOST}:{ports[part]}.{ports[f'{part}_grpc']}" for part in ("master", "filer")]
+    return [_binary(), *addresses, f"{_HOST}:{ports['s3_grpc']}"]
 
 
 def store_command(data: Path, sockets: Path, ports: dict[str, int]) -> list[str]:
