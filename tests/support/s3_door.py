@@ -149,8 +149,7 @@ def s3_door(store_settings: Settings) -> Iterator[Door]:
             settings, database, clock, IamCredentialStore(sealer), IamAuthorizer(), trust, mentions=policies_mention
         )
     )
-    decisions.register("s3", resolver)
-    decisions.register("s3-missing", resolver.missing)
+    resolver.register(decisions)
     credentials = Route("/_credentials", container_credentials(database, clock, sealer))
     app = decisions.serving(resolver.serving(Starlette(routes=[credentials])))
     server = uvicorn.Server(uvicorn.Config(app, uds=str(settings.api_socket), log_level="warning", lifespan="off"))

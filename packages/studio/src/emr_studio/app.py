@@ -204,8 +204,7 @@ def build_api(settings: Settings) -> ControlPlane:
             keys=KmsObjectKeys(settings, database, clock, ring),
         )
     )
-    decisions.register("s3", objects, objects.quickly)
-    decisions.register("s3-missing", objects.missing)
+    objects.register(decisions)
     api = AwsApplication(
         database,
         clock,

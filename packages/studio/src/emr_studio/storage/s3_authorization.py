@@ -32,7 +32,7 @@ from emr_studio.aws.errors import AuthError, AuthFailure, AwsError, ClientError
 from emr_studio.aws.sigv4 import Signature, find_signature
 from emr_studio.aws.wire import WireRequest
 from emr_studio.edge.config import base_domain
-from emr_studio.edge.decisions import EdgeAnswer, EdgeRequest
+from emr_studio.edge.decisions import Decisions, EdgeAnswer, EdgeRequest
 from emr_studio.storage import buckets, s3_buckets, s3_gate, s3_settings, s3_xml
 from emr_studio.storage.external import external
 from emr_studio.storage.model import Bucket
@@ -104,7 +104,7 @@ class _Question:
 
 
 class S3Authorization:
-    """The resolver to register for the kind `s3`."""
+    """The resolver of the edge's questions about S3."""
 
     def __init__(self, ports: S3Ports) -> None:
         self._ports = ports
@@ -116,6 +116,11 @@ class S3Authorization:
         self._cors = Cors(self._store_connection)
         self._served = S3Served(ports, self._cors)
         self._lists = S3Lists(self._store_connection)
+
+    def register(self, decisions: Decisions) -> None:
+        """Let the edge ask: about requests, and about what the store does not have."""
+        decisions.register("s3", self, self.quickly)
+        decisions.register("s3-missing", self.missing)
 
     def serving(self, app: ASGIApp) -> ASGIApp:
         """Wrap the control plane: it then also serves what only a request's body tells."""
