@@ -33,10 +33,14 @@ class Kernel:
         self._headers = {"Authorization": f"token {gateway.token}"}
         self._base = f"http://{gateway.address}/api/kernels"
         self.id = kernel_id or self._start(name)
-        url = f"ws://{gateway.address}/api/kernels/{self.id}/channels"
+        self._url = f"ws://{gateway.address}/api/kernels/{self.id}/channels"
+        self._connect()
+
+    def _connect(self) -> None:
+        """The gateway lets us in once the kernel's channels answer: nothing that it says is missed."""
         self._stack = ExitStack()
         self._stream: ClientConnection = self._stack.enter_context(
-            connect(url, additional_headers=self._headers, open_timeout=60, max_size=None)
+            connect(self._url, additional_headers=self._headers, open_timeout=60, max_size=None)
         )
 
     def _start(self, name: str) -> str:
@@ -84,8 +88,10 @@ class Kernel:
         httpx.post(f"{self._base}/{self.id}/interrupt", headers=self._headers, timeout=30).raise_for_status()
 
     def restart(self) -> None:
-        """Restart it in its place."""
+        """Restart it in its place, and connect anew, as JupyterLab does."""
         httpx.post(f"{self._base}/{self.id}/restart", headers=self._headers, timeout=60).raise_for_status()
+        self._stack.close()
+        self._connect()
 
     def _send(self, kind: str, content: dict[str, Any]) -> str:
         message_id = uuid.uuid4().hex

@@ -13,7 +13,7 @@ import httpx
 import pytest
 from websockets.exceptions import InvalidStatus
 
-from emr_studio.clusters.probe import NodeProbe
+from emr_studio.clusters.probe import Load, NodeProbe
 from emr_studio.loopback import free_port
 from emr_studio.runtime.contract import Gateway, WorkloadState
 from tests.support.cluster_rig import ClusterRig, Kernel, cluster_rig
@@ -53,6 +53,14 @@ def kernel(rig: ClusterRig, cluster_id: str, name: str) -> Iterator[Kernel]:
 def master(rig: ClusterRig, cluster_id: str) -> dict[str, list[dict[str, object]]]:
     primary = rig.play.nodes(cluster_id)[0]
     found: dict[str, list[dict[str, object]]] = httpx.get(f"http://{primary.bind_ip}:8080/json/").json()
+    return found
+
+
+def load(rig: ClusterRig, cluster_id: str) -> Load:
+    """What runs on the cluster now."""
+    primary = rig.play.nodes(cluster_id)[0]
+    found = until("Spark tells", lambda: NodeProbe().load(rig.play.row(cluster_id), primary), 60)
+    assert found is not None
     return found
 
 
@@ -114,6 +122,7 @@ def test_a_host_that_is_killed_takes_its_kernels_along_and_they_start_anew(rig: 
     while (seen := rig.agent.runtime.observe(workload)).pid == before.pid or seen.state is not WorkloadState.RUNNING:
         rig.turn(cluster_id)
     again = until("it is connected", lambda: connected(rig.gateway(cluster_id), python.id), 60)
+    assert again is not None
     assert "NameError" in again.run("kept")
     again.close()
 
@@ -202,11 +211,8 @@ def test_classic_pyspark(rig: ClusterRig, cluster_id: str, tmp_path: Path) -> No
 
 
 def test_an_interrupt_stops_the_job_of_a_connect_session(rig: ClusterRig, cluster_id: str) -> None:
-    primary = rig.play.nodes(cluster_id)[0]
-
     def running_tasks() -> int:
-        load = NodeProbe().load(rig.play.row(cluster_id), primary)
-        return load.running_tasks if load else -1
+        return load(rig, cluster_id).running_tasks
 
     with kernel(rig, cluster_id, "pysparkkernel") as connect:
         connect.run("spark.range(1).count()")
@@ -266,6 +272,7 @@ CONNECT_LOOK = (
 CLASSIC_LOOK = LOOK + "print(sc.parallelize([1], 1).mapPartitions(version).first())"
 
 
+@pytest.mark.capability("KN-05")
 @pytest.mark.parametrize(("name", "look"), [("pysparkkernel", CONNECT_LOOK), ("pysparkclassic", CLASSIC_LOOK)])
 def test_libraries_of_one_notebook(rig: ClusterRig, cluster_id: str, name: str, look: str) -> None:
     with kernel(rig, cluster_id, name) as mine, kernel(rig, cluster_id, "pysparkkernel") as other:
