@@ -269,7 +269,6 @@ def test_a_session_ends_with_its_spark(cluster: Sessions, pair: Mapping[str, str
     assert [one["Id"] for one in listed] == [pair["blue"]]
 
 
-@pytest.mark.capability("CL-15")
 def test_kernels_have_their_runtime_role_and_no_other(cluster: Sessions) -> None:
     found = cluster.emr.get_cluster_session_credentials(
         ClusterId=cluster.cluster_id, ExecutionRoleArn=cluster.roles["blue"]

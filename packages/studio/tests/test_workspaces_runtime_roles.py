@@ -174,7 +174,6 @@ def test_a_cluster_that_is_coming_is_waited_for(roles: Roles) -> None:
     assert roles.play.status(roles.editor_id) == "Attached"
 
 
-@pytest.mark.capability("CL-16")
 def test_only_who_attached_it_uses_it_and_nobody_with_her(roles: Roles) -> None:
     roles.attach()
     with roles.emr.database.read() as session:
