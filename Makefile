@@ -6,7 +6,7 @@ PORT ?=
 WORKERS ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help install up down test lint unit api system browser chaos fuzz bench capabilities reference format clean
+.PHONY: help install up down test lint unit api system browser chaos fuzz soak bench capabilities reference format clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -52,6 +52,9 @@ chaos: dev  ## kill -9 of each process
 
 fuzz: dev  ## 100,000 mutated policies and requests (FUZZ_CASES, FUZZ_SEED); make test has 2,000
 	FUZZ_CASES=$${FUZZ_CASES:-100000} $(BIN)/pytest -q tests/fuzz
+
+soak: dev  ## 1,000 saves while Workspace, agent and store are killed (SAVES); make test has 80
+	SAVES=$${SAVES:-1000} $(BIN)/pytest -q tests/chaos/test_saves.py
 
 bench:  ## measure beside the peers, in the same run
 	@deploy/install.sh bench
