@@ -100,14 +100,14 @@ def test_its_kernels_have_the_role_and_share_nothing_with_the_cluster(roles: Rol
     with roles.emr.database.read() as session:
         (grant,) = session.query(RoleGrant).filter_by(owner=f"session/{row.id}")
     assert (grant.role_arn, grant.session_name) == (DATA, row.id)
-    for kind in ("connect", "gateway"):
+    for kind in ("connect", "gateway", "kernels"):
         spec = roles.play.runtime.workloads[f"{row.id}/{kind}"].spec
         assert isinstance(spec, ProcessSpec)
         assert spec.uid == row.uid != 300_900
         assert spec.environment["AWS_CONTAINER_AUTHORIZATION_TOKEN"] == row.role_token
         node = json.loads(spec.files[f"{kind}/node.json"])
         assert (node["address"], node["connect_token"]) == (row.bind_ip, row.connect_token)
-        assert node["gateway_token"] == (row.gateway_token if kind == "gateway" else "")
+        assert node["gateway_token"] == ("" if kind == "connect" else row.gateway_token)
     # It is none of the sessions that the API shows.
     assert roles.play.call("ListSessions", ClusterId=roles.cluster_id) == {"Sessions": []}
     refused = roles.play.refused("GetSession", ClusterId=roles.cluster_id, SessionId=row.id)

@@ -25,6 +25,7 @@ from emr_studio.clusters.model import USABLE, Cluster, Target, living_instances_
 from emr_studio.clusters.nodes import (
     CONNECT,
     GATEWAY,
+    KERNELS,
     Layout,
     Tenant,
     TenantProgram,
@@ -58,7 +59,7 @@ LOOK_SECONDS = 3.0
 _WAIT_SECONDS = 1.0
 _AGENT_AWAY_SECONDS = 0.5
 _GRACE_SECONDS = 5.0
-_NAMES = {CONNECT: "The Spark Connect server", GATEWAY: "The kernel gateway"}
+_NAMES = {CONNECT: "The Spark Connect server", GATEWAY: "The kernel gateway", KERNELS: "The kernels' host"}
 _GOING = (WorkloadState.STARTING, WorkloadState.RUNNING)
 
 
@@ -182,7 +183,7 @@ class SessionReconciler:
         config = {
             "cluster_id": row.id,
             "connect_token": row.connect_token,
-            "gateway_token": row.gateway_token if kind == GATEWAY else "",
+            "gateway_token": "" if kind == CONNECT else row.gateway_token,
             "spark_defaults": defaults,
         }
         tenant = self._tenant(row, layout)

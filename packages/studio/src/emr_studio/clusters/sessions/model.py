@@ -24,7 +24,7 @@ from sqlalchemy.orm import Mapped, Session, mapped_column
 from emr_studio import ids
 from emr_studio.aws.errors import InvalidRequest
 from emr_studio.clusters.model import Cluster, next_uid
-from emr_studio.clusters.nodes import CONNECT, GATEWAY
+from emr_studio.clusters.nodes import CONNECT, GATEWAY, KERNELS
 from emr_studio.db import Base, Database
 from emr_studio.tagging import TagTarget, emr_arn
 
@@ -114,7 +114,7 @@ class SparkSession(Base):
     @property
     def programs(self) -> tuple[str, ...]:
         """Kinds of its programs; the first is its Spark."""
-        return (CONNECT, GATEWAY) if self.purpose == Purpose.KERNELS else (CONNECT,)
+        return (CONNECT, GATEWAY, KERNELS) if self.purpose == Purpose.KERNELS else (CONNECT,)
 
     def workload_id(self, kind: str) -> str:
         """`ss-…/connect`."""
