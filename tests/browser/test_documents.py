@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import shutil
 from collections.abc import Iterator
@@ -19,7 +20,7 @@ from tests.chaos.test_kill_parts import cluster_state, editor_status, kill, star
 from tests.support.lab import Lab, stored, write_notebook
 from tests.support.studio import Studio, until
 
-LINES = 15
+LINES = int(os.environ.get("KEPT_LINES", "15"))
 PRINT = f"import time\nfor i in range({LINES}):\n    print('line', i, flush=True); time.sleep(1)"
 EXPECTED = [f"line {i}" for i in range(LINES)]
 
@@ -164,7 +165,8 @@ def test_two_people_edit_one_notebook(shared: Shared, browser: Browser, page: Pa
     one = Lab(page, shared.ana, shared.editor_id, name)
     with another_browser(browser) as other:
         lines: list[WebSocket] = []
-        other.on("websocket", lines.append)
+        # Playwright marks the functions that it is given, and a built-in one cannot be marked.
+        other.on("websocket", lambda line: lines.append(line))  # noqa: PLW0108
         two = Lab(other, shared.ben, shared.editor_id, name)
         one.has_kernel()
         one.write(0, "\nprint('from ana', flush=True)")
@@ -172,8 +174,9 @@ def test_two_people_edit_one_notebook(shared: Shared, browser: Browser, page: Pa
         two.write(1, "  # from ben")
         until("ana sees what ben types", lambda: "from ben" in one.source(1))
         # Where the other is, and who it is.
-        expect(two.cell(0).locator(".jp-remote-userInfo")).to_contain_text("ana")
-        expect(one.cell(1).locator(".jp-remote-userInfo")).to_contain_text("ben")
+        for lab, cell, who in ((two, 0, "ana"), (one, 1, "ben")):
+            expect(lab.cell(cell).locator(".jp-remote-cursor")).to_be_attached()
+            expect(lab.page.locator(".jp-remote-userFlag-name").filter(has_text=who)).to_be_attached()
         other.screenshot(path=artifacts / "together.png")
         one.run(0)
         two.shows(0, "from ana")
@@ -185,14 +188,17 @@ def test_two_people_edit_one_notebook(shared: Shared, browser: Browser, page: Pa
 
 def _remove_ben(shared: Shared, page: Page, lines: list[WebSocket]) -> None:
     """He is no collaborator any more; his page loses what it had open."""
-    assert any("/api/collaboration/room/" in line.url and not line.is_closed() for line in lines)
+    # The last of each kind: a page that was left never says that its lines are closed.
+    last = {line.url.split("/api/")[1].split("/")[0]: line for line in lines}
+    kept = [last["collaboration"], last["kernels"]]
+    assert not any(line.is_closed() for line in kept)
     shared.ana.delete_workspace_access(EditorId=shared.editor_id, IdentityName="ben")
 
     def cut() -> bool:
         page.wait_for_timeout(50)  # events come in while Playwright waits
-        return all(line.is_closed() for line in lines)
+        return all(line.is_closed() for line in kept)
 
-    until("all his websockets are closed", cut)
+    until("his websockets are closed", cut)
 
 
 @pytest.mark.timeout(120)
@@ -212,8 +218,7 @@ def test_without_compute(shared: Shared, page: Page, artifacts: Path) -> None:
     expect(lab.panel.locator(".jp-Toolbar-kernelName")).to_contain_text("No Kernel")
     lab.write(0, "x = 1")
     until("what was typed is saved", lambda: b"x = 1" in stored(shared.studio.client("s3"), location, "alone.ipynb"))
-    # Running it asks for a kernel, and says again what to do.
+    # Running it says again what to do.
     lab.run(0)
-    choice.get_by_role("button", name="Select").click()
     expect(advice).to_be_visible()
     ben.delete_editor(EditorId=editor_id)

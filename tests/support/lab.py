@@ -72,7 +72,7 @@ class Lab:
 
     def write(self, index: int, source: str) -> None:
         """Type at the end of a cell."""
-        self.cell(index).locator(".jp-InputArea-editor .cm-content").click()
+        self._focus(index)
         self.page.keyboard.press("Control+End")
         self.page.keyboard.type(source)
 
@@ -80,8 +80,14 @@ class Lab:
         return self.cell(index).locator(".cm-content").inner_text()
 
     def run(self, index: int) -> None:
-        self.cell(index).locator(".jp-InputArea-editor").click()
+        self._focus(index)
         self.page.keyboard.press("Control+Enter")
+
+    def _focus(self, index: int) -> None:
+        """A menu that closes takes the focus for a moment."""
+        editor = self.cell(index).locator(".jp-InputArea-editor .cm-content")
+        editor.click()
+        expect(editor).to_be_focused()
 
     def menu(self, name: str, item: str) -> None:
         self.page.get_by_role("menuitem", name=name, exact=True).click()
