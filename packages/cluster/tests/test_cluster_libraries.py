@@ -40,7 +40,7 @@ def test_what_is_installed_is_shipped_and_removed(here: Path, capfd: pytest.Capt
         with tarfile.open(archive) as file:
             shipped.append((name, [member for member in file.getnames() if member.endswith((".py", "python"))]))
 
-    libraries = Libraries(ship)
+    libraries = Libraries(ship).begin()
     libraries.install("--no-index", wheel(here, "fruit_of_mine", "1.0"))
     assert __import__("fruit_of_mine").VERSION == "1.0"
     assert shipped == [("libraries-1", ["./fruit_of_mine.py", "./python"])]
@@ -54,14 +54,14 @@ def test_what_is_installed_is_shipped_and_removed(here: Path, capfd: pytest.Capt
 
 
 def test_what_pip_refuses_is_shipped_nowhere(here: Path) -> None:
-    libraries = Libraries(lambda _archive, _name: pytest.fail("shipped"))
+    libraries = Libraries(lambda _archive, _name: pytest.fail("shipped")).begin()
     with pytest.raises(NotInstalled, match="pip install failed"):
         libraries.install("--no-index", "no-such-package")
 
 
 def test_a_restarted_kernel_begins_without(here: Path) -> None:
-    Libraries().install("--no-index", wheel(here, "fruit_of_mine", "1.0"))
-    Libraries()
+    Libraries().begin().install("--no-index", wheel(here, "fruit_of_mine", "1.0"))
+    Libraries().begin()
     assert not (here / ".libraries").exists()
 
 
@@ -85,7 +85,7 @@ class Session:
 
 def test_a_connect_session_gets_an_artifact_and_a_python_that_looks_into_it(here: Path) -> None:
     spark = Session()
-    libraries = Libraries()
+    libraries = Libraries().begin()
     libraries.ship = use_connect(spark)
     libraries.install("--no-index", wheel(here, "fruit_of_mine", "1.0"))
     assert spark.artifacts == ["libraries-1.tar.gz#libraries-1"]

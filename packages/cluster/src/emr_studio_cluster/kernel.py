@@ -18,6 +18,8 @@ from pathlib import Path
 
 from ipykernel.kernelapp import IPKernelApp
 
+from emr_studio_cluster import libraries
+
 PYTHON, PYSPARK, CLASSIC, SQL, SCALA = "python3", "pysparkkernel", "pysparkclassic", "sqlkernel", "sparkkernel"
 DISPLAY_NAMES = {PYSPARK: "PySpark", CLASSIC: "PySpark (classic)", SCALA: "Spark", SQL: "SQL", PYTHON: "Python 3"}
 LANGUAGES = {SQL: "sql", SCALA: "scala"}
@@ -28,6 +30,7 @@ def main(arguments: Sequence[str]) -> None:
     kind, *rest = arguments
     connection_file = Path(rest[rest.index("-f") + 1])
     _enter_scratch_folder(connection_file)
+    libraries.session.begin()
     app = IPKernelApp.instance(**_class_of(kind))
     app.exec_lines = ["%matplotlib inline"]
     app.initialize(rest)
@@ -36,8 +39,6 @@ def main(arguments: Sequence[str]) -> None:
 
         session.install(app.shell, classic=kind == CLASSIC)
     if app.shell is not None:
-        from emr_studio_cluster import libraries
-
         libraries.install_magics(app.shell)
     app.start()
 

@@ -38,10 +38,15 @@ class Libraries:
 
     def __init__(self, ship: Callable[[Path, str], None] = lambda _archive, _name: None) -> None:
         self.ship = ship
-        self.folder = Path.cwd() / _FOLDER
+        self.folder = Path()
         self._count = 0
+
+    def begin(self) -> Libraries:
+        """Be those of the kernel that works in this folder; to be called there, not where this was imported."""
+        self.folder = Path.cwd() / _FOLDER
         # Of a session before this one, whose kernel was restarted.
         shutil.rmtree(self.folder, ignore_errors=True)
+        return self
 
     def install(self, *arguments: str) -> None:
         """Install with pip's own arguments, and take all to the executors.
@@ -141,7 +146,7 @@ def _plain(name: str) -> str:
 
 
 session = Libraries()
-"""Those of this kernel."""
+"""Those of this kernel, once it has begun."""
 
 
 Ship = Callable[[Path, str], None]
