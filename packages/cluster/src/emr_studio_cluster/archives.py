@@ -45,7 +45,7 @@ def ensure_archives(release: str, folder: Path, jars_dir: Path) -> bool:
     Raises:
         ArchivesFailed: with the reason; nothing is left behind.
     """
-    stamp = _stamp(jars_dir)
+    stamp = _stamp(release, jars_dir)
     with contextlib.suppress(OSError):
         if (folder / _STAMP).read_text() == stamp:
             return False
@@ -65,9 +65,14 @@ def ensure_archives(release: str, folder: Path, jars_dir: Path) -> bool:
     return True
 
 
-def _stamp(jars_dir: Path) -> str:
+def _classes_dir(release: str, jars_dir: Path) -> Path:
+    return jars_dir.parents[1] / "classes" / release
+
+
+def _stamp(release: str, jars_dir: Path) -> str:
     version = subprocess.run([spark.java(), "-version"], capture_output=True, text=True, check=False).stderr
     jars = sorted((spark.spark_home() / "jars").glob("*.jar")) + sorted(jars_dir.glob("*.jar"))
+    jars += sorted(_classes_dir(release, jars_dir).glob("*.jar"))
     facts = [version, *(f"{jar} {jar.stat().st_size} {jar.stat().st_mtime_ns}" for jar in jars)]
     return hashlib.sha256("\n".join(facts).encode()).hexdigest()
 
@@ -88,7 +93,7 @@ class _Recording:
             connect_token=secrets.token_urlsafe(16),
             release=release,
             jars_dir=str(jars_dir),
-            classes_dir=str(jars_dir.parents[1] / "classes" / release),
+            classes_dir=str(_classes_dir(release, jars_dir)),
             archives_dir=str(archives),
             record_archives=True,
             warehouse_dir=str(scratch / "warehouse"),
