@@ -194,6 +194,8 @@ def test_a_folder_that_became_empty_is_no_key(s3: Any, door: Door) -> None:
     s3.delete_object(Bucket="emptied", Key="gone/k")
     assert [item["Key"] for item in s3.list_objects_v2(Bucket="emptied")["Contents"]] == ["kept/"]
     assert "Contents" not in s3.list_objects_v2(Bucket="emptied", Prefix="gone/")
+    by_folder = s3.list_objects_v2(Bucket="emptied", Delimiter="/")
+    assert [item["Prefix"] for item in by_folder["CommonPrefixes"]] == ["kept/"]
     assert [
         item["Key"] for item in s3.list_objects_v2(Bucket="emptied", Prefix="kept/", Delimiter="/")["Contents"]
     ] == ["kept/"]

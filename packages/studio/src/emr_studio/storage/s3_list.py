@@ -23,6 +23,8 @@ from emr_studio.storage.s3_xml import Served, document
 from emr_studio.storage.store_connection import StoreConnection
 
 _MOST_KEYS = 1000
+_MOST_LOOKS = 100
+"""Folders of a list that are looked into."""
 _LARGEST = 2**31 - 1
 _TOKEN = "1"
 """The kind of token, before its content."""
@@ -166,8 +168,14 @@ def _by_folder(lists: Lists, wanted: _Wanted, want: int) -> Iterator[Entry]:
         if after > prefix:
             return
         after = ""
+    looked = 0
     for entry in level(lists, prefix, after, want):
         begun = entry.folder and after.startswith(entry.key)
+        if entry.folder and not begun and looked < _MOST_LOOKS:
+            # The store shows a folder for minutes after its last object was deleted.
+            looked += 1
+            if not lists.has(entry.key):
+                continue
         if not begun or (after != entry.key and any(True for _ in walk(lists, entry.key, after, 2))):
             yield entry
 
