@@ -38,7 +38,9 @@ def rig(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ClusterRig]:
 
 @pytest.fixture(scope="module")
 def cluster_id(rig: ClusterRig) -> str:
-    return rig.create(core=1)
+    # The rig has no Data Catalog.
+    own = {"Classification": "spark-defaults", "Properties": {"spark.sql.catalogImplementation": "in-memory"}}
+    return rig.create(core=1, Configurations=[own])
 
 
 @contextmanager
