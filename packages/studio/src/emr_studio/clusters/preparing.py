@@ -21,7 +21,20 @@ _WAIT_SECONDS = 1.0
 _OWNER = "installation"
 """No row owns it: it belongs to all clusters, and ends by itself."""
 # What tells uv, pip and Spark's resolver of mirrors, proxies, certificates and caches.
-_PASSED = ("UV_", "PIP_", "XDG_", "SSL_", "JAVA_", "HTTP_", "HTTPS_", "NO_PROXY", "ALL_PROXY", "http", "no_proxy", "all_proxy")
+_PASSED = (
+    "UV_",
+    "PIP_",
+    "XDG_",
+    "SSL_",
+    "JAVA_",
+    "HTTP_",
+    "HTTPS_",
+    "NO_PROXY",
+    "ALL_PROXY",
+    "http",
+    "no_proxy",
+    "all_proxy",
+)
 _HERE = ("HOME", "PATH", "REQUESTS_CA_BUNDLE", "DEFAULT_ARTIFACT_REPOSITORY")
 
 
