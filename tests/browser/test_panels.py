@@ -1,0 +1,207 @@
+"""The Studio's panels in JupyterLab, in Chromium: compute, SQL, examples."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.sync_api import Browser, Page, expect
+
+from tests.chaos.test_kill_parts import cluster_state, editor_status, start_cluster
+from tests.support.lab import Lab, stored, write_notebook
+from tests.support.studio import Studio, until
+
+LONG = 120_000
+PANELS = ("Compute", "SQL explorer", "Backup", "Notebook examples", "Collaboration")
+ROWS = 1500
+
+
+@dataclass
+class World:
+    """A Workspace of the sample user, who has two clusters."""
+
+    studio: Studio
+    emr: Any
+    editor_id: str
+    clusters: dict[str, str]
+
+    @property
+    def editor(self) -> dict[str, Any]:
+        found: dict[str, Any] = self.emr.describe_editor(EditorId=self.editor_id)["Editor"]
+        return found
+
+    @property
+    def attached(self) -> str | None:
+        editor = self.editor
+        return editor["ExecutionEngine"]["Id"] if editor["Status"] == "Attached" else None
+
+
+def workspace(emr: Any, studio: Studio, name: str) -> str:
+    editor_id: str = emr.create_editor(StudioId=studio.json["sample"]["studio_id"], Name=name)["EditorId"]
+    until("the Workspace is ready", lambda: editor_status(emr, editor_id) == "Ready", 60)
+    return editor_id
+
+
+@pytest.fixture(scope="module", autouse=True)
+def patience() -> Iterator[None]:
+    """What is expected here follows from calls to the API and to Spark."""
+    expect.set_options(timeout=30_000)
+    yield
+    expect.set_options(timeout=5_000)
+
+
+@pytest.fixture(scope="module")
+def world(studio: Studio) -> Iterator[World]:
+    emr = studio.client("emr", "sample")
+    clusters = {name: start_cluster(emr, studio, name, core=0) for name in ("alpha", "beta")}
+    editor_id = workspace(emr, studio, "panels")
+    write_notebook(emr, editor_id, "work.ipynb", "print('rows', spark.range(5).count())", "")
+    until("the clusters wait", lambda: {cluster_state(emr, found) for found in clusters.values()} == {"WAITING"}, 180)
+    yield World(studio, emr, editor_id, clusters)
+    emr.delete_editor(EditorId=editor_id)
+    emr.terminate_job_flows(JobFlowIds=list(clusters.values()))
+
+
+@pytest.fixture(scope="module")
+def lab(world: World, browser: Browser) -> Iterator[Lab]:
+    """The notebook in one page for all tests here. Nothing is attached: what JupyterLab says of it is put aside."""
+    context = browser.new_context(viewport={"width": 1400, "height": 900}, accept_downloads=True)
+    context.set_default_timeout(30_000)
+    page = context.new_page()
+    no_kernel = page.locator(".jp-Dialog").filter(has_text="Kernel").locator("button.jp-mod-accept")
+    page.add_locator_handler(no_kernel, lambda button: button.click(), no_wait_after=True)
+    yield Lab(page, world.emr, world.editor_id, "work.ipynb")
+    context.close()
+
+
+def show(page: Page, panel: str) -> Any:
+    """Open a panel by its icon, which says what it is; returns the panel."""
+    tab = page.locator(f".jp-SideBar [role=tab][title^='{panel}: ']")
+    if tab.get_attribute("aria-selected") != "true":
+        tab.click()
+    found = page.get_by_role("region", name=panel, exact=True)
+    expect(found).to_be_visible()
+    return found
+
+
+def bar(page: Page, text: str) -> Any:
+    return page.locator(".emrs-statusbar").get_by_role("button", name=text)
+
+
+@pytest.mark.timeout(400)
+def test_every_panel_has_a_tooltip_and_a_place_in_the_palette(lab: Lab, artifacts: Path) -> None:
+    page = lab.page
+    for panel in PANELS:
+        show(page, panel)
+    page.keyboard.press("Control+Shift+C")
+    page.locator(".lm-CommandPalette-input").fill("Show SQL Explorer")
+    expect(page.locator(".lm-CommandPalette-item").filter(has_text="Show SQL Explorer").first).to_be_visible()
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("region", name="SQL explorer")).to_contain_text("No compute attached")
+    page.screenshot(path=artifacts / "panel-sql-empty.png")
+
+
+@pytest.mark.timeout(300)
+@pytest.mark.capability("CL-06")
+def test_compute_is_attached_and_switched_beside_open_work(world: World, lab: Lab, artifacts: Path) -> None:
+    page = lab.page
+    compute = show(page, "Compute")
+    expect(compute).to_contain_text("No compute attached")
+    expect(bar(page, "No compute")).to_be_visible()
+    compute.get_by_label("Filter clusters").fill("ALPHA waiting")
+    expect(compute.get_by_role("list", name="Clusters").get_by_role("listitem")).to_have_count(1)
+    expect(compute).to_contain_text("emr-8.0.0")
+    compute.get_by_label("Filter clusters").fill("nothing like it")
+    expect(compute).to_contain_text("No cluster matches")
+    compute.get_by_label("Filter clusters").fill("")
+    page.screenshot(path=artifacts / "panel-compute-none.png")
+
+    compute.get_by_role("button", name="Attach alpha").click()
+    expect(compute).to_contain_text("Attached to alpha")
+    expect(page.get_by_text("Attached to alpha.").first).to_be_visible()
+    assert world.attached == world.clusters["alpha"]
+    lab.has_kernel()
+    lab.run(0)
+    lab.shows(0, "rows 5", 120)
+
+    lab.write(1, "# not saved by hand")
+    compute.get_by_role("button", name="Switch beta").press("Enter")
+    expect(compute).to_contain_text("Attached to beta")
+    assert world.attached == world.clusters["beta"]
+    assert "# not saved by hand" in lab.source(1)
+    assert "rows 5" in lab.outputs(0)
+    expect(bar(page, "Compute: beta")).to_be_visible()
+    lab.has_kernel()
+    lab.write(1, "\nprint('here', spark.range(42).count())")
+    lab.run(1)
+    lab.shows(1, "here 42", 120)
+    page.screenshot(path=artifacts / "panel-compute.png")
+
+
+@pytest.mark.timeout(300)
+@pytest.mark.capability("EX-02", "EX-03", "EX-04")
+def test_the_catalog_is_seen_and_asked(lab: Lab, artifacts: Path, tmp_path: Path) -> None:
+    page = lab.page
+    explorer = show(page, "SQL explorer")
+    expect(explorer.locator("summary", has_text="default")).to_be_visible(timeout=LONG)
+    explorer.get_by_role("button", name="Open editor").click()
+    editor = page.locator(".emrs-editor:visible")
+
+    def run(statement: str, shown: str) -> None:
+        editor.get_by_label("SQL statement").fill(statement)
+        editor.get_by_label("SQL statement").press("Control+Enter")
+        expect(editor.get_by_text(shown).first).to_be_visible(timeout=LONG)
+
+    trips = f"SELECT id, concat('trip, ', id) AS name, CAST(NULL AS string) AS note FROM range({ROWS})"
+    run("CREATE DATABASE travel", "The statement has no rows")
+    run(f"CREATE TABLE travel.trips AS {trips}", "The statement has no rows")
+    run("SELECT * FROM travel.trips ORDER BY id;", "The first 100 rows")
+    expect(editor.locator("tbody tr")).to_have_count(100)
+    editor.get_by_label("Rows in the preview").select_option("1000")
+    run("SELECT * FROM travel.trips ORDER BY id", "The first 1000 rows")
+    expect(editor.locator("tbody tr")).to_have_count(1000)
+    with page.expect_download() as loading:
+        editor.get_by_role("button", name="Download results").click()
+    loading.value.save_as(tmp_path / "results.csv")
+    with (tmp_path / "results.csv").open(encoding="utf-8-sig", newline="") as file:
+        rows = list(csv.reader(file))
+    assert (len(rows), rows[0], rows[-1]) == (1001, ["id", "name", "note"], ["999", "trip, 999", ""])
+    run("SELEC nonsense", "PARSE_SYNTAX_ERROR")
+
+    explorer.get_by_role("button", name="Refresh").click()
+    explorer.get_by_label("Filter tables").fill("TRIP")
+    explorer.locator("summary", has_text="trips").click()
+    columns = explorer.get_by_role("list", name="Columns of trips").get_by_role("listitem")
+    expect(columns).to_have_text(["id bigint", "name string", "note string"])
+    explorer.get_by_label("Filter tables").fill("no such")
+    expect(explorer.locator("summary", has_text="trips")).to_have_count(0)
+    explorer.get_by_label("Filter tables").fill("")
+    explorer.locator("summary", has_text="trips").click()
+    explorer.get_by_role("button", name="Preview trips").click()
+    expect(editor.get_by_text("The first 100 rows")).to_be_visible(timeout=LONG)
+    page.screenshot(path=artifacts / "panel-sql.png")
+
+
+@pytest.mark.timeout(120)
+@pytest.mark.capability("EX-01")
+def test_an_example_is_read_saved_and_changed(world: World, lab: Lab, artifacts: Path) -> None:
+    page = lab.page
+    examples = show(page, "Notebook examples")
+    examples.get_by_role("button", name="Preview DataFrames in five minutes").click()
+    preview = page.locator(".emrs-preview:visible")
+    expect(preview).to_contain_text("It needs no data of yours")
+    expect(preview.locator(".cm-content, [contenteditable=true]")).to_have_count(0)
+    page.screenshot(path=artifacts / "panel-examples.png")
+    for name in ("dataframes.ipynb", "dataframes-1.ipynb"):
+        preview.get_by_role("button", name="Save to Workspace").click()
+        expect(page.get_by_role("tab", name=name)).to_be_visible()
+        page.get_by_role("tab", name="Example: DataFrames").click()
+    page.get_by_role("tab", name="dataframes.ipynb").click()
+    lab.write(0, "# mine")
+    page.keyboard.press("Control+s")
+    s3, location = world.studio.client("s3"), world.editor["S3Location"]
+    until("S3 has the changed copy", lambda: b"# mine" in stored(s3, location, "dataframes.ipynb"))
