@@ -47,7 +47,9 @@ async def _take_over(kernels: Any, host: provisioner.HostClient) -> None:
         return
     for one in found["kernels"]:
         told = {name: value for name, value in one["env"].items() if name.startswith("KERNEL_")}
-        await kernels.start_kernel(kernel_id=one["id"], kernel_name=one["argv"][0], env=told)
+        # What it gets when it is restarted, all of it.
+        environment = dict(os.environ) | told
+        await kernels.start_kernel(kernel_id=one["id"], kernel_name=one["argv"][0], env=environment)
 
 
 def _prepare_environment(config: NodeConfig, folder: Path) -> None:

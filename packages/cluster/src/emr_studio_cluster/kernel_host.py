@@ -162,7 +162,8 @@ class Host:
         except SystemExit as ended:
             code = ended.code if isinstance(ended.code, int) else 1
         except BaseException:  # a fork must never go on as its parent
-            traceback.print_exc()
+            # The kernel's own stderr may lead to a client by now; this is for the host's log.
+            traceback.print_exc(file=sys.__stderr__)
         finally:
             with suppress(Exception):
                 sys.stdout.flush()
