@@ -101,7 +101,7 @@ def test_a_workspaces_page_reaches_nothing_of_its_studio(rig: SignInRig, context
 def test_a_workspaces_page_reaches_nothing_of_another_workspace(rig: SignInRig, context: BrowserContext) -> None:
     # To the browser all Workspaces may be one site: cookies are sent, and only the edge says no.
     ben, pages = rig.person("ben"), []
-    for editor_id in (rig.editor_id, rig.editor()):
+    for editor_id in (rig.editor(), rig.editor()):
         host, path = rig.open_url(ben, editor_id, notebook="")
         page = context.new_page()
         page.goto(f"http://{host}{path}")

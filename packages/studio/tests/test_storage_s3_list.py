@@ -247,7 +247,8 @@ def test_a_marker_outside_of_the_prefix_shows_nothing_else(door: Door) -> None:
         admin.put_object(Bucket="lake", Key=f"{key}", Body=b"")
     for start in ("", "a", "alice", "alice/", "bob/0", "z", "alice0"):
         found = alice.list_objects_v2(Bucket="lake", Prefix="alice/", StartAfter=start)
-        assert {item["Key"] for item in found.get("Contents", [])} <= {"alice/1", "alice/2"}, start
+        # Other tests have keys there too.
+        assert all(item["Key"].startswith("alice/") for item in found.get("Contents", [])), start
     token = "1" + base64.urlsafe_b64encode(b"bob/0").decode()
     with pytest.raises(ClientError, match="AccessDenied"):
         alice.list_objects_v2(Bucket="lake", Prefix="bob/", ContinuationToken=token)
