@@ -53,7 +53,8 @@ chaos: dev  ## kill -9 of each process
 fuzz: dev  ## 100,000 mutated policies and requests (FUZZ_CASES, FUZZ_SEED); make test has 2,000
 	FUZZ_CASES=$${FUZZ_CASES:-100000} $(BIN)/pytest -q tests/fuzz
 
-soak: dev  ## 1,000 saves while Workspace, agent and store are killed (SAVES); make test has 80
+soak: dev  ## the long tests, and 1,000 saves while Workspace, agent and store are killed (SAVES; make test has 80)
+	$(BIN)/pytest -q -m soak tests
 	SAVES=$${SAVES:-1000} $(BIN)/pytest -q tests/chaos/test_saves.py
 
 bench:  ## measure beside the peers, in the same run

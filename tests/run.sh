@@ -5,9 +5,10 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 # The same mutations in every run; `make fuzz` draws new ones.
 export FUZZ_SEED="${FUZZ_SEED:-20261126}"
-PYTEST=".venv/bin/pytest -q"
+# What is marked `soak` is for `make soak`.
+PYTEST=(.venv/bin/pytest -q -m "not soak")
 for web in console packages/workspace/lab; do if [ -d $web/node_modules ]; then (cd $web && npm test --silent); fi; done
-$PYTEST -n "${WORKERS:-2}" --dist loadgroup packages tests/api tests/security tests/fuzz
-$PYTEST tests/system tests/browser tests/chaos
-$PYTEST -n "${WORKERS:-2}" -p tests.support.postgres tests/api packages/studio/tests \
+"${PYTEST[@]}" -n "${WORKERS:-2}" --dist loadgroup packages tests/api tests/security tests/fuzz
+"${PYTEST[@]}" tests/system tests/browser tests/chaos
+"${PYTEST[@]}" -n "${WORKERS:-2}" -p tests.support.postgres tests/api packages/studio/tests \
   -k "(studios or workspaces or clusters or iam or network or controllers or signin or migrate or trail_journal or trail_lookup or trail_trails or keys_api or secrets_api) and not the_command"

@@ -188,6 +188,7 @@ def test_python_has_the_commands_of_the_node(rig: ClusterRig, cluster_id: str) -
         assert "version 4.1" in python.run("!spark-submit --version 2>&1 | grep version")
 
 
+@pytest.mark.soak
 def test_classic_pyspark(rig: ClusterRig, cluster_id: str, tmp_path: Path) -> None:
     with kernel(rig, cluster_id, "pysparkclassic") as classic:
         assert "45\n" in classic.run("print(sc.parallelize(range(10), 2).map(lambda n: n).sum())", 180)
@@ -242,6 +243,7 @@ def test_sql(rig: ClusterRig, cluster_id: str) -> None:
         assert "pieces" in sql.inspect("SELECT * FROM fruit")
 
 
+@pytest.mark.soak
 def test_scala(rig: ClusterRig, cluster_id: str) -> None:
     with kernel(rig, cluster_id, "sparkkernel") as scala:
         assert "Long = 3" in scala.run(
@@ -274,6 +276,7 @@ CONNECT_LOOK = (
 CLASSIC_LOOK = LOOK + "print(sc.parallelize([1], 1).mapPartitions(version).first())"
 
 
+@pytest.mark.soak
 @pytest.mark.capability("KN-05")
 @pytest.mark.parametrize(("name", "look"), [("pysparkkernel", CONNECT_LOOK), ("pysparkclassic", CLASSIC_LOOK)])
 def test_libraries_of_one_notebook(rig: ClusterRig, cluster_id: str, name: str, look: str) -> None:
