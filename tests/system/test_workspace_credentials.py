@@ -9,10 +9,12 @@ from dataclasses import dataclass
 
 import pytest
 
+from emr_studio.clock import SystemClock
 from emr_studio.db import Database
 from emr_studio.iam.services import grant_role, revoke_grants
 from emr_studio.runtime.contract import Gateway
 from emr_studio.storage.store import read_ports
+from emr_studio.workspaces.model import Editor
 from tests.support.agent_rig import AgentRig, Workspace
 from tests.support.plane_rig import Plane, plane
 
@@ -46,6 +48,24 @@ class Inside:
             )
 
 
+def known_workspace(editor_id: str, account_id: str) -> Editor:
+    """The row of a Workspace: connections to one that the control plane does not know are closed."""
+    now = SystemClock().now()
+    names = ("name", "studio_id", "s3_location", "service_role_arn", "subnet_id", "availability_zone")
+    return Editor(
+        id=editor_id,
+        account_id=account_id,
+        region="us-east-1",
+        creator_user_id="AIDAEXAMPLE",
+        creation_time=now,
+        last_modified_time=now,
+        status="Ready",
+        target="Ready",
+        uid=412399,
+        **dict.fromkeys(names, "-"),
+    )
+
+
 @pytest.fixture(scope="module")
 def inside(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Inside]:
     folder = tmp_path_factory.mktemp("inside")
@@ -53,6 +73,8 @@ def inside(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Inside]:
         (folder / "emr-studio.toml").write_text(f"port = {rig.settings.port}\n")
         agent, database = AgentRig(folder), Database(rig.settings.sqlalchemy_url)
         agent.start()
+        with database.write() as session:
+            session.add(known_workspace("e-MINE", rig.settings.account_id))
         try:
             region = {"AWS_REGION": "us-east-1", "AWS_DEFAULT_REGION": "us-east-1"}
             yield Inside(rig, agent, agent.launch("e-MINE", 412399, environment=region), database)
