@@ -17,7 +17,7 @@ from emr_studio.clusters.probe import NodeProbe
 from emr_studio.runtime.contract import WorkloadState
 from tests.support.cluster_rig import ClusterRig, Kernel, cluster_rig, processes_of
 
-pytestmark = pytest.mark.timeout(600)
+pytestmark = [pytest.mark.timeout(600), pytest.mark.soak]
 OWN = {"Classification": "spark-defaults", "Properties": {"spark.sql.catalogImplementation": "in-memory"}}
 SUM = "print(spark.range(0, 1000, 1, 4).selectExpr('sum(id)').first()[0])"
 LONG = """
