@@ -15,7 +15,7 @@ from emr_studio.iam.services import grant_role, revoke_grants
 from emr_studio.runtime.contract import Gateway
 from emr_studio.storage.store import read_ports
 from emr_studio.workspaces.model import Editor
-from tests.support.agent_rig import AgentRig, Workspace
+from tests.support.agent_rig import AgentRig, Workspace, until
 from tests.support.plane_rig import Plane, plane
 
 pytestmark = [
@@ -90,7 +90,7 @@ def test_a_terminal_has_what_the_kernels_have(inside: Inside) -> None:
     for name in (bucket, BUCKET):
         s3.create_bucket(Bucket=name)
         s3.put_object(Bucket=name, Key="x", Body=b"data of a team")
-    assert "credentials" in shell("aws sts get-caller-identity 2>&1").lower()
+    until(lambda: "credentials" in shell("aws sts get-caller-identity 2>&1").lower(), 90)
     inside.attach(inside.grant())
     who = json.loads(shell("aws sts get-caller-identity --output json"))
     assert who["Arn"].endswith(":assumed-role/EMR_EC2_DefaultRole/i-1")
