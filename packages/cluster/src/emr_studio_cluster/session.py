@@ -24,7 +24,8 @@ from emr_studio_cluster import driver, libraries
 from emr_studio_cluster.config import CONNECT_PORT, NodeConfig, read_config
 
 _MENTIONS = re.compile(r"\b(?:spark|sc|sqlContext|display)\b|^\s*%%sql", re.MULTILINE)
-_GONE = ("INVALID_HANDLE.SESSION_", "SESSION_CLOSED", "SESSION_CHANGED", "SESSION_NOT_FOUND")
+# The last is what the client itself says once it has closed the session that its server no longer knows.
+_GONE = ("INVALID_HANDLE.SESSION_", "SESSION_CLOSED", "SESSION_CHANGED", "SESSION_NOT_FOUND", "NO_ACTIVE_SESSION")
 _TABLES = re.compile(r"\bsaveAsTable\b|\bcreate\s+(?:or\s+replace\s+)?table\b", re.IGNORECASE)
 _NO_CATALOG = (
     "Tables of this cluster end with it: Spark's S3 libraries were not there when it started, or its settings keep "
