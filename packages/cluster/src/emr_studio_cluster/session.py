@@ -13,6 +13,9 @@ import os
 import re
 import sys
 import threading
+import time
+import uuid
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -26,6 +29,8 @@ from emr_studio_cluster.config import CONNECT_PORT, NodeConfig, read_config
 _MENTIONS = re.compile(r"\b(?:spark|sc|sqlContext|display)\b|^\s*%%sql", re.MULTILINE)
 # The last is what the client itself says once it has closed the session that its server no longer knows.
 _GONE = ("INVALID_HANDLE.SESSION_", "SESSION_CLOSED", "SESSION_CHANGED", "SESSION_NOT_FOUND", "NO_ACTIVE_SESSION")
+_LATE_SECONDS = 10.0
+_LATE_LOOK_SECONDS = 0.2
 _TABLES = re.compile(r"\bsaveAsTable\b|\bcreate\s+(?:or\s+replace\s+)?table\b", re.IGNORECASE)
 _NO_CATALOG = (
     "Tables of this cluster end with it: Spark's S3 libraries were not there when it started, or its settings keep "
@@ -181,14 +186,41 @@ class SessionKeeper:
 class ClassicKeeper(SessionKeeper):
     """The same with a driver of the kernel's own: RDDs, `sc`, all that needs a JVM."""
 
+    _group = ""
+
     def _open(self) -> dict[str, Any]:
         spark = driver.start(self._config, "notebook")
         context = spark.sparkContext
         libraries.extend(context)
         return {"spark": spark, "sc": context}
 
+    def before_cell(self, info: Any) -> None:
+        """As above; the cell's jobs form a group of their own."""
+        super().before_cell(info)
+        if self._usable and self._thread is None:
+            self._group = f"cell-{uuid.uuid4()}"
+            self._given["sc"].setJobGroup(self._group, _first_line_of(info.raw_cell or ""))
+
     def _cancel(self, spark: Any) -> None:
-        spark.sparkContext.cancelAllJobs()
+        context = spark.sparkContext
+        context.cancelAllJobs()
+        # A job that was on its way to the driver when the cell was interrupted is submitted after this.
+        threading.Thread(target=_cancel_late, args=(context, self._group), name="cancel", daemon=True).start()
+
+
+def _cancel_late(context: Any, group: str) -> None:
+    """Cancel what a cell that was interrupted still submits; the jobs of later cells are in other groups."""
+    deadline = time.monotonic() + _LATE_SECONDS
+    # The driver may have ended with the kernel.
+    with suppress(Exception):
+        while time.monotonic() < deadline:
+            context.cancelJobGroup(group)
+            time.sleep(_LATE_LOOK_SECONDS)
+
+
+def _first_line_of(cell: str) -> str:
+    """What Spark's UI calls the jobs of a cell."""
+    return (cell.strip().splitlines() or [""])[0]
 
 
 def _first_line(error: BaseException) -> str:

@@ -18,7 +18,9 @@ class Notebook(classes: String) {
   settings.processArguments(List("-Yrepl-class-based", "-Yrepl-outdir", classes), processAll = true)
   settings.usejavacp.value = true
   private val repl = new Repl(settings, new PrintWriter(printed, true))
-  @volatile private var worker: Thread = _
+  // Guarded by `turn`: an interrupt must not reach the thread after its cell has ended, where it would end the next.
+  private var worker: Thread = _
+  private val turn = new Object
 
   Seq(
     "@transient val spark = org.apache.spark.sql.SparkSession.active",
@@ -31,14 +33,17 @@ class Notebook(classes: String) {
 
   /** Run a cell to its end: `Success`, `Error` or `Incomplete`. */
   def run(code: String): String = {
-    worker = Thread.currentThread
-    val before = worker.getContextClassLoader
-    worker.setContextClassLoader(repl.interpreter.classLoader)
+    val thread = Thread.currentThread
+    val before = thread.getContextClassLoader
+    thread.setContextClassLoader(repl.interpreter.classLoader)
+    turn.synchronized { worker = thread }
     try Console.withOut(printed)(repl.interpreter.interpret(code)).toString
     finally {
-      worker.setContextClassLoader(before)
-      worker = null
-      Thread.interrupted()
+      turn.synchronized {
+        worker = null
+        Thread.interrupted()
+      }
+      thread.setContextClassLoader(before)
     }
   }
 
@@ -50,7 +55,7 @@ class Notebook(classes: String) {
   }
 
   /** Interrupt what runs. */
-  def interrupt(): Unit = Option(worker).foreach(_.interrupt())
+  def interrupt(): Unit = turn.synchronized { Option(worker).foreach(_.interrupt()) }
 
   /** What could stand at the cursor: the position where it begins, then the candidates. */
   def complete(code: String, cursor: Int): JavaList[String] = repl.complete(code, cursor).asJava
