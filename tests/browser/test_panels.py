@@ -46,14 +46,6 @@ def workspace(emr: Any, studio: Studio, name: str) -> str:
     return editor_id
 
 
-@pytest.fixture(scope="module", autouse=True)
-def patience() -> Iterator[None]:
-    """What is expected here follows from calls to the API and to Spark."""
-    expect.set_options(timeout=30_000)
-    yield
-    expect.set_options(timeout=5_000)
-
-
 @pytest.fixture(scope="module")
 def world(studio: Studio) -> Iterator[World]:
     emr = studio.client("emr", "sample")

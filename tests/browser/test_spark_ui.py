@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-import pytest
 from playwright.sync_api import BrowserContext, Page, expect
 
 from tests.support.studio import Studio, until
@@ -25,7 +24,6 @@ def tab_of(context: BrowserContext, page: Page, link: str) -> Page:
     return opened.value
 
 
-@pytest.mark.soak
 def test_the_spark_ui_opens_from_the_clusters_page(
     studio: Studio, context: BrowserContext, page: Page, artifacts: Path
 ) -> None:
