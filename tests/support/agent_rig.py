@@ -5,7 +5,9 @@ from __future__ import annotations
 import datetime as dt
 import json
 import os
+import random
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -27,6 +29,7 @@ from emr_studio.runtime.client import LocalRuntime
 from emr_studio.runtime.contract import Observation, RuntimeUnavailable, WorkloadState, WorkspaceSpec
 from emr_studio.runtime.processes import start_time
 from emr_studio.settings import Settings
+from emr_studio_cluster.config import GATEWAY_PORT, KERNELS_PORT
 
 _RUN = """
 from pathlib import Path
@@ -133,7 +136,7 @@ class AgentRig:
 @contextmanager
 def unprivileged(uid: int) -> Iterator[AgentRig]:
     """An agent that is not root, in a folder that its user can reach."""
-    with tempfile.TemporaryDirectory(dir="/tmp") as name:
+    with tempfile.TemporaryDirectory() as name:
         os.chown(name, uid, uid)
         rig = AgentRig(Path(name), uid)
         # Made by the rig, as root; the agent's user must be able to write beside it.
@@ -237,15 +240,26 @@ class KernelGateway:
         self.process = subprocess.Popen(argv, stdout=self._log, stderr=self._log, env=environment, cwd=folder)
         until(self._answers, 60)
 
+    host = "127.0.0.1"
+
     @property
     def address(self) -> str:
-        return f"127.0.0.1:{self.port}"
+        return f"{self.host}:{self.port}"
 
     def kernels(self) -> list[dict[str, Any]]:
         """Kernels that run on it."""
         headers = {"Authorization": f"token {self.token}"}
         found: list[dict[str, Any]] = httpx.get(f"http://{self.address}/api/kernels", headers=headers).json()
         return found
+
+    def kernel(self, kernel_id: str) -> dict[str, Any]:
+        """One of them."""
+        return next(found for found in self.kernels() if found["id"] == kernel_id)
+
+    def end(self, kernel_id: str) -> None:
+        """Shut it down."""
+        headers = {"Authorization": f"token {self.token}"}
+        httpx.delete(f"http://{self.address}/api/kernels/{kernel_id}", headers=headers, timeout=30).raise_for_status()
 
     def _answers(self) -> bool:
         try:
@@ -258,3 +272,47 @@ class KernelGateway:
         self.process.terminate()
         self.process.wait(20)
         self._log.close()
+
+
+class ClusterGateway(KernelGateway):
+    """The kernel gateway of our clusters, with their kernels but without their Spark."""
+
+    def __init__(self, folder: Path) -> None:
+        chance = random.SystemRandom()
+        self.host, self.port = f"127.{chance.randint(201, 220)}.{chance.randint(1, 250)}.1", GATEWAY_PORT
+        self.token = "gateway-secret"
+        self._folder = folder
+        node = {"cluster_id": "j-A", "address": self.host, "primary_address": self.host, "local_mode": True}
+        secrets = {"secret": "s", "connect_token": "t", "gateway_token": self.token}
+        (folder / "node.json").write_text(json.dumps(node | secrets | {"kernel_host": True}))
+        self._log = (folder / "gateway.log").open("ab")
+        self._host = self._start("kernels")
+        until(self._host_answers, 60)
+        self.start()
+
+    def _start(self, program: str) -> subprocess.Popen[bytes]:
+        argv = [str(ROOT / ".envs/emr-8.0.0/bin/python"), "-m", "emr_studio_cluster.node", program, str(self._folder)]
+        environment = {"PATH": os.environ["PATH"], "HOME": str(self._folder)}
+        environment["PYTHONPATH"] = str(ROOT / "packages/cluster/src")
+        return subprocess.Popen(argv, stdout=self._log, stderr=self._log, env=environment, cwd=self._folder)
+
+    def _host_answers(self) -> bool:
+        with suppress(OSError), socket.create_connection((self.host, KERNELS_PORT), 1):
+            return True
+        return False
+
+    def start(self) -> None:
+        """Start the gateway itself; it finds the kernels of the one before."""
+        self.process = self._start("gateway")
+        until(self._answers, 60)
+
+    def kill(self) -> None:
+        """kill -9 of the gateway alone; its kernels go on."""
+        self.process.kill()
+        self.process.wait()
+
+    def close(self) -> None:
+        """Stop it and its kernels."""
+        super().close()
+        self._host.terminate()
+        self._host.wait(20)

@@ -18,7 +18,7 @@ import nbformat.v4
 import pytest
 
 from emr_studio.runtime.contract import Gateway
-from tests.support.agent_rig import AgentRig, KernelGateway, Workspace, until
+from tests.support.agent_rig import AgentRig, ClusterGateway, KernelGateway, Workspace, until
 from tests.support.s3_rig import Rig, s3_rig
 from tests.system.test_agent_kernels import start_kernel
 
@@ -43,6 +43,9 @@ def rig(tmp_path_factory: pytest.TempPathFactory) -> Iterator[AgentRig]:
 
 class Notebook:
     """A notebook with a kernel, and what its part in a browser asks of the server."""
+
+    first = second = ""
+    """Addresses of what was asked for."""
 
     def __init__(self, workspace: Workspace, client: httpx.Client, kernel_id: str) -> None:
         self.workspace, self.client, self.kernel_id = workspace, client, kernel_id
@@ -213,7 +216,8 @@ def test_no_line_is_lost_with_the_line_to_the_kernel(rig: AgentRig, notebook: No
     until(lambda: "line 1\n" in notebook.text())
     relay = rig.runtime.helpers()["relay"]
     os.kill(relay, signal.SIGKILL)
-    assert notebook.result(address)["status"] == "ok"
+    done = notebook.result(address)
+    assert done["status"] == "ok", done
     assert rig.runtime.helpers()["relay"] not in (0, relay)
     until(lambda: notebook.text() == lines())
 
@@ -313,3 +317,94 @@ def test_kernels_of_other_servers_are_refused(notebook: Notebook) -> None:
     body = {"code": "1", "server": {"url": "http://127.0.0.1:1"}}
     assert notebook.client.post(f"/api/kernels/{notebook.kernel_id}/execute", json=body).status_code == 400
     assert notebook.client.post("/api/kernels/unknown/execute", json={"code": "1"}).status_code == 404
+
+
+OFTEN = "import time\nfor i in range(60):\n    print('line', i, flush=True); time.sleep(0.1)"
+
+
+@pytest.fixture(scope="module")
+def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ClusterGateway]:
+    gateway = ClusterGateway(tmp_path_factory.mktemp("cluster"))
+    yield gateway
+    gateway.close()
+
+
+@pytest.fixture
+def running(rig: AgentRig, cluster: ClusterGateway, request: pytest.FixtureRequest) -> Iterator[Notebook]:
+    """A notebook on a cluster's gateway: its first cell prints, its second one waits."""
+    workspace = rig.launch(f"e-{abs(hash(request.node.name)) % 10**9}")
+    _attach(rig, workspace, cluster)
+    kernel_id = start_kernel(workspace)
+    with workspace.client() as client:
+        notebook = Notebook(workspace, client, kernel_id)
+        first, second = notebook.write(OFTEN, "print('then')")
+        notebook.first, notebook.second = notebook.run(OFTEN, first), notebook.run("print('then')", second)
+        until(lambda: "line 3\n" in notebook.text())
+        yield notebook
+    rig.runtime.stop(workspace.id)
+    rig.ended(workspace.id)
+
+
+def _attach(rig: AgentRig, workspace: Workspace, cluster: ClusterGateway) -> None:
+    rig.runtime.set_gateway(workspace.id, Gateway(cluster.address, cluster.token, "j-A"))
+
+
+def _all_there(notebook: Notebook) -> None:
+    for address in (notebook.first, notebook.second):
+        assert notebook.result(address)["status"] == "ok"
+    until(lambda: (notebook.text(), notebook.text(1)) == (lines(60), "then\n"))
+    assert [notebook.saved(cell)["execution_count"] for cell in (0, 1)] == [1, 2]
+
+
+def test_a_server_that_is_killed_in_the_middle_of_a_cell_finds_every_line(
+    rig: AgentRig, cluster: ClusterGateway, running: Notebook
+) -> None:
+    os.kill(running.workspace.pid, signal.SIGKILL)
+    rig.ended(running.workspace.id)
+    again = running.workspace = rig.launch(running.workspace.id)
+    with again.client() as client:
+        running.client = client
+        # Not attached yet, and all the same it knows what it had.
+        assert [found["id"] for found in client.get("/api/kernels").json()] == [running.kernel_id]
+        assert client.get(running.second).status_code == 202
+        _attach(rig, again, cluster)
+        _all_there(running)
+        session = client.get("/api/sessions").json()[0]
+        assert (session["path"], session["kernel"]["id"]) == (NAME, running.kernel_id)
+        done = running.result(running.run("print(i)"))
+        assert done["outputs"][0]["text"] == "59\n", "it is another kernel"
+
+
+def test_a_cell_that_ends_while_the_server_is_dead_is_found_ended(
+    rig: AgentRig, cluster: ClusterGateway, running: Notebook
+) -> None:
+    os.kill(running.workspace.pid, signal.SIGKILL)
+    rig.ended(running.workspace.id)
+    until(lambda: cluster.kernel(running.kernel_id)["execution_state"] == "idle")
+    running.workspace = rig.launch(running.workspace.id)
+    _attach(rig, running.workspace, cluster)
+    with running.workspace.client() as running.client:
+        _all_there(running)
+
+
+def test_a_gateway_that_is_killed_in_the_middle_of_a_cell_loses_no_line(
+    cluster: ClusterGateway, running: Notebook
+) -> None:
+    cluster.kill()
+    cluster.start()
+    _all_there(running)
+
+
+def test_a_kernel_that_ended_while_the_server_was_dead(
+    rig: AgentRig, cluster: ClusterGateway, running: Notebook
+) -> None:
+    os.kill(running.workspace.pid, signal.SIGKILL)
+    rig.ended(running.workspace.id)
+    cluster.end(running.kernel_id)
+    running.workspace = rig.launch(running.workspace.id)
+    _attach(rig, running.workspace, cluster)
+    with running.workspace.client() as running.client:
+        done = running.result(running.first)
+        assert (done["status"], done["outputs"][-1]["ename"]) == ("error", "KernelEnded")
+        assert running.result(running.second)["status"] == "aborted"
+        assert running.client.get("/api/kernels").json() == []

@@ -9,19 +9,59 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import shutil
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
 from kernel_gateway.gatewayapp import KernelGatewayApp
+from kernel_gateway.mixins import JSONErrorsMixin, TokenAuthorizationMixin
+from kernel_gateway.services.kernels.manager import SeedingMappingKernelManager
 from tornado.ioloop import IOLoop
+from tornado.web import HTTPError, RequestHandler
 from traitlets.config import Config
 
-from emr_studio_cluster import driver, provisioner
+from emr_studio_cluster import driver, journal, provisioner
 from emr_studio_cluster.config import GATEWAY_PORT, NodeConfig
 from emr_studio_cluster.kernel import DISPLAY_NAMES, LANGUAGES
 
 _PING_SECONDS = 30
+_LONGEST_WAIT_SECONDS = 30.0
+_LOOK_SECONDS = 0.1
+_EXECUTION = r"/api/kernels/(?P<kernel_id>[\w-]+)/executions/(?P<execution>[\w-]+)"
+
+
+class Kernels(SeedingMappingKernelManager):  # type: ignore[misc]  # kernel_gateway is in the cluster's environment alone
+    """The gateway's, which takes a kernel's journal away with the kernel."""
+
+    def remove_kernel(self, kernel_id: str) -> Any:
+        """Forget it."""
+        shutil.rmtree(journal.folder_of(Path(os.environ[driver.NODE_FOLDER]), kernel_id), ignore_errors=True)
+        return super().remove_kernel(kernel_id)
+
+
+class ExecutionHandler(TokenAuthorizationMixin, JSONErrorsMixin, RequestHandler):  # type: ignore[misc]  # as above
+    """Reads out what a kernel said of an execution (`journal.py`)."""
+
+    async def get(self, kernel_id: str, execution: str) -> None:
+        """Answer at once if there is something to tell, else when there is or after `wait` seconds."""
+        try:
+            start, wait = int(self.get_argument("from", "0")), float(self.get_argument("wait", "0"))
+        except ValueError as error:
+            raise HTTPError(400, "from and wait are numbers.") from error
+        folder = journal.folder_of(Path(os.environ[driver.NODE_FOLDER]), kernel_id)
+        deadline = time.monotonic() + min(wait, _LONGEST_WAIT_SECONDS)
+        messages, following = self._read(kernel_id, folder, execution, start)
+        while not messages and time.monotonic() < deadline:
+            await asyncio.sleep(_LOOK_SECONDS)
+            messages, following = self._read(kernel_id, folder, execution, start)
+        self.finish(json.dumps({"messages": messages, "next": following}))
+
+    def _read(self, kernel_id: str, folder: Path, execution: str, start: int) -> tuple[list[Any], int]:
+        if kernel_id not in self.settings["kernel_manager"]:
+            raise HTTPError(404, "There is no such kernel.")
+        return journal.read(folder, execution, max(0, start))
 
 
 def run(config: NodeConfig, folder: Path) -> None:
@@ -32,6 +72,7 @@ def run(config: NodeConfig, folder: Path) -> None:
     app = KernelGatewayApp.instance(config=_configuration(config, folder))
     host = provisioner.use_host(config) if config.kernel_host else None
     app.initialize(argv=[])
+    app.web_app.add_handlers(".*$", [(_EXECUTION, ExecutionHandler)])
     if host is not None:
         IOLoop.current().add_callback(_take_over, app.kernel_manager, host)
     app.start()
@@ -92,6 +133,7 @@ def _configuration(config: NodeConfig, folder: Path) -> Config:
             "allow_origin": "",
             "allow_credentials": "",
             "default_kernel_name": "pysparkkernel",
+            "kernel_manager_class": Kernels,
             "ws_ping_interval": _PING_SECONDS,
             # A client may name variables of its own (KERNEL_...); the rest is the gateway's.
             "env_process_whitelist": sorted(os.environ),
@@ -100,6 +142,6 @@ def _configuration(config: NodeConfig, folder: Path) -> Config:
         },
         "JupyterWebsocketPersonality": {"list_kernels": True},
         "KernelSpecManager": {"ensure_native_kernel": False, "allowed_kernelspecs": set(DISPLAY_NAMES)},
-        "SeedingMappingKernelManager": {"cull_idle_timeout": 0, "root_dir": str(folder / "kernels")},
+        "Kernels": {"cull_idle_timeout": 0, "root_dir": str(folder / "kernels")},
     }
     return Config(settings)

@@ -18,7 +18,8 @@ from pathlib import Path
 
 from ipykernel.kernelapp import IPKernelApp
 
-from emr_studio_cluster import libraries
+from emr_studio_cluster import journal, libraries
+from emr_studio_cluster.driver import NODE_FOLDER
 
 PYTHON, PYSPARK, CLASSIC, SQL, SCALA = "python3", "pysparkkernel", "pysparkclassic", "sqlkernel", "sparkkernel"
 DISPLAY_NAMES = {PYSPARK: "PySpark", CLASSIC: "PySpark (classic)", SCALA: "Spark", SQL: "SQL", PYTHON: "Python 3"}
@@ -34,6 +35,9 @@ def main(arguments: Sequence[str]) -> None:
     app = IPKernelApp.instance(**_class_of(kind))
     app.exec_lines = ["%matplotlib inline"]
     app.initialize(rest)
+    if NODE_FOLDER in os.environ:
+        kernel_id = connection_file.stem.removeprefix("kernel-")
+        journal.keep(app, journal.folder_of(Path(os.environ[NODE_FOLDER]), kernel_id))
     if kind in (PYSPARK, CLASSIC):
         from emr_studio_cluster import session
 

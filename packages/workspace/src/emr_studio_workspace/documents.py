@@ -70,6 +70,7 @@ class Documents(YDocExtension):
         ]
         self._sweeper = PeriodicCallback(self._sweep, _SWEEP_MILLISECONDS)
         self.serverapp.io_loop.add_callback(self._sweeper.start)
+        self.serverapp.io_loop.add_callback(self.executions.take_up)
 
     async def cell(self, document_id: str | None, path: str | None, cell_id: str) -> tuple[str, Any]:
         """Room id and cell (a `pycrdt.Map`); ("", None) if there is no such cell. Opens the document if it must."""
@@ -85,6 +86,12 @@ class Documents(YDocExtension):
                 if cell.get("id") == cell_id and cell.get("cell_type") == "code":
                     return room_id, cell
         return "", None
+
+    async def save(self, room_id: str) -> None:
+        """Save the document now; nothing to do if it is not open."""
+        room = self.ywebsocket_server.rooms.get(room_id)
+        if isinstance(room, WorkspaceRoom):
+            await room.save()
 
     def _room_of(self, path: str | None) -> str:
         if not path:

@@ -2,29 +2,30 @@
 
 The addresses are jupyter-server-nbmodel's, whose part in the browser asks them; this takes the place
 of its `ExecutionStack`, which talks to kernels on this machine and knows no restart, no lost line and
-no updated display. One request after the other for each kernel, as they came.
+no updated display. One request after the other for each kernel, as they came (`worker.py`).
+
+What runs or waits is written down until its outputs are in the document's file: a server that was killed
+goes on with it.
 """
 
 from __future__ import annotations
 
 import asyncio
 import json
-import logging
-import uuid
 from collections import OrderedDict
-from dataclasses import dataclass, field
+from contextlib import suppress
 from typing import Any, Protocol
 
 from jupyter_server.utils import ensure_async
 from tornado.web import HTTPError
 
-from emr_studio_workspace.kernel_link import KernelGone, KernelLink, Reconnected
-from emr_studio_workspace.outputs import CellOutputs, Displays
+from emr_studio_workspace.kernel_link import KernelGone
+from emr_studio_workspace.outputs import CellOutputs
+from emr_studio_workspace.remembered import Remembered
+from emr_studio_workspace.worker import Execution, Surroundings, Worker
 
 _RESULTS_KEPT = 500
-_IDLE_LOOKS, _LOOK_SECONDS = 3, 1.0
-_log = logging.getLogger(__name__)
-QUEUED, RUNNING, INPUT, COMPLETE = "queued", "running", "input", "complete"
+_STOP_SECONDS = 10.0
 
 
 class Notebooks(Protocol):
@@ -35,41 +36,8 @@ class Notebooks(Protocol):
     async def cell(self, document_id: str | None, path: str | None, cell_id: str) -> tuple[str, Any]:
         """Room id and cell."""
 
-
-@dataclass
-class Execution:
-    """One request to run code."""
-
-    kernel_id: str
-    code: str
-    metadata: dict[str, Any]
-    id: str = field(default_factory=lambda: str(uuid.uuid4()))
-    status: str = QUEUED
-    room_id: str = ""
-    outputs: CellOutputs = field(default_factory=CellOutputs)
-    prompt: dict[str, Any] | None = None
-    result: dict[str, Any] | None = None
-    found: asyncio.Task[None] | None = None
-
-    def context(self) -> dict[str, Any]:
-        """What each answer says about the request."""
-        return {
-            "request_id": self.id,
-            "kernel_id": self.kernel_id,
-            "request_url": f"/api/kernels/{self.kernel_id}/requests/{self.id}",
-            "cell_id": self.metadata.get("cell_id"),
-            "document_path": self.metadata.get("document_path"),
-            "pending": self.result is None,
-            "request_status": self.status,
-        }
-
-    def finish(self, status: str, count: int | None = None) -> None:
-        """It is over."""
-        if self.result is not None:
-            return
-        self.outputs.end(count)
-        self.status, self.prompt = COMPLETE, None
-        self.result = {"status": status, "execution_count": count}
+    async def save(self, room_id: str) -> None:
+        """Save the document now."""
 
 
 class Executions:
@@ -78,7 +46,43 @@ class Executions:
     def __init__(self, notebooks: Notebooks) -> None:
         self._notebooks = notebooks
         self._all: OrderedDict[str, Execution] = OrderedDict()
-        self._workers: dict[str, _Worker] = {}
+        self._workers: dict[str, Worker] = {}
+        self._memory = Remembered("executions")
+        self._around = Surroundings(self._is_idle, self._note, self._done)
+        self._savers: set[asyncio.Task[None]] = set()
+
+    def take_up(self) -> None:
+        """Go on with what a server before this one was killed over."""
+        for name, values in sorted(self._memory.all().items(), key=lambda item: str(item[1].get("asked_at"))):
+            try:
+                execution = Execution(**values)
+            except TypeError:
+                self._memory.forget(name)
+            else:
+                self._add(execution)
+
+    def _add(self, execution: Execution) -> None:
+        self._all[execution.id] = execution
+        self._forget_old()
+        execution.found = asyncio.create_task(self._find(execution))
+        worker = self._workers.get(execution.kernel_id)
+        if worker is None:
+            self._workers[execution.kernel_id] = Worker(execution, self._around)
+        else:
+            worker.put(execution)
+        self._note(execution)
+
+    def _note(self, execution: Execution) -> None:
+        self._memory.keep(execution.id, execution.to_keep())
+
+    def _done(self, execution: Execution) -> None:
+        task = asyncio.create_task(self._forget_when_saved(execution))
+        self._savers.add(task)
+        task.add_done_callback(self._savers.discard)
+
+    async def _forget_when_saved(self, execution: Execution) -> None:
+        await self._notebooks.save(execution.room_id)
+        self._memory.forget(execution.id)
 
     def put(
         self, kernel_id: str, snippet: str, metadata: dict[str, Any] | None = None, remote_server: Any = None
@@ -91,13 +95,7 @@ class Executions:
         if remote_server is not None:
             raise HTTPError(400, "Kernels of other servers cannot be used here.")
         execution = Execution(kernel_id, snippet or "", metadata or {})
-        self._all[execution.id] = execution
-        self._forget_old()
-        execution.found = asyncio.create_task(self._find(execution))
-        worker = self._workers.get(kernel_id)
-        if worker is None:
-            worker = self._workers[kernel_id] = _Worker(kernel_id, self._is_idle)
-        worker.put(execution)
+        self._add(execution)
         return execution.id
 
     def get(self, kernel_id: str, uid: str) -> dict[str, Any]:
@@ -157,6 +155,8 @@ class Executions:
         """The server stops."""
         for kernel_id in list(self._workers):
             self.end_kernel(kernel_id, "The Workspace was stopped while this ran.")
+        with suppress(TimeoutError):
+            await asyncio.wait_for(asyncio.gather(*self._savers), _STOP_SECONDS)
 
     async def _find(self, execution: Execution) -> None:
         told = execution.metadata
@@ -172,6 +172,8 @@ class Executions:
     async def _is_idle(self, kernel_id: str) -> bool:
         try:
             model = await self._notebooks.serverapp.kernel_manager.get_kernel(kernel_id).refresh_model()
+        except KeyError:
+            model = None
         except (HTTPError, OSError):
             return False
         if not model:
@@ -182,150 +184,3 @@ class Executions:
         done = [execution.id for execution in self._all.values() if execution.result is not None]
         for uid in done[: max(0, len(done) - _RESULTS_KEPT)]:
             del self._all[uid]
-
-
-class _Worker:
-    """Runs what is asked of one kernel."""
-
-    def __init__(self, kernel_id: str, is_idle: Any) -> None:
-        self._kernel_id, self._is_idle = kernel_id, is_idle
-        self._link = KernelLink(kernel_id)
-        self._queue: asyncio.Queue[Execution] = asyncio.Queue()
-        self._current: Execution | None = None
-        self._question: dict[str, Any] | None = None
-        self.displays: Displays = {}
-        self._task = asyncio.create_task(self._work())
-
-    def put(self, execution: Execution) -> None:
-        """Behind all others."""
-        self._queue.put_nowait(execution)
-
-    async def answer(self, value: str) -> None:
-        """Send `value` to the code that asked."""
-        if self._question is None or self._current is None:
-            return
-        question, self._question = self._question, None
-        self._current.prompt, self._current.status = None, RUNNING
-        await self._link.send("stdin", "input_reply", {"value": value, "status": "ok"}, question["header"])
-
-    def end(self, why: str) -> None:
-        """Stop; what runs or waits ends with an error that says why."""
-        self._task.cancel()
-        self._link.close()
-        if self._current is not None and self._current.result is None:
-            self._current.outputs.fail("KernelEnded", why)
-            self._current.finish("error")
-        self._abort_waiting()
-
-    def _abort_waiting(self) -> None:
-        while not self._queue.empty():
-            self._queue.get_nowait().finish("aborted")
-
-    async def _work(self) -> None:
-        while True:
-            execution = self._current = await self._next()
-            if execution.found is not None:
-                await asyncio.wait([execution.found])
-            if not await self._try(execution):
-                # As a kernel does it with its own queue: what follows a failure is not run.
-                self._abort_waiting()
-
-    async def _next(self) -> Execution:
-        """The next request; meanwhile what the kernel says is read, for nobody."""
-        getter = asyncio.ensure_future(self._queue.get())
-        while not getter.done():
-            reader = asyncio.ensure_future(self._idle())
-            await asyncio.wait([getter, reader], return_when=asyncio.FIRST_COMPLETED)
-            reader.cancel()
-        return getter.result()
-
-    async def _idle(self) -> None:
-        while self._link.is_open:
-            try:
-                await self._link.read()
-            except Reconnected:
-                continue
-            except KernelGone:
-                self._hang_up()
-        await asyncio.Event().wait()
-
-    def _hang_up(self) -> None:
-        self._link.close()
-        self._link = KernelLink(self._kernel_id)
-
-    async def _try(self, execution: Execution) -> bool:
-        try:
-            return await self._run(execution)
-        except KernelGone as error:
-            execution.outputs.fail("KernelEnded", str(error))
-            self._hang_up()
-        except Exception as error:
-            _log.exception("An execution failed")
-            execution.outputs.fail(type(error).__name__, str(error))
-        execution.finish("error")
-        return False
-
-    async def _run(self, execution: Execution) -> bool:
-        execution.status = RUNNING
-        execution.outputs.begin()
-        content = {
-            "code": execution.code,
-            "silent": False,
-            "store_history": True,
-            "user_expressions": {},
-            "allow_stdin": True,
-            "stop_on_error": True,
-        }
-        msg_id = await self._link.send("shell", "execute_request", content)
-        reply: dict[str, Any] | None = None
-        idle = False
-        while reply is None or not idle:
-            try:
-                message = await self._read(reply is not None or idle)
-            except _Silence:
-                # The other half was lost with a line that was cut.
-                break
-            if message["parent_header"].get("msg_id") != msg_id:
-                self._watch(message)
-                continue
-            kind, content = message["header"]["msg_type"], message["content"]
-            if kind == "execute_reply":
-                reply = content
-            elif kind == "status":
-                idle = content["execution_state"] == "idle"
-            elif kind == "input_request":
-                self._ask(execution, message)
-            else:
-                execution.outputs.take(message)
-        status = str((reply or {}).get("status", "ok"))
-        execution.finish(status, (reply or {}).get("execution_count"))
-        return status == "ok"
-
-    async def _read(self, half_done: bool) -> dict[str, Any]:
-        """The next message; after a lost line, or with one half of the end seen, look whether it still runs."""
-        looks, watching = 0, half_done
-        while True:
-            try:
-                return await self._link.read(_LOOK_SECONDS if watching else None)
-            except Reconnected:
-                watching, looks = True, 0
-            except TimeoutError:
-                looks = looks + 1 if await self._is_idle(self._kernel_id) else 0
-                if looks >= _IDLE_LOOKS:
-                    raise _Silence from None
-
-    def _watch(self, message: dict[str, Any]) -> None:
-        """A kernel that died and was started again says so to everybody."""
-        content = message["content"]
-        if message["header"]["msg_type"] == "status" and content["execution_state"] in ("restarting", "dead"):
-            raise KernelGone("The kernel died. It may have run out of memory.")
-
-    def _ask(self, execution: Execution, message: dict[str, Any]) -> None:
-        self._question = message
-        execution.status = INPUT
-        request = {name: message["content"].get(name) for name in ("prompt", "password")}
-        execution.prompt = {"parent_header": message["header"], "input_request": request}
-
-
-class _Silence(Exception):
-    """The kernel is idle and says nothing more."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import socket
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from typing import Any
 from jupyter_server.gateway.gateway_client import GatewayTokenRenewerBase
 from tornado.netutil import DefaultLoopResolver, Resolver
 
+_ATTACHED_AGAIN_SECONDS = 120.0
 HOST = "gateway.emr-studio"
 """A name that only our resolver knows."""
 
@@ -35,10 +37,20 @@ class Pointer:
         self.relay = relay
         self._stamp: tuple[int, int, int] | None = None
         self._target: Target | None = None
+        self._hoped_until = 0.0
 
     def place(self, path: Path, relay: Path) -> None:
         """Say where the file and the relay's socket lie."""
         self._path, self.relay, self._stamp, self._target = path, relay, None, None
+        self._hoped_until = time.monotonic() + _ATTACHED_AGAIN_SECONDS
+
+    def may_lead_to(self, cluster_id: str) -> bool:
+        """Whether this cluster is attached, or may soon be: the server's start is before the attach."""
+        target = self.target
+        if target is None:
+            return time.monotonic() < self._hoped_until
+        self._hoped_until = 0.0
+        return target.cluster_id == cluster_id
 
     @property
     def target(self) -> Target | None:

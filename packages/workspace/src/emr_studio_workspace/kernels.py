@@ -1,27 +1,32 @@
 """Kernels of the attached cluster, through Jupyter's own gateway classes.
 
 Each manager asks the pointer at each use. A kernel belongs to the cluster it was started on: after
-a switch it is forgotten here (the cluster ends it), while files and layout stay open.
+a switch it is forgotten here (the cluster ends it), while files and layout stay open. A server that
+was killed has its kernels again: they went on.
 """
 
 from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
+from jupyter_server.gateway.gateway_client import GatewayClient
 from jupyter_server.gateway.managers import (
     GatewayKernelManager,
     GatewayKernelSpecManager,
     GatewayMappingKernelManager,
     GatewaySessionManager,
 )
+from jupyter_server.utils import url_path_join
+from tornado.escape import url_escape
 from tornado.web import HTTPError
 from traitlets import default
 
 from emr_studio_workspace.gateway import pointer
 from emr_studio_workspace.notebooks import KERNEL_NAME
+from emr_studio_workspace.remembered import Remembered
 
 NOT_ATTACHED = (
     "This Workspace is not attached to a cluster.\n"
@@ -69,6 +74,12 @@ class AttachedKernelManager(GatewayKernelManager):
         with _plainly():
             await super().start_kernel(**kwargs)
 
+    def recall(self, model: dict[str, Any], cluster_id: str) -> None:
+        """Be the kernel that a server before this one had; `model` is what was known of it."""
+        client = GatewayClient.instance()
+        self.kernel, self.kernel_id, self.cluster_id = model, model["id"], cluster_id
+        self.kernel_url = url_path_join(client.url or "", client.kernels_endpoint, url_escape(model["id"]))
+
     async def restart_kernel(self, **kwargs: Any) -> None:
         """Restart it in its place."""
         with _plainly():
@@ -91,12 +102,22 @@ class AttachedMappingKernelManager(GatewayMappingKernelManager):
     on_kernel_end: Callable[[str, str], None] = staticmethod(lambda _kernel_id, _why: None)
     """Told which kernel answers no more, and why."""
 
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self._memory = Remembered("kernels")
+        for kernel_id, kept in self._memory.all().items():
+            manager = self.kernel_manager_factory(parent=self, log=self.log)
+            with suppress(KeyError, TypeError):
+                manager.recall(dict(kept["model"]) | {"id": kernel_id}, str(kept["cluster_id"]))
+                self._kernels[kernel_id] = manager
+
     @default("kernel_manager_class")
     def _default_kernel_manager_class(self) -> str:
         return "emr_studio_workspace.kernels.AttachedKernelManager"
 
     def remove_kernel(self, kernel_id: str) -> Any:
         """Forget it; whoever waits for it is told."""
+        self._memory.forget(kernel_id)
         self.on_kernel_end(kernel_id, "The kernel was ended.")
         return super().remove_kernel(kernel_id)
 
@@ -107,17 +128,17 @@ class AttachedMappingKernelManager(GatewayMappingKernelManager):
 
     def forget_strangers(self) -> None:
         """Drop kernels that live on a cluster which is no longer attached."""
-        target = pointer.target
-        here = target.cluster_id if target else ""
         for kernel_id, manager in list(self._kernels.items()):
-            if getattr(manager, "cluster_id", "") != here:
+            if not pointer.may_lead_to(getattr(manager, "cluster_id", "")):
                 self.remove_kernel(kernel_id)
 
     async def start_kernel(self, **kwargs: Any) -> Any:
         """Start a kernel; 409 if nothing is attached."""
-        attached_cluster()
+        cluster_id = attached_cluster()
         self.forget_strangers()
-        return await super().start_kernel(**kwargs)
+        kernel_id = await super().start_kernel(**kwargs)
+        self._memory.keep(kernel_id, {"cluster_id": cluster_id, "model": self._kernels[kernel_id].kernel})
+        return kernel_id
 
     async def list_kernels(self, **kwargs: Any) -> list[dict[str, Any]]:
         """Kernels with their state as the gateway tells it, or as last known while it is away."""
