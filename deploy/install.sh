@@ -50,13 +50,14 @@ UV=".venv/bin/uv -q --no-progress"
 
 environment() {  # environment FOLDER LOCK PACKAGE...
   local folder=$1 lock=$2 package; shift 2
-  local name=${folder//\//_} sum inputs=("requirements/$lock.txt")
+  local name=${folder//\//_} sum inputs=("requirements/$lock.txt") override=()
+  [ ! -e "requirements/$lock.override" ] || override=(--override "requirements/$lock.override")
   for package in "$@"; do inputs+=("packages/$package/pyproject.toml"); done
   sum=$(digest "${inputs[@]}")$PWD
   done_already "$name" "$sum" && return
   say "$folder: $(grep -c '==' "requirements/$lock.txt") locked packages ($lock)"
   [ -x "$folder/bin/python" ] || $UV venv --python "$PYTHON" "$folder"
-  $UV pip install --python "$folder/bin/python" --require-hashes -r "requirements/$lock.txt" \
+  $UV pip install --python "$folder/bin/python" --require-hashes "${override[@]}" -r "requirements/$lock.txt" \
     || die "could not install requirements/$lock.txt. Is there a network, or a mirror set in uv's or pip's configuration?"
   for package in "$@"; do $UV pip install --offline --no-deps --python "$folder/bin/python" -e "packages/$package"; done
   finish "$name" "$sum"
@@ -121,6 +122,7 @@ if [ "$WANT" = browser ]; then
   [ -x /usr/bin/aws ] || apt_install "the AWS CLI, version 2 (for the tests)" awscli
   environment .envs/s3clients s3clients
   environment .envs/s3oldest s3oldest
+  environment .envs/livyclients livyclients
   if ! done_already saml-idp "$(digest tests/peers/saml/package-lock.json)"; then
     say "a SAML identity provider for the tests (samlp)"
     [ -x .envs/node/bin/node ] && PATH="$PWD/.envs/node/bin:$PATH"

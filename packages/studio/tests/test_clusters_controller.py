@@ -15,7 +15,7 @@ from emr_studio.runtime.inprocess import Stage
 from tests.support.cluster_play import ClusterPlay
 from tests.support.emr_world import emr_world
 
-PROGRAMS = ("master", "gateway", "kernels", "connect", "worker")
+PROGRAMS = ("master", "gateway", "kernels", "connect", "livy", "worker")
 ALL_STATES = ["STARTING", "BOOTSTRAPPING", "RUNNING", "WAITING"]
 
 
@@ -32,7 +32,7 @@ def kinds(play: ClusterPlay) -> list[str]:
 def test_a_cluster_goes_through_all_states(play: ClusterPlay) -> None:
     cluster_id = play.create(core=2)
     assert play.settle(cluster_id) == ALL_STATES
-    assert kinds(play) == ["connect", "gateway", "kernels", "master", "worker", "worker"]
+    assert kinds(play) == ["connect", "gateway", "kernels", "livy", "master", "worker", "worker"]
     described = play.describe(cluster_id)
     assert described["Status"]["StateChangeReason"] == {"Message": "Cluster ready to run steps."}
     assert "ReadyDateTime" in described["Status"]["Timeline"]
@@ -48,7 +48,7 @@ def test_a_cluster_goes_through_all_states(play: ClusterPlay) -> None:
 def test_one_node_computes_by_itself(play: ClusterPlay) -> None:
     cluster_id = play.create(core=0)
     assert play.settle(cluster_id) == ALL_STATES
-    assert kinds(play) == ["connect", "gateway", "kernels"]
+    assert kinds(play) == ["connect", "gateway", "kernels", "livy"]
     spec = play.runtime.workloads[play.workload(cluster_id, "connect")].spec
     assert isinstance(spec, ProcessSpec)
     (config,) = spec.files.values()
@@ -115,7 +115,7 @@ def test_a_controller_killed_after_every_turn_is_resumed(play: ClusterPlay) -> N
             break
     assert play.state(cluster_id) == "WAITING"
     launched = [name for call, name in play.runtime.calls if call == "launch"]
-    assert len(launched) == len(set(launched)) == 6
+    assert len(launched) == len(set(launched)) == 7
     play.emr.call("TerminateJobFlows", JobFlowIds=[cluster_id])
     for _ in range(80):
         play.controller = play.new_controller()
@@ -131,7 +131,7 @@ def test_an_agent_that_is_away_is_waited_for(play: ClusterPlay, stage: Stage, pr
     play.runtime.fail(stage, containing=f"/{program}", times=3)
     cluster_id = play.create()
     assert play.settle(cluster_id)[-1] == "WAITING"
-    assert kinds(play) == ["connect", "gateway", "kernels", "master", "worker", "worker"]
+    assert kinds(play) == ["connect", "gateway", "kernels", "livy", "master", "worker", "worker"]
 
 
 def test_an_agent_that_is_away_delays_the_end(play: ClusterPlay) -> None:
@@ -209,7 +209,7 @@ def test_what_dies_is_started_again(play: ClusterPlay, program: str) -> None:
     play.runtime.crash(play.workload(cluster_id, program))
     assert play.controller.changed() == [cluster_id]
     assert play.settle(cluster_id) == ["WAITING"]
-    assert kinds(play) == ["connect", "gateway", "kernels", "master", "worker", "worker"]
+    assert kinds(play) == ["connect", "gateway", "kernels", "livy", "master", "worker", "worker"]
 
 
 def test_what_dies_again_and_again_ends_the_cluster(play: ClusterPlay) -> None:
@@ -267,4 +267,4 @@ def test_clusters_do_not_share_addresses_or_users(play: ClusterPlay) -> None:
     assert len({play.row(cluster_id).uid for cluster_id in made}) == 3
     play.emr.call("TerminateJobFlows", JobFlowIds=[made[0]])
     play.settle(made[0])
-    assert len(play.running()) == 12
+    assert len(play.running()) == 14

@@ -131,6 +131,7 @@ def test_what_is_refused(kernels: Kernels) -> None:
         return str(caught.value)
 
     cluster = {"ClusterId": kernels.cluster_id}
+    kernels.emr.set_cluster(kernels.cluster_id, applications=["Spark"])
     assert "ExecutionRoleArn is required" in refused(**cluster)
     plain = kernels.emr.cluster(bind_ip="127.31.0.10", uid=300_901)
     assert "Runtime roles are not enabled" in refused(ClusterId=plain, ExecutionRoleArn=DATA)
@@ -140,6 +141,7 @@ def test_what_is_refused(kernels: Kernels) -> None:
     assert "need a release with Spark 4" in refused(**cluster, ExecutionRoleArn=DATA)
     kernels.emr.set_cluster(kernels.cluster_id, state="STARTING")
     assert "is STARTING" in refused(**cluster, ExecutionRoleArn=DATA)
+    assert "is STARTING" in refused(**cluster)
     assert kernels.rows() == []
 
 

@@ -22,6 +22,7 @@ APPLICATION_WEB_PORT = 4040
 CONNECT_PORT = 15002
 GATEWAY_PORT = 18888
 KERNELS_PORT = 18889
+LIVY_PORT = 8998
 METASTORE_PORT = 9083
 
 
@@ -38,6 +39,10 @@ class NodeConfig:
     secret: str
     connect_token: str
     gateway_token: str = ""
+    livy_token: str = ""
+    """What opens Livy's port; empty where the cluster has no Livy, or its Livy is none of the program's business."""
+    livy_conf: dict[str, str] = field(default_factory=dict)
+    """The configuration classification `livy-conf`."""
     kernel_host: bool = False
     """Kernels live in a program of their own (`kernel_host.py`), which outlives the gateway."""
     cores: int = 1

@@ -1,6 +1,6 @@
 """Starts one program of a node: `python -m emr_studio_cluster.node PROGRAM FOLDER`.
 
-PROGRAM is master, worker, connect, history, gateway or kernels.
+PROGRAM is master, worker, connect, history, gateway, kernels or livy.
 
 FOLDER is the program's own and holds `node.json`. A Java program replaces this process, so
 that the process id that was started is the program's and a signal reaches it.
@@ -25,7 +25,7 @@ _JAVA_PROGRAMS: dict[str, Callable[[NodeConfig, Path], list[str]]] = {
     "history": spark.history_command,
 }
 # They import much that the others do not need.
-_PYTHON_PROGRAMS = {"gateway": "gateway", "kernels": "kernel_host"}
+_PYTHON_PROGRAMS = {"gateway": "gateway", "kernels": "kernel_host", "livy": "livy.server"}
 
 
 def main(arguments: Sequence[str]) -> int:

@@ -23,7 +23,7 @@ from typing import NoReturn
 from xml.sax.saxutils import escape
 
 from emr_studio_cluster import spark
-from emr_studio_cluster.config import NODE_FILE, NodeConfig, read_config
+from emr_studio_cluster.config import LIVY_PORT, NODE_FILE, NodeConfig, read_config
 
 FOLDER = "EMR_STUDIO_TASK_FOLDER"
 PYTHON_FOLDER = "python"
@@ -49,7 +49,14 @@ def environment(config: NodeConfig, folder: Path) -> dict[str, str]:
         "PYTHONPATH": str(packages),
         "PIP_TARGET": str(packages),
         "PIP_DISABLE_PIP_VERSION_CHECK": "1",
+        **_livy(config),
     }
+
+
+def _livy(config: NodeConfig) -> dict[str, str]:
+    """Where Livy is, with what opens it: who can run commands here can do all that it can."""
+    address = f"{config.primary_address}:{LIVY_PORT}"
+    return {"LIVY_URL": f"http://hadoop:{config.livy_token}@{address}"} if config.livy_token else {}
 
 
 def python_packages(folder: Path) -> Path:

@@ -140,6 +140,7 @@ def build_api(settings: Settings) -> ControlPlane:
     from emr_studio.aws.pagination import MarkerSealer
     from emr_studio.aws.pipeline import AwsApplication
     from emr_studio.aws.registry import registry
+    from emr_studio.clusters.livy.credentials import LivyEdge
     from emr_studio.clusters.sessions.credentials import GatewayEdge
     from emr_studio.clusters.sessions.edge import SparkEdge
     from emr_studio.console.pages import console_routes
@@ -191,6 +192,7 @@ def build_api(settings: Settings) -> ControlPlane:
     decisions.register("appui", front.app_ui_edge)
     decisions.register("spark", SparkEdge(database, clock, sealer))
     decisions.register("gateway", GatewayEdge(database, clock, sealer))
+    decisions.register("livy", LivyEdge(database, clock, sealer))
     objects = S3Authorization(
         S3Ports(
             settings,

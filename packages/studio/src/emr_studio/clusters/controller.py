@@ -89,6 +89,7 @@ _NAMES = {
     "connect": "the Spark Connect server",
     "gateway": "the kernel gateway",
     "kernels": "the kernels' host",
+    "livy": "Livy",
 }
 _GOING = (WorkloadState.STARTING, WorkloadState.RUNNING)
 

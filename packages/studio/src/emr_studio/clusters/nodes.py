@@ -2,6 +2,7 @@
 
     one node        primary: connect (computing by itself), gateway, kernels
     several nodes   primary: master, connect, gateway, kernels      each other: worker
+    with Livy       primary: livy as well
 
 The programs are `emr_studio_cluster.node`'s, run by the release's own environment. All of a
 cluster's programs share one folder, as its nodes would share a file system, and one user.
@@ -17,20 +18,29 @@ from typing import Any
 
 from emr_studio.clusters.catalog.releases import Release, find_release
 from emr_studio.clusters.model import Cluster, Instance, Role, workload_owner
-from emr_studio.clusters.ui_keys import ui_key
+from emr_studio.clusters.ui_keys import livy_token, ui_key
 from emr_studio.iam.bootstrap import bucket_name
 from emr_studio.network.model import GATEWAY_PORT
 from emr_studio.runtime.contract import ProcessSpec
 from emr_studio.settings import Settings
 
-MASTER_PORT, CONNECT_PORT, WORKER_PORT, KERNELS_PORT = 7077, 15002, 7078, 18889
-MASTER, WORKER, CONNECT, GATEWAY, KERNELS = "master", "worker", "connect", "gateway", "kernels"
-_PORTS = {MASTER: MASTER_PORT, WORKER: WORKER_PORT, CONNECT: CONNECT_PORT, GATEWAY: GATEWAY_PORT, KERNELS: KERNELS_PORT}
+MASTER_PORT, CONNECT_PORT, WORKER_PORT, KERNELS_PORT, LIVY_PORT = 7077, 15002, 7078, 18889, 8998
+MASTER, WORKER, CONNECT, GATEWAY, KERNELS, LIVY = "master", "worker", "connect", "gateway", "kernels", "livy"
+_PORTS = {
+    MASTER: MASTER_PORT,
+    WORKER: WORKER_PORT,
+    CONNECT: CONNECT_PORT,
+    GATEWAY: GATEWAY_PORT,
+    KERNELS: KERNELS_PORT,
+    LIVY: LIVY_PORT,
+}
 _DAEMON_MB, _DRIVER_MB, _EXECUTOR_MB = 256, 1024, 1024
 # A JVM needs more than its heap.
 _EXECUTOR_NEEDED_MB = 700
-_NEEDED_MB = {MASTER: 300, WORKER: 300 + _EXECUTOR_NEEDED_MB, CONNECT: 900, GATEWAY: 100, KERNELS: 200}
-_SPARK_DEFAULTS = "spark-defaults"
+_NEEDED_MB = {MASTER: 300, WORKER: 300 + _EXECUTOR_NEEDED_MB, CONNECT: 900, GATEWAY: 100, KERNELS: 200, LIVY: 50}
+_SPARK_DEFAULTS, _LIVY_CONF = "spark-defaults", "livy-conf"
+_WITH_LIVY = (GATEWAY, KERNELS, LIVY, "step")
+"""Those that may use it: who asks for them could do the same without it."""
 EVENTS = "eventlogs"
 """Folder of the event logs, below the cluster's."""
 
@@ -84,6 +94,8 @@ class Layout:
     def programs(self) -> list[Program]:
         """All programs, those of the primary first."""
         kinds = (MASTER, GATEWAY, KERNELS, CONNECT) if self.workers else (GATEWAY, KERNELS, CONNECT)
+        if has_livy(self.cluster):
+            kinds = (*kinds, LIVY)
         return [Program(kind, self.primary) for kind in kinds] + [Program(WORKER, node) for node in self.workers]
 
     def first_programs(self) -> list[Program]:
@@ -99,6 +111,11 @@ class Layout:
     def settled(self) -> list[Program]:
         """Programs of nodes that are neither on their way in nor out: what must run all the time."""
         return [p for p in self.programs() if p.instance.state == "RUNNING" and p.instance.leaving_since is None]
+
+
+def has_livy(cluster: Cluster) -> bool:
+    """Whether Livy is among its applications."""
+    return "Livy" in (cluster.applications or ())
 
 
 def needed_memory(kind: str) -> int:
@@ -133,6 +150,7 @@ class Tenant:
     def config(self) -> dict[str, Any]:
         """What differs in its `node.json` from that of the cluster's own programs."""
         own = {"local_mode": True, "master_url": self.master, "secret": self.secret, "gateway_token": ""}
+        own |= {"livy_token": "", "livy_conf": {}}
         places = {"warehouse_dir": f"{self.folder}/warehouse", "events_dir": ""}
         return own | places
 
@@ -272,7 +290,9 @@ def _config(settings: Settings, layout: Layout, instance: Instance, kind: str) -
         "local_mode": not layout.workers,
         "secret": cluster.secret,
         "connect_token": cluster.connect_token,
-        "gateway_token": cluster.gateway_token if kind in (GATEWAY, KERNELS) else "",
+        "gateway_token": cluster.gateway_token if kind in (GATEWAY, KERNELS, LIVY) else "",
+        "livy_token": livy_token(cluster.secret) if has_livy(cluster) and kind in _WITH_LIVY else "",
+        "livy_conf": _properties(cluster.configurations, _LIVY_CONF) if kind == LIVY else {},
         "ui_key": ui_key(cluster.secret) if kind == CONNECT else "",
         "kernel_host": kind in (GATEWAY, KERNELS),
         "cores": 1,

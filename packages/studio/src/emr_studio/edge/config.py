@@ -44,7 +44,7 @@ _NOT_THE_STORES = ("Authorization", "Cookie")
 _STORES_NOTES = ("Seaweed-X-Amz-Etag", "Seaweed-X-Amz-Owner")
 _UPSTREAM_VAR = "emr_studio_upstream"
 _MISSING_VAR, _TOKEN_VAR = "emr_studio_missing", "emr_studio_token"
-_GATEWAYS = ["/_gateway/j-*"]
+_GATEWAYS, _LIVYS = ["/_gateway/j-*"], ["/_livy/j-*"]
 _SPARK_SERVICE = "spark.connect.SparkConnectService"
 _SPARK_REPLACEABLE = ("Authorization", "Cookie", "X-Aws-Proxy-Auth")
 _IMMUTABLE = "public, max-age=31536000, immutable"
@@ -121,7 +121,8 @@ def _routes(settings: Settings) -> list[Json]:
         _s3_hosts_route(settings, domain),
         _route({"path": ["/_edge", "/_edge/*", "/_internal", "/_internal/*"]}, _status(404)),
         _spark_route(settings, base),
-        _gateway_route(settings, base),
+        _credentials_route(settings, "gateway", base, _GATEWAYS),
+        _credentials_route(settings, "livy", base, _LIVYS),
         _s3_route(settings, base),
         _pages_route(settings, [*base, f"*.studio.{domain}"]),
         _asked_route(settings, "workspace", [f"*.workspace.{domain}"], _workspace_first(settings)),
@@ -224,10 +225,10 @@ def _spark_route(settings: Settings, hosts: list[str]) -> Json:
     return _route(calls, _question(settings, "spark", _SPARK_REPLACEABLE), server)
 
 
-def _gateway_route(settings: Settings, hosts: list[str]) -> Json:
-    """Kernel gateways, for Jupyter clients with credentials of a cluster; what they answer is never run as a page."""
-    question = _question(settings, "gateway", ("Authorization", "Cookie"))
-    return _route({"host": hosts, "path": _GATEWAYS}, _sandbox(), question, _answered_upstream(name="gateway"))
+def _credentials_route(settings: Settings, kind: str, hosts: list[str], paths: list[str]) -> Json:
+    """Kernel gateways and Livys, for programs with credentials of a cluster; no answer is ever run as a page."""
+    question = _question(settings, kind, ("Authorization", "Cookie"))
+    return _route({"host": hosts, "path": paths}, _sandbox(), question, _answered_upstream(name=kind))
 
 
 def _sandbox() -> Json:

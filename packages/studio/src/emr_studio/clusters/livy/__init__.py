@@ -1,0 +1,1 @@
+"""Who may pass to a cluster's Livy."""
