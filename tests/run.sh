@@ -3,6 +3,12 @@
 # everything on a running studio (one process: they share it), then the API on PostgreSQL.
 set -euo pipefail
 cd "$(dirname "$0")/.."
+# What the tests leave in temporary folders goes with the run: gigabytes else, and a full disk makes the next run fail.
+# Workspaces' and clusters' users must reach what is theirs in it.
+TMPDIR=$(mktemp -d /tmp/emr-t-XXXX)
+export TMPDIR
+chmod 755 "$TMPDIR"
+trap 'rm -rf --one-file-system "$TMPDIR" || true' EXIT
 # The same mutations in every run; `make fuzz` draws new ones.
 export FUZZ_SEED="${FUZZ_SEED:-20261126}"
 # What is marked `soak` is for `make soak`.

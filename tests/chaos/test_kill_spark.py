@@ -33,7 +33,7 @@ print(spark.range(0, 12, 1, 12).select(slow("id").alias("n")).selectExpr("sum(n)
 
 @pytest.fixture(scope="module")
 def rig() -> Iterator[ClusterRig]:
-    with tempfile.TemporaryDirectory(dir="/tmp") as folder, cluster_rig(Path(folder)) as found:
+    with tempfile.TemporaryDirectory() as folder, cluster_rig(Path(folder)) as found:
         yield found
 
 

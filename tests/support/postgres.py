@@ -28,7 +28,8 @@ class Server:
     """One PostgreSQL server, run as the user `postgres` where we are root (it refuses root)."""
 
     def __init__(self) -> None:
-        self.folder = Path(tempfile.mkdtemp(prefix="pg-", dir="/tmp"))
+        self.folder = Path(tempfile.mkdtemp(prefix="pg-"))
+        self._made: dict[str, Path] = {}
         self._data = self.folder / "data"
         self._user = "postgres" if os.geteuid() == 0 else pwd.getpwuid(os.geteuid()).pw_name
         if os.geteuid() == 0:
@@ -47,13 +48,24 @@ class Server:
         done = subprocess.run(argv, capture_output=True, text=True, check=False, cwd="/")
         assert done.returncode == 0, f"{program}: {done.stdout}{done.stderr}"
 
-    def database(self, name: str) -> str:
-        """SQLAlchemy URL of the database `name`, made where it is not there."""
+    def database(self, folder: Path) -> str:
+        """SQLAlchemy URL of the database that stands for this data folder, made where it is not there."""
+        name = f"t{hashlib.sha256(str(folder).encode()).hexdigest()[:24]}"
+        if name not in self._made:
+            self._make(name)
+            self._made[name] = next(path for path in (folder, *folder.parents) if path.exists())
+        return f"postgresql+psycopg://postgres@/{name}?host={self.folder}"
+
+    def _make(self, name: str) -> None:
+        # Eight megabytes each, a thousand in a run: those go whose test's folder went.
+        gone = [known for known, folder in self._made.items() if not folder.exists()]
         with psycopg.connect(host=str(self.folder), user="postgres", dbname="postgres", autocommit=True) as connection:
+            for known in gone:
+                connection.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(known)))
+                del self._made[known]
             query = "SELECT 1 FROM pg_database WHERE datname = %s"
             if not connection.execute(query, [name]).fetchone():
                 connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
-        return f"postgresql+psycopg://postgres@/{name}?host={self.folder}"
 
     def stop(self) -> None:
         self._run("pg_ctl", "-D", str(self._data), "-m", "immediate", "-w", "stop")
@@ -61,11 +73,7 @@ class Server:
 
 
 def _url_of(server: Server) -> Callable[[Settings], str]:
-    def url(settings: Settings) -> str:
-        digest = hashlib.sha256(str(settings.data_dir.resolve()).encode()).hexdigest()[:24]
-        return server.database(f"t{digest}")
-
-    return url
+    return lambda settings: server.database(settings.data_dir.resolve())
 
 
 def pytest_configure(config: pytest.Config) -> None:

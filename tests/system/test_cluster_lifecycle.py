@@ -33,7 +33,7 @@ print(sorted(r["n"] for r in rows), sum(r["count"] for r in rows))
 @pytest.fixture(scope="module")
 def rig() -> Iterator[ClusterRig]:
     # Short: a unix socket's path has at most 107 characters.
-    with tempfile.TemporaryDirectory(dir="/tmp") as folder, cluster_rig(Path(folder)) as found:
+    with tempfile.TemporaryDirectory() as folder, cluster_rig(Path(folder)) as found:
         yield found
 
 

@@ -20,7 +20,7 @@ pytestmark = pytest.mark.timeout(300)
 @pytest.fixture
 def rig() -> Iterator[ClusterRig]:
     # Short: a unix socket's path has at most 107 characters.
-    with tempfile.TemporaryDirectory(dir="/tmp") as folder, cluster_rig(Path(folder)) as found:
+    with tempfile.TemporaryDirectory() as folder, cluster_rig(Path(folder)) as found:
         yield found
 
 

@@ -53,6 +53,7 @@ from emr_studio.storage.s3_request import (
     understand,
     without_signature,
 )
+from emr_studio.storage.s3_room import check_room
 from emr_studio.storage.s3_served import S3Served, form_ticket, is_served, ticket
 from emr_studio.storage.s3_settings import Wanted, canonical_id
 from emr_studio.storage.s3_tagging import is_decided_by_body
@@ -332,6 +333,7 @@ class S3Authorization:
         if is_list(request) and not self._settings.s3_endpoint:
             return Listing(request, canonical_id(bucket.account_id))
         check_supported(request, headers, kms=not self._settings.s3_endpoint)
+        check_room(self._settings, request)
         keyed = self._ports.keys.replaced(context, request, headers)
         if default:
             keyed = {**{name.title(): value for name, value in default.items()}, **keyed}

@@ -31,6 +31,7 @@ from emr_studio.storage.s3_limits import check_supported
 from emr_studio.storage.s3_ports import S3Ports
 from emr_studio.storage.s3_recording import S3Call
 from emr_studio.storage.s3_request import S3Request, normal_key, understand
+from emr_studio.storage.s3_room import check_room
 from emr_studio.storage.s3_xml import Served
 from emr_studio.storage.store import async_store_client
 
@@ -95,6 +96,7 @@ class FormUpload:
             for check in needed(request, headers, self._ports.settings.partition, signed):
                 s3_gate.authorize(context, check, found)
             check_supported(request, headers, kms=not self._ports.settings.s3_endpoint)
+            check_room(self._ports.settings, request)
             headers |= by_default(found, request, headers)
             keyed = self._ports.keys.replaced(context, request, headers)
             headers = {**headers, **{name.lower(): value for name, value in keyed.items()}}

@@ -35,6 +35,10 @@ _HOST = "127.0.0.1"
 _NO_ORIGIN = "http://nobody.invalid"
 _HIDDEN = "hidden"
 """This file in the store's folder says that the store has a network of its own."""
+_VOLUME_MB = 64
+_VOLUMES = 1000
+_KEPT_FREE_MB = 128
+"""With less than this free on its disk the store closes its volumes. `s3_room` refuses objects before that."""
 # Every write is on the disk before it is answered (components.md F: 10 kB puts then take 4 ms).
 _FSYNC = {"locations": [{"locationPrefix": "/buckets/", "fsync": True}]}
 
@@ -107,14 +111,17 @@ def store_command(data: Path, sockets: Path, ports: dict[str, int]) -> list[str]
         f"-master.port={ports['master']}",
         f"-master.port.grpc={ports['master_grpc']}",
         # Small volumes: a bucket takes seven at once, and a laptop's disk holds many buckets.
-        "-master.volumeSizeLimitMB=64",
+        f"-master.volumeSizeLimitMB={_VOLUME_MB}",
         "-master.telemetry=false",
         # One master elects itself, and before the volumes look for it: with the defaults a restart takes 14 to 19 s.
         "-master.electionTimeout=400ms",
         "-master.heartbeatInterval=100ms",
         f"-volume.port={ports['volume']}",
         f"-volume.port.grpc={ports['volume_grpc']}",
-        "-volume.max=0",
+        # By default as many as fit between the free and a hundredth of the disk: on a large disk that is nearly
+        # full, three buckets took them all. Now volumes grow while there is room, up to what a disk holds in all.
+        f"-volume.max={max(_VOLUMES, shutil.disk_usage(data).total // (_VOLUME_MB << 20))}",
+        f"-volume.minFreeSpace={_KEPT_FREE_MB}MiB",
         "-volume.preStopSeconds=1",
     ]
 
