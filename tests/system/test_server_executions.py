@@ -319,6 +319,27 @@ def test_kernels_of_other_servers_are_refused(notebook: Notebook) -> None:
     assert notebook.client.post("/api/kernels/unknown/execute", json={"code": "1"}).status_code == 404
 
 
+def test_files_that_come_and_go_do_not_hide_their_folder(rig: AgentRig) -> None:
+    """JupyterLab showed `Directory not found: ""` when a save fell into the moment of a listing."""
+    workspace = rig.launch("e-LISTED")
+    with workspace.client() as client:
+        name = client.post("/api/terminals").raise_for_status().json()["name"]
+        with workspace.connect(f"/terminals/websocket/{name}") as stream:
+            churn = "touch here; while [ -e here ]; do touch x{1..40}; rm x*; done\r"
+            stream.send(json.dumps(["stdin", churn]))
+            until(lambda: "here" in _listed(client))
+            for _ in range(100):
+                assert {"here", NAME} <= _listed(client)
+            client.delete("/api/contents/here").raise_for_status()
+    assert "ping_timeout" not in rig.runtime.logs("e-LISTED")
+    rig.runtime.stop(workspace.id)
+    rig.ended(workspace.id)
+
+
+def _listed(client: httpx.Client) -> set[str]:
+    return {found["name"] for found in client.get("/api/contents").raise_for_status().json()["content"]}
+
+
 OFTEN = "import time\nfor i in range(60):\n    print('line', i, flush=True); time.sleep(0.1)"
 
 

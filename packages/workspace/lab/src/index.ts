@@ -51,6 +51,7 @@ class Studio {
     this.addBackup();
     this.addExamples();
     this.addCommands();
+    void app.restored.then(() => this.nameApart());
     this.state.changed.connect(() => this.onChange());
   }
 
@@ -102,6 +103,12 @@ class Studio {
     };
     const body = () => React.createElement(Examples, { preview, save });
     this.add("examples", "Notebook examples", "Notebook examples: read them, save a copy", examplesIcon, RANK + 3, body);
+  }
+
+  /** jupyter-collaboration has a panel "Collaboration" too: of those who have a document open now. */
+  private nameApart(): void {
+    const theirs = [...this.shell.widgets("left")].find((widget) => widget.id === "jp-collaboration-panel");
+    if (theirs) theirs.title.caption = "People: who is here now, and in which document";
   }
 
   /** Only those see it who may do all that it offers. */

@@ -58,7 +58,8 @@ def _server(c: Config, spec: ServerSpec) -> None:
     # Which host names lead here is the edge's matter; each request proves who it is from.
     app.allow_remote_access = True
     app.trust_xheaders = True
-    app.websocket_ping_interval = app.websocket_ping_timeout = 30_000
+    # Seconds. A tab whose line was cut without a word is noticed; kernels and terminals have pings of Jupyter's own.
+    app.websocket_ping_interval = app.websocket_ping_timeout = 30
     app.allow_root = True
     app.identity_provider_class = WorkspaceIdentityProvider
     app.allow_unauthenticated_access = False
@@ -91,6 +92,8 @@ def _kernels(c: Config) -> None:
 def _files(c: Config) -> None:
     c.ServerApp.contents_manager_class = WorkspaceContentsManager
     c.ContentsManager.allow_hidden = True
+    # What is being written (`contents.py`) is no file yet.
+    c.ContentsManager.hide_globs = ["__pycache__", "*.pyc", "*.pyo", ".DS_Store", "*~", ".~*"]
     c.FileContentsManager.delete_to_trash = False
     c.FileContentsManager.always_delete_dir = True
 

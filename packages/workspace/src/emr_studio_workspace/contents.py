@@ -6,18 +6,44 @@ kill in that moment would leave half a notebook under its name.
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from contextvars import ContextVar
 from typing import Any
 
 from jupyter_server.services.contents.fileio import path_to_intermediate
 from jupyter_server.services.contents.largefilemanager import AsyncLargeFileManager
+from tornado.web import HTTPError
+
+_NOT_FOUND = 404
+_listing: ContextVar[bool] = ContextVar("listing", default=False)
 
 
 class WorkspaceContentsManager(AsyncLargeFileManager):
     """Jupyter's own, with whole writes."""
+
+    async def get(self, path: str, *args: Any, **kwargs: Any) -> Any:
+        """As theirs, but a file that is gone before a list of its folder is made is left out of the list.
+
+        Theirs answers then that the folder does not exist: with files that are replaced as a whole, too often.
+        """
+        try:
+            return await super().get(path, *args, **kwargs)
+        except HTTPError as error:
+            if _listing.get() and error.status_code == _NOT_FOUND:
+                # They pass over what they may not read.
+                raise PermissionError(errno.EACCES, "gone meanwhile", path) from error
+            raise
+
+    async def _dir_model(self, path: str, content: bool = True) -> Any:
+        token = _listing.set(content)
+        try:
+            return await super()._dir_model(path, content)
+        finally:
+            _listing.reset(token)
 
     @contextmanager
     def atomic_writing(self, os_path: str, text: bool = True, **kwargs: Any) -> Iterator[Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import socket
 from typing import Any, ClassVar
@@ -113,8 +114,16 @@ def serve(spec: ServerSpec, listener: socket.socket) -> None:
     start(server_config(spec))
 
 
+class _NoPingAdvice(logging.Filter):
+    """Jupyter's pings are in milliseconds; tornado takes them for seconds of its own pings, and says so to no use."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        return "websocket_ping_timeout" not in record.getMessage()
+
+
 def start(config: Any) -> None:
     """Run JupyterLab with this configuration until it stops."""
+    logging.getLogger("tornado.general").addFilter(_NoPingAdvice())
     app = WorkspaceServerApp.instance(config=config, jpserver_extensions=dict(config.ServerApp.jpserver_extensions))
     app.initialize(argv=[], starter_extension="lab", find_extensions=False)
     app.start()
