@@ -25,6 +25,9 @@ from tests.support.appinfo import MemoryAppInfo
 from tests.support.cluster_play import ClusterPlay
 from tests.support.emr_world import emr_world
 
+PROGRESS = "application/vnd.emr-studio.spark-progress+json"
+"""How far Spark is: shown when the machine is slow."""
+
 
 class Kernel:
     """A kernel of a cluster's gateway: a new one, or that of an id."""
@@ -63,7 +66,7 @@ class Kernel:
             kind, found = message["msg_type"], message["content"]
             if kind == "stream":
                 text += found["text"]
-            elif kind in ("execute_result", "display_data"):
+            elif kind in ("execute_result", "display_data") and PROGRESS not in found["data"]:
                 text += "".join(found["data"].get("text/plain", "")) + " ".join(sorted(found["data"])) + "\n"
             elif kind == "error":
                 text += "\n".join(found["traceback"])

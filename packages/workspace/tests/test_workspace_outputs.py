@@ -138,3 +138,54 @@ def test_what_a_deleted_cell_prints_harms_nobody() -> None:
         assert len(found[0]["outputs"]) == 0
 
     asyncio.run(run())
+
+
+class Page:
+    """An open page: what JupyterLab makes of the changes of a cell's outputs, `@jupyterlab/cells` 4.6."""
+
+    def __init__(self, outputs: Any) -> None:
+        self.shown: list[Any] = []
+        self.subscription = outputs.observe(self.change)
+
+    def change(self, event: Any) -> None:
+        place = 0
+        for part in event.delta:
+            place += part.get("retain", 0)
+            for _ in range(part.get("delete", 0)):
+                del self.shown[place]
+            # "Inserting an output always results in appending it."
+            self.shown += [output.to_py() for output in part.get("insert", [])]
+
+
+def line(output: dict[str, Any]) -> str:
+    return str(output.get("text") or output["data"]["text/plain"])
+
+
+async def test_a_display_is_updated_in_its_place_in_open_pages() -> None:
+    [cell] = cells(1)
+    page, outputs = Page(cell["outputs"]), CellOutputs(cell)
+    for said in (show("a", "1"), stream("printed\n"), show("b", "2")):
+        outputs.take(said)
+    outputs.take(message("update_display_data", data={"text/plain": "A"}, metadata={}, transient={"display_id": "1"}))
+    outputs.take(message("update_display_data", data={"text/plain": "B"}, metadata={}, transient={"display_id": "2"}))
+    assert [line(output) for output in page.shown] == ["A", "printed\n", "B"]
+    assert page.shown == cell["outputs"].to_py()
+    outputs.take(stream("more\n"))
+    outputs.take(message("update_display_data", data={"text/plain": "C"}, metadata={}, transient={"display_id": "2"}))
+    outputs.take(stream("and more\n"))
+    outputs.end(1)
+    assert [line(output) for output in cell["outputs"].to_py()] == ["A", "printed\n", "C", "more\nand more\n"]
+
+
+async def test_what_is_long_is_not_written_again() -> None:
+    [cell] = cells(1)
+    outputs = CellOutputs(cell)
+    for said in (show("a", "1"), show("b" * 20000, "")):
+        outputs.take(said)
+    long = cell["outputs"][1]
+    changes: list[Any] = []
+    _kept = cell["outputs"].observe(lambda event: changes.append(event.delta))
+    outputs.take(message("update_display_data", data={"text/plain": "A"}, metadata={}, transient={"display_id": "1"}))
+    assert [line(output)[0] for output in cell["outputs"].to_py()] == ["A", "b"]
+    assert [part.get("delete", 0) for part in changes[0] if "delete" in part] == [1]
+    assert long.to_py()["data"]["text/plain"] == "b" * 20000

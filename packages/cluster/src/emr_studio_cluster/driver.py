@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from emr_studio_cluster.config import NodeConfig
 
 NODE_FOLDER = "EMR_STUDIO_NODE_FOLDER"
 _SHELL = "shell"
+_END_SECONDS = 60
 # Executors come with work and leave after it; what they wrote is kept track of until nobody needs it.
 _AS_NEEDED = {
     "spark.dynamicAllocation.enabled": "true",
@@ -45,3 +47,24 @@ def start(config: NodeConfig, name: str, properties: Mapping[str, str] | None = 
     for key, value in {**({} if config.local_mode else _AS_NEEDED), **(properties or {})}.items():
         builder = builder.config(key, value)
     return builder.getOrCreate()
+
+
+def stop() -> None:
+    """End the driver and its JVM: the next one may have another memory, other jars."""
+    from pyspark import SparkContext
+    from pyspark.sql import SparkSession
+
+    # The active one is known to the thread alone that made it.
+    found = SparkSession._instantiatedSession
+    with suppress(Exception):
+        if found is not None:
+            found.stop()
+    gateway = SparkContext._gateway
+    SparkContext._gateway = SparkContext._jvm = None
+    if gateway is None:
+        return
+    with suppress(Exception):
+        gateway.shutdown()
+    # The JVM watches its input.
+    gateway.proc.stdin.close()
+    gateway.proc.wait(_END_SECONDS)

@@ -15,6 +15,7 @@ import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from ipykernel.kernelapp import IPKernelApp
 
@@ -38,13 +39,22 @@ def main(arguments: Sequence[str]) -> None:
     if NODE_FOLDER in os.environ:
         kernel_id = connection_file.stem.removeprefix("kernel-")
         journal.keep(app, journal.folder_of(Path(os.environ[NODE_FOLDER]), kernel_id))
+    if app.shell is not None:
+        _equip(app.shell, kind)
+    app.start()
+
+
+def _equip(shell: Any, kind: str) -> None:
+    """What a Python kernel has beyond IPython."""
+    from emr_studio_cluster import magics
+
+    keeper = None
     if kind in (PYSPARK, CLASSIC):
         from emr_studio_cluster import session
 
-        session.install(app.shell, classic=kind == CLASSIC)
-    if app.shell is not None:
-        libraries.install_magics(app.shell)
-    app.start()
+        keeper = session.install(shell, classic=kind == CLASSIC)
+    libraries.install_magics(shell)
+    magics.install(shell, keeper)
 
 
 def _class_of(kind: str) -> dict[str, type]:

@@ -43,6 +43,8 @@ _WANTED = (
     "pyspark.sql.functions",
     "pyspark.sql.connect.session",
     "emr_studio_cluster.session",
+    "emr_studio_cluster.magics",
+    "emr_studio_cluster.progress",
 )
 """What kernels need: imported once, here."""
 

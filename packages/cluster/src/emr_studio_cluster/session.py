@@ -15,6 +15,7 @@ import sys
 import threading
 import time
 import uuid
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, NoReturn
@@ -23,12 +24,16 @@ import grpc
 from pyspark.errors import PySparkException
 from pyspark.sql.connect import client as connect_client
 
-from emr_studio_cluster import driver, libraries
+from emr_studio_cluster import driver, libraries, progress
 from emr_studio_cluster.config import CONNECT_PORT, NodeConfig, read_config
 
-_MENTIONS = re.compile(r"\b(?:spark|sc|sqlContext|display)\b|^\s*%%sql", re.MULTILINE)
+_MENTIONS = re.compile(r"\b(?:spark|sc|sqlContext|display)\b|^\s*%%?(?:sql|info|scalaspark)\b", re.MULTILINE)
+# Cells that speak of the session and do not use it.
+_ABOUT = re.compile(r"\s*%%?(?:configure|info|help)\b")
 # The last is what the client itself says once it has closed the session that its server no longer knows.
 _GONE = ("INVALID_HANDLE.SESSION_", "SESSION_CLOSED", "SESSION_CHANGED", "SESSION_NOT_FOUND", "NO_ACTIVE_SESSION")
+# Properties that only a Spark which starts can have; any other unknown one is a user's own.
+_SERVERS = ("spark.executor.", "spark.driver.", "spark.jars", "spark.files", "spark.archives", "spark.submit.")
 _LATE_SECONDS = 10.0
 _LATE_LOOK_SECONDS = 0.2
 _TABLES = re.compile(r"\bsaveAsTable\b|\bcreate\s+(?:or\s+replace\s+)?table\b", re.IGNORECASE)
@@ -40,6 +45,16 @@ _NO_S3 = (
     "S3 paths do not work on this cluster: Spark's S3 libraries were not there when it started. Run the "
     "installation again where Maven Central can be reached, then create a new cluster."
 )
+
+
+_NEEDS_DRIVER = (
+    "{} cannot be set for a session of the cluster's shared Spark Connect server: choose the kernel “PySpark "
+    "(classic)”, or set it for the cluster (classification spark-defaults)."
+)
+
+
+class NotConfigured(RuntimeError):
+    """Spark refuses what `%%configure` asks for."""
 
 
 class SparkUnreachable(RuntimeError):
@@ -101,17 +116,29 @@ def is_gone(error: BaseException) -> bool:
     return isinstance(error, PySparkException) and any(mark in str(error) for mark in _GONE)
 
 
+def _set(spark: Any, name: str, value: str) -> bool:
+    """Whether the session took it: a static property is the server's."""
+    if not spark.conf.isModifiable(name) and name.startswith(_SERVERS):
+        return False
+    try:
+        spark.conf.set(name, value)
+    except PySparkException:
+        return False
+    return True
+
+
 def node_config() -> NodeConfig:
     """Settings of the node that the kernel runs on."""
     return read_config(Path(os.environ[driver.NODE_FOLDER]))
 
 
-def install(shell: Any, *, classic: bool = False) -> None:
+def install(shell: Any, *, classic: bool = False) -> SessionKeeper:
     """Give the shell its `spark` and `sc`, and begin to make them; `classic`: of a driver of its own."""
     keeper = (ClassicKeeper if classic else SessionKeeper)(shell, node_config())
     shell.events.register("pre_run_cell", keeper.before_cell)
     shell.events.register("post_run_cell", keeper.after_cell)
     keeper.begin()
+    return keeper
 
 
 class SessionKeeper:
@@ -124,6 +151,13 @@ class SessionKeeper:
         self._usable = False
         self._told = False
         self._given: dict[str, Any] = {}
+        ui = "" if config.master_url else "live"
+        self._reporter = progress.Reporter("query", ui)
+        self._queries = progress.Queries(self._reporter)
+        self.properties: dict[str, str] = {}
+        """What `%%configure` asked for."""
+        self.is_used = False
+        """Whether a cell has worked with the session: one that ends then takes views and tables in memory along."""
 
     def begin(self) -> None:
         """Make a session in the background."""
@@ -132,9 +166,15 @@ class SessionKeeper:
 
     def before_cell(self, info: Any) -> None:
         """IPython's event: wait for the session if the cell mentions it."""
-        if not _MENTIONS.search(info.raw_cell or ""):
+        self._wait(info.raw_cell or "")
+        self._queries.begin()
+        self._reporter.begin(progress.publisher(self._shell.kernel))
+
+    def _wait(self, cell: str) -> None:
+        if not _MENTIONS.search(cell):
             return
-        self._say_of_tables(info.raw_cell)
+        self.is_used = self.is_used or not _ABOUT.match(cell)
+        self._say_of_tables(cell)
         if self._thread is None and not self._usable:
             self.begin()
         if self._thread is not None:
@@ -150,6 +190,7 @@ class SessionKeeper:
     def after_cell(self, result: Any) -> None:
         """IPython's event: explain what Spark's own message does not, and forget a dead session."""
         error = getattr(result, "error_in_exec", None)
+        self._reporter.end(progress.reason_of(error))
         if error is None:
             return
         if isinstance(error, KeyboardInterrupt) and self._usable:
@@ -161,8 +202,59 @@ class SessionKeeper:
         if not self._config.s3_jars and ("S3AFileSystem" in text or 'scheme "s3' in text):
             print(_NO_S3, file=sys.stderr)
 
+    def reconfigure(self, properties: Mapping[str, str]) -> None:
+        """Take a session with these properties in place of the one that is there, which ends.
+
+        Raises:
+            NotConfigured: Spark refuses them; there is a session with those from before.
+        """
+        if self._thread is not None:
+            self._thread.join()
+            self._thread = None
+        before, self.properties = self.properties, dict(properties)
+        try:
+            self._replace()
+        except Exception as error:
+            self.properties = before
+            if not self._usable:
+                self.begin()
+            raise NotConfigured(_first_line(error)) from error
+        self.is_used = False
+
+    def _replace(self) -> None:
+        """A new session first: one that is refused costs nothing."""
+        made, old = self._open(), self._given.get("spark")
+        usable, self._usable = self._usable, True
+        self._give(made)
+        if usable and old is not None:
+            # It may be gone already.
+            with suppress(Exception):
+                old.stop()
+                # What pyspark's own entry points take.
+                made["spark"]._set_default_and_active_session(made["spark"])
+
+    def facts(self) -> dict[str, str]:
+        """What there is to know about the session; `ui`: which of Spark's pages shows it."""
+        spark = self._given["spark"]
+        return {
+            "Kind": "Spark Connect session",
+            "Session": str(spark.session_id),
+            "Cluster": self._config.cluster_id,
+            "Spark": str(spark.version),
+            "Application": str(spark.conf.get("spark.app.id", "")),
+            "Master": self._config.master,
+            "ui": self._reporter.ui,
+        }
+
     def _open(self) -> dict[str, Any]:
         spark = connect(self._config)
+        refused = [name for name, value in self.properties.items() if not _set(spark, name, value)]
+        if refused:
+            spark.stop()
+            raise NotConfigured(_NEEDS_DRIVER.format(", ".join(refused)))
+        # Of Spark 4 on.
+        if hasattr(spark, "registerProgressHandler"):
+            spark.registerProgressHandler(self._queries)
         return {"spark": spark, "sc": libraries.ConnectContext(spark)}
 
     def _cancel(self, spark: Any) -> None:
@@ -175,6 +267,9 @@ class SessionKeeper:
         except Exception as error:  # whatever it is, the user is to read it when using spark
             away = _Unreachable(_first_line(error))
             made = {"spark": away, "sc": away}
+        self._give(made)
+
+    def _give(self, made: Mapping[str, Any]) -> None:
         # What the user has called `spark` meanwhile stays.
         namespace = self._shell.user_ns
         for name, value in made.items():
@@ -187,9 +282,34 @@ class ClassicKeeper(SessionKeeper):
     """The same with a driver of the kernel's own: RDDs, `sc`, all that needs a JVM."""
 
     _group = ""
+    _watch: progress.DriverWatch | None = None
+
+    def __init__(self, shell: Any, config: NodeConfig) -> None:
+        super().__init__(shell, config)
+        self._reporter.unit = "job"
+        self._reporter.ui = "history" if config.events_dir and not config.master_url else ""
+
+    def _replace(self) -> None:
+        """The old driver ends first: a process has one."""
+        self._usable = False
+        driver.stop()
+        self._give(self._open())
+        self._usable = True
+
+    def facts(self) -> dict[str, str]:
+        """As above; a driver has no live UI, and its event log is in the history."""
+        context = self._given["sc"]
+        return {
+            "Kind": "driver of this notebook's own",
+            "Cluster": self._config.cluster_id,
+            "Spark": str(context.version),
+            "Application": str(context.applicationId),
+            "Master": str(context.master),
+            "ui": self._reporter.ui,
+        }
 
     def _open(self) -> dict[str, Any]:
-        spark = driver.start(self._config, "notebook")
+        spark = driver.start(self._config, "notebook", self.properties)
         context = spark.sparkContext
         libraries.extend(context)
         return {"spark": spark, "sc": context}
@@ -199,7 +319,17 @@ class ClassicKeeper(SessionKeeper):
         super().before_cell(info)
         if self._usable and self._thread is None:
             self._group = f"cell-{uuid.uuid4()}"
-            self._given["sc"].setJobGroup(self._group, _first_line_of(info.raw_cell or ""))
+            context = self._given["sc"]
+            context.setJobGroup(self._group, _first_line_of(info.raw_cell or ""))
+            self._watch = progress.DriverWatch(context, self._group, self._reporter)
+            self._watch.start()
+
+    def after_cell(self, result: Any) -> None:
+        """As above."""
+        if self._watch is not None:
+            self._watch.stop()
+            self._watch = None
+        super().after_cell(result)
 
     def _cancel(self, spark: Any) -> None:
         context = spark.sparkContext

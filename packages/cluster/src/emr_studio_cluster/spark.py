@@ -227,6 +227,8 @@ def connect_properties(config: NodeConfig, folder: Path) -> dict[str, str]:
         "spark.executor.logs.rolling.maxRetainedFiles": "3",
         # A notebook left open over night finds its session in the morning.
         "spark.connect.session.manager.defaultSessionTimeout": "24h",
+        # Of a query that runs, to whoever asked it.
+        "spark.connect.progress.reportInterval": "500ms",
         "spark.ui.killEnabled": "false",
         "spark.ui.showConsoleProgress": "false",
         **DECOMMISSION_OF_APPLICATIONS,

@@ -8,6 +8,7 @@ from typing import Any
 from ipykernel.kernelbase import Kernel
 from pyspark.errors import PySparkException
 
+from emr_studio_cluster import progress
 from emr_studio_cluster.session import connect, is_gone, node_config
 from emr_studio_cluster.sql import statements
 
@@ -39,27 +40,36 @@ class SqlKernel(Kernel):  # type: ignore[misc]  # ipykernel is in the cluster's 
         """The session is made by the first statement."""
         super().__init__(**arguments)
         self._session: Any = None
+        config = node_config()
+        self._reporter = progress.Reporter("query", "" if config.master_url else "live")
+        self._queries = progress.Queries(self._reporter)
 
     @property
     def _spark(self) -> Any:
         if self._session is None:
             self._session = connect(node_config())
+            if hasattr(self._session, "registerProgressHandler"):
+                self._session.registerProgressHandler(self._queries)
         return self._session
 
     async def do_execute(
         self, code: str, silent: bool, store_history: bool = True, *_: Any, **__: Any
     ) -> dict[str, Any]:
         """Run each statement and show its rows; the first that fails ends the cell."""
+        self._queries.begin()
+        if not silent:
+            self._reporter.begin(progress.publisher(self))
         try:
             for statement in statements(code):
                 self._show(self._run(statement), silent)
-        except KeyboardInterrupt:
+        except KeyboardInterrupt as error:
             self._spark.interruptAll()
-            return self._failed("KeyboardInterrupt", "The statement was interrupted.")
+            return self._failed(error, "The statement was interrupted.")
         except PySparkException as error:
-            return self._failed(type(error).__name__, str(error))
+            return self._failed(error, str(error))
         except Exception as error:  # the cluster's Spark does not answer
-            return self._failed(type(error).__name__, str(error).splitlines()[0] if str(error) else "")
+            return self._failed(error, str(error).splitlines()[0] if str(error) else "")
+        self._reporter.end()
         return {"status": "ok", "execution_count": self.execution_count, "payload": [], "user_expressions": {}}
 
     def _run(self, statement: str) -> Any:
@@ -85,7 +95,9 @@ class SqlKernel(Kernel):  # type: ignore[misc]  # ipykernel is in the cluster's 
     def _print(self, text: str) -> None:
         self.send_response(self.iopub_socket, "stream", {"name": "stderr", "text": text})
 
-    def _failed(self, name: str, value: str) -> dict[str, Any]:
+    def _failed(self, error: BaseException, value: str) -> dict[str, Any]:
+        self._reporter.end(progress.reason_of(error))
+        name = type(error).__name__
         content = {"ename": name, "evalue": value, "traceback": [value or name]}
         self.send_response(self.iopub_socket, "error", content)
         return {"status": "error", "execution_count": self.execution_count, **content}

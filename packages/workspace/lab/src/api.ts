@@ -69,9 +69,10 @@ export const listClusters = (states: ClusterState[]) =>
   all<"Clusters", ClusterSummary>("ListClusters", "Clusters", { ClusterStates: states });
 export const describeCluster = async (id: string) =>
   (await call<{ Cluster: Cluster }>("DescribeCluster", { ClusterId: id })).Cluster;
-/** A link, good once and for a minute, to the Spark UI of the attached cluster. */
-export const sparkUi = async () =>
-  (await call<{ PresignedURL?: string }>("GetOnClusterAppUIPresignedURL")).PresignedURL;
+/** A link, good once and for a minute, to the Spark UI of the attached cluster, or to another of its UIs. */
+export const sparkUi = async (type?: "SparkHistoryServer") =>
+  (await call<{ PresignedURL?: string }>("GetOnClusterAppUIPresignedURL", type ? { OnClusterAppUIType: type } : {}))
+    .PresignedURL;
 export const setCollaboration = (on: boolean) => call("UpdateEditor", { CollaborationEnabled: on });
 export const listCollaborators = () =>
   all<"WorkspaceAccessIdentities", Collaborator>("ListWorkspaceAccessIdentities", "WorkspaceAccessIdentities");

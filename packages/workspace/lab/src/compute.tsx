@@ -1,42 +1,10 @@
 /** Compute: which cluster runs this Workspace's notebooks. */
 import * as React from "react";
-import * as api from "./api";
 import { applications, ATTACHABLE, type Described, matching } from "./clusters";
 import { stateLabel } from "./format";
-import { Empty, Failure, useAttempt } from "./panel";
+import { Empty, Failure } from "./panel";
+import { SparkUi } from "./sparkUi";
 import type { StudioState } from "./state";
-
-/** The tab is opened at the click, or the browser would take it for an advertisement. */
-async function openSparkUi(): Promise<void> {
-  const tab = window.open("", "_blank");
-  try {
-    const url = await api.sparkUi();
-    if (!url) throw new Error("The Spark UI is not ready yet. Try again in a moment.");
-    if (!tab) throw new Error("The browser blocked the new tab: allow pop-ups for this page.");
-    tab.opener = null;
-    tab.location.href = url;
-  } catch (error) {
-    tab?.close();
-    throw error;
-  }
-}
-
-function SparkUi() {
-  const [attempt, { busy, failure }] = useAttempt();
-  return (
-    <>
-      <button
-        className="jp-mod-styled emrs-button"
-        disabled={busy}
-        title="The Spark UI of the attached cluster, in a new tab"
-        onClick={() => attempt(openSparkUi)}
-      >
-        Spark UI
-      </button>
-      <Failure text={failure} />
-    </>
-  );
-}
 
 function Current({ state }: { state: StudioState }) {
   const editor = state.editor.value;

@@ -16,6 +16,7 @@ import { Examples, makePreview, saveExample } from "./examples";
 import { stopLine } from "./format";
 import { backupIcon, collaborationIcon, computeIcon, examplesIcon, sqlIcon } from "./icons";
 import { StudioPanel } from "./panel";
+import { addRenderers } from "./results";
 import { makeSqlEditor, SqlExplorer } from "./sql";
 import { PYSPARK, SqlKernel } from "./sqlKernel";
 import { StudioState } from "./state";
@@ -239,4 +240,13 @@ const plugin: JupyterFrontEndPlugin<void> = {
   },
 };
 
-export default plugin;
+/** By itself, so that it is there before the first notebook opens. */
+const results: JupyterFrontEndPlugin<void> = {
+  id: "emr-studio-lab:results",
+  description: "Tables with charts, the Spark session and Spark's progress in notebooks.",
+  autoStart: true,
+  requires: [IRenderMimeRegistry],
+  activate: (_app: JupyterFrontEnd, rendermime: IRenderMimeRegistry) => addRenderers(rendermime),
+};
+
+export default [plugin, results];

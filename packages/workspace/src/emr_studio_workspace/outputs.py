@@ -7,12 +7,15 @@ to every tab and to the update store, and a loop prints faster than anybody read
 from __future__ import annotations
 
 import asyncio
+import json
 from typing import Any
 
 import nbformat.v4
 from pycrdt import Map, Text
 
 _GATHER_SECONDS = 0.1
+_SHORT = 1 << 14
+"""Of outputs that are written again because of what is before them: each update travels to every tab, and is kept."""
 Displays = dict[str, list[tuple["CellOutputs", int]]]
 """Where each display of a kernel is shown: any later cell may update it."""
 _SHOWN = ("stream", "display_data", "execute_result", "error")
@@ -95,9 +98,7 @@ class CellOutputs:
         if shared is None:
             self._kept.append(output)
             return
-        if output["output_type"] == "stream":
-            output = output | {"text": Text(output["text"])}
-        shared.append(Map(output))
+        shared.append(_shared_form(output))
 
     def _show(self, message: dict[str, Any]) -> None:
         self._flush()
@@ -121,9 +122,16 @@ class CellOutputs:
             return
         if outputs is self._kept:
             outputs[index] = outputs[index] | new
-        else:
-            # Another object in its place: that is the change that JupyterLab listens to.
-            outputs[index] = Map(outputs[index].to_py() | new)
+            return
+        with self._cell.doc.transaction():
+            # Another object in its place: that is the change that JupyterLab listens to. It puts what is new at the
+            # end, always, so what comes after is made anew too, unless that is too much.
+            after = [output.to_py() for output in list(outputs)[index + 1 :]]
+            short = len(json.dumps(after)) <= _SHORT
+            made = outputs[index].to_py() | new
+            del outputs[index : len(outputs) if short else index + 1]
+            for place, output in enumerate([made, *(after if short else [])], index):
+                outputs.insert(place, _shared_form(output))
 
     def _clear(self, wait: bool) -> None:
         self._flush()
@@ -185,6 +193,13 @@ class CellOutputs:
                 # `Text` counts octets.
                 del shown[len(before[:kept].encode()) :]
             shown += after[kept:]
+
+
+def _shared_form(output: dict[str, Any]) -> Map[Any]:
+    """An output as the document has it: text of a stream may grow."""
+    if output["output_type"] == "stream":
+        output = output | {"text": Text(output["text"])}
+    return Map(output)
 
 
 def overprint(shown: str, text: str, back: int = 0) -> tuple[str, int]:

@@ -1,0 +1,26 @@
+"""Magics of the Python kernels, by the names that users of EMR know (`emr-notebooks-magics`, `sparkmagic`).
+
+    %%sql [-o VAR] [-q] [-n ROWS]   %%display DF    %matplot plt       what is in Spark, as table and charts
+    %%configure [-f]                %%info          %%help             the Spark session
+    %%local, %%pyspark                                                 the cell as it is
+    %%sh                                                               IPython's own: on the cluster's primary node
+    %generate_s3_download_url                                          a link to a file
+
+`forbidden` says what is blocked.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from emr_studio_cluster.magics import downloads, first_line, forbidden, help_text, queries, sessions
+
+
+def install(shell: Any, keeper: Any = None) -> None:
+    """Give them to a shell; `keeper` (`session.SessionKeeper`): of its Spark, None in a kernel without one."""
+    forbidden.install(shell)
+    downloads.install(shell)
+    first_line.install(shell)
+    help_text.install(shell)
+    queries.install(shell, keeper)
+    sessions.install(shell, keeper)

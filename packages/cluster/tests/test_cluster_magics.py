@@ -1,0 +1,155 @@
+"""Magics without a kernel: what they take, refuse and show."""
+
+from __future__ import annotations
+
+import datetime as dt
+import os
+from collections.abc import Iterator
+from decimal import Decimal
+from pathlib import Path
+
+import pandas
+import pytest
+from IPython.core.error import UsageError
+from IPython.core.interactiveshell import InteractiveShell
+
+from emr_studio_cluster import magics
+from emr_studio_cluster.magics import first_line, forbidden, help_text, settings, tables
+from emr_studio_cluster.magics.downloads import download_url
+
+
+@pytest.fixture
+def shell(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[InteractiveShell]:
+    monkeypatch.setenv("IPYTHONDIR", str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    made = InteractiveShell()
+    magics.install(made)
+    yield made
+    made.history_manager.end_session()
+
+
+@pytest.mark.parametrize(
+    "cell",
+    [
+        "%alias x ls",
+        "%alias_magic t timeit",
+        "%automagic",
+        "%macro m 1",
+        "%%js\nalert(1)",
+        "%%javascript\nalert(1)",
+        "%env KERNEL_USERNAME=eve",
+        "%env KERNEL_USERNAME eve",
+        "%set_env KERNEL_USERNAME eve",
+        "%set_env KERNEL_USERNAME = eve",
+    ],
+)
+def test_what_is_blocked(shell: InteractiveShell, cell: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("KERNEL_USERNAME", "ana")
+    result = shell.run_cell(cell)
+    assert isinstance(result.error_in_exec, UsageError)
+    assert os.environ["KERNEL_USERNAME"] == "ana"
+
+
+def test_other_variables_are_the_users(shell: InteractiveShell, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("KERNEL_USERNAME", "ana")
+    monkeypatch.setenv("FRUIT", "pear")
+    assert shell.run_cell("%env KERNEL_USERNAME").result == "ana"
+    assert shell.run_cell("%env FRUIT=apple").success
+    assert os.environ["FRUIT"] == "apple"
+    assert not forbidden.sets_fixed("KERNEL_USERNAME_OF_MINE=1")
+
+
+def test_local_is_python(shell: InteractiveShell) -> None:
+    assert shell.run_cell("\n%%local -o x\nn = 2\nn + 1").result == 3
+    assert shell.run_cell("%%pyspark\n1 / 0").error_in_exec.__traceback__.tb_next.tb_lineno == 2
+    assert first_line.rewritten(["%%localhost\n", "x"]) == ["%%localhost\n", "x"]
+
+
+def test_help_names_what_there_is(shell: InteractiveShell) -> None:
+    for name, _ in help_text.ROWS:
+        for one in name.split(", "):
+            word = one.lstrip("%").split()[0]
+            if word != "pip":
+                assert shell.find_magic(word, "cell" if one.startswith("%%") else "line"), one
+
+
+@pytest.mark.parametrize("cell", ["%%sql\nSELECT 1", "%%configure\n{}", "%%info", "%info"])
+def test_a_kernel_without_spark_says_so(shell: InteractiveShell, cell: str) -> None:
+    error = shell.run_cell(cell).error_in_exec
+    assert "choose the kernel PySpark" in str(error)
+
+
+def test_settings() -> None:
+    own = '"driverMemory": "2g", "jars": ["a", "b"], "queue": "q"'
+    given = f'{{"conf": {{"spark.sql.shuffle.partitions": 4, "a.b": true}}, {own}}}'
+    assert settings.properties_of(given) == {
+        "spark.driver.memory": "2g",
+        "spark.jars": "a,b",
+        "spark.sql.shuffle.partitions": "4",
+        "a.b": "true",
+    }
+    assert settings.properties_of("") == {}
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ("{", "JSON object"),
+        ("[]", "JSON object"),
+        ('{"conf": []}', "properties"),
+        ('{"memory": "1g"}', "does not know 'memory'"),
+        ('{"proxyUser": "eve"}', "cannot be changed"),
+        ('{"proxy_user": "eve"}', "cannot be changed"),
+        ('{"conf": {"spark.proxy-user": "eve"}}', "cannot be changed"),
+    ],
+)
+def test_settings_that_are_refused(given: str, said: str) -> None:
+    with pytest.raises(UsageError, match=said):
+        settings.properties_of(given)
+
+
+def test_a_table_has_what_json_has() -> None:
+    frame = pandas.DataFrame(
+        {
+            "n": [1, 2**60],
+            "x": [0.5, float("nan")],
+            "d": [Decimal("1.5"), None],
+            "t": [dt.date(2026, 1, 2), None],
+            "s": ["a", None],
+        }
+    )
+    frame.insert(5, "s", ["twice", "named"], allow_duplicates=True)
+    found = tables.table(frame, more=True)
+    assert [column["kind"] for column in found["columns"]] == ["number", "number", "number", "time", "text", "text"]
+    assert found["rows"] == [
+        [1, 0.5, 1.5, "2026-01-02", "a", "twice"],
+        [str(2**60), None, None, None, None, "named"],
+    ]
+    assert tables.table(pandas.DataFrame({"a": []}), more=False) == {
+        "columns": [{"name": "a", "kind": "text"}],
+        "rows": [],
+        "more": False,
+    }
+
+
+def test_display_takes_pandas(shell: InteractiveShell) -> None:
+    shell.user_ns["shown"] = pandas.DataFrame({"a": [1, 2]})
+    assert shell.run_cell("%%display shown").success
+    assert shell.run_cell("%%display\nshown").success
+    for wrong, said in (("%%display", "needs a DataFrame"), ("%%display len", "is no DataFrame")):
+        assert said in str(shell.run_cell(wrong).error_in_exec)
+
+
+@pytest.mark.parametrize(
+    ("url", "seconds", "said"),
+    [
+        ("http://x/y", 60, "no S3 URL"),
+        ("s3://bucket", 60, "no S3 URL"),
+        ("s3://bucket/", 60, "no S3 URL"),
+        ("s3://bucket/key", 0, "--expires-in"),
+        ("s3://bucket/key", 604801, "--expires-in"),
+    ],
+)
+def test_urls_that_are_refused(url: str, seconds: int, said: str) -> None:
+    with pytest.raises(UsageError, match=said):
+        download_url(url, seconds)

@@ -1,0 +1,173 @@
+"""Spark's progress below a cell: when it appears, what it says, what is left of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from emr_studio_cluster.progress import DONE, MIME, RUNNING, DriverWatch, Queries, Reporter, Seen, Stage, reason_of
+
+HALF = Seen(0, 1, (Stage(3, DONE, 4, 4), Stage(4, RUNNING, 10, 5)))
+
+
+@dataclass
+class Page:
+    """What a notebook shows of one cell."""
+
+    now: float = 0.0
+    displays: dict[str, Any] = field(default_factory=dict)
+    messages: int = 0
+    reporter: Reporter = field(default_factory=Reporter)
+
+    def __post_init__(self) -> None:
+        self.reporter = Reporter("query", "live", lambda: self.now)
+        self.reporter.begin(self.publish)
+
+    def publish(self, data: dict[str, Any], display: str, update: bool) -> None:
+        assert update == (display in self.displays)
+        self.displays[display] = data
+        self.messages += 1
+
+    @property
+    def line(self) -> str:
+        [data] = self.displays.values()
+        return str(data["text/plain"])
+
+    @property
+    def told(self) -> dict[str, Any]:
+        [data] = self.displays.values()
+        found: dict[str, Any] = data[MIME]
+        return found
+
+
+def test_what_is_quick_shows_nothing() -> None:
+    page = Page()
+    page.now = 0.4
+    page.reporter.see(HALF)
+    page.now = 0.6
+    page.reporter.see(Seen())
+    page.reporter.end()
+    assert page.displays == {}
+
+
+def test_one_line_is_left() -> None:
+    page = Page()
+    page.now = 1.2
+    page.reporter.see(HALF)
+    assert page.line == "Spark is at work: 0 of 1 query, 1 of 2 stages, 9 of 14 tasks, 1 s"
+    assert [stage["id"] for stage in page.told["shown"]] == [4]
+    page.now = 4
+    page.reporter.end()
+    assert page.line == "Spark: 1 query, 2 stages, 14 tasks, 4 s"
+    assert (page.told["shown"], page.told["state"], page.told["ui"]) == ([], "done", "live")
+    page.reporter.see(HALF)
+    assert page.told["state"] == "done"
+
+
+def test_it_does_not_flicker() -> None:
+    page = Page()
+    page.now = 1.0
+    page.reporter.see(HALF)
+    page.reporter.see(Seen(0, 1, HALF.stages[:1]))
+    page.now = 1.4
+    page.reporter.see(Seen(0, 1, HALF.stages[:1]))
+    page.now = 9.0
+    page.reporter.see(HALF)
+    assert page.messages == 1
+    page.reporter.see(Seen(1, 2, HALF.stages))
+    assert page.messages == 2
+
+
+def test_a_failure_keeps_its_stages_and_reason() -> None:
+    page = Page()
+    page.now = 1.0
+    page.reporter.see(HALF)
+    page.reporter.end(reason_of(ValueError("Task 3 <failed>\n\tat java.lang.Thread\nJVM stacktrace:\nno pears")))
+    assert page.line.startswith("Spark failed: 1 query, 2 stages")
+    assert page.told["reason"] == "Task 3 <failed>\nno pears"
+    assert [(stage["id"], stage["state"]) for stage in page.told["shown"]] == [(4, "failed")]
+
+
+def test_each_cell_has_a_display_of_its_own() -> None:
+    page = Page()
+    page.now = 1.0
+    page.reporter.see(HALF)
+    page.reporter.end()
+    page.reporter.begin(page.publish)
+    page.now = 3.0
+    page.reporter.see(HALF)
+    assert len(page.displays) == 2
+
+
+@pytest.mark.parametrize(
+    ("error", "reason"),
+    [
+        (None, None),
+        (KeyboardInterrupt(), "Interrupted."),
+        (RuntimeError(), "RuntimeError"),
+        (ValueError("x" * 900), "x" * 600),
+    ],
+)
+def test_reasons(error: BaseException | None, reason: str | None) -> None:
+    assert reason_of(error) == reason
+
+
+def connect_stage(number: int, tasks: int, completed: int) -> SimpleNamespace:
+    return SimpleNamespace(stage_id=number, num_tasks=tasks, num_completed_tasks=completed, done=completed == tasks)
+
+
+def test_queries_of_a_connect_session_add_up() -> None:
+    page = Page()
+    page.now = 1.0
+    queries = Queries(page.reporter)
+    queries([connect_stage(1, 4, 4), connect_stage(2, 4, 1)], 3, "a", False)
+    assert page.told["tasks"] == [5, 8]
+    page.now = 2.0
+    queries([connect_stage(1, 4, 4), connect_stage(2, 4, 3)], 0, "a", True)
+    assert (page.told["work"], page.told["tasks"]) == ([1, 1], [8, 8])
+    page.now = 3.0
+    queries([connect_stage(9, 2, 0)], 2, "b", False)
+    assert (page.told["work"], page.told["stages"]) == ([1, 2], [2, 3])
+    queries([], 0, "a command", True)
+    queries.begin()
+    page.now = 4.0
+    queries([connect_stage(10, 1, 0)], 1, "c", False)
+    assert page.told["work"] == [0, 1]
+
+
+@dataclass
+class Tracker:
+    """A driver with two jobs, one of which failed in its second stage and skipped its first."""
+
+    def getJobIdsForGroup(self, group: str) -> list[int]:
+        return [7] if group == "mine" else []
+
+    def getActiveJobsIds(self) -> list[int]:
+        return [8]
+
+    def getJobInfo(self, number: int) -> Any:
+        job = {7: ([1, 2], "FAILED"), 8: ([3, 4], "RUNNING")}[number]
+        return SimpleNamespace(stageIds=job[0], status=job[1])
+
+    def getStageInfo(self, number: int) -> Any:
+        counts = {1: (4, 0, 0, 0), 2: (4, 0, 3, 1), 3: (2, 1, 1, 0)}.get(number)
+        if counts is None:
+            return None
+        names = ("numTasks", "numActiveTasks", "numCompletedTasks", "numFailedTasks")
+        return SimpleNamespace(name=f"count at {number}", **dict(zip(names, counts, strict=True)))
+
+
+def test_a_driver_is_looked_at() -> None:
+    told = SimpleNamespace(isDefined=lambda: True, get=lambda: "Task 0 failed: no pears\n\tat x")
+    store = SimpleNamespace(lastStageAttempt=lambda _id: SimpleNamespace(failureReason=lambda: told))
+    java = SimpleNamespace(sc=lambda: SimpleNamespace(statusStore=lambda: store))
+    context = SimpleNamespace(statusTracker=Tracker, _jsc=java)
+    seen = DriverWatch(context, "mine", Reporter()).look()
+    assert (seen.done, seen.work) == (1, 2)
+    assert seen.stages == (
+        Stage(2, "failed", 4, 3, 1, "count at 2", "Task 0 failed: no pears"),
+        Stage(3, "running", 2, 1, 0, "count at 3"),
+    )

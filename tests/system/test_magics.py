@@ -1,0 +1,210 @@
+"""Magics in notebooks of a Workspace: real kernels on a real cluster, through the Workspace's server."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import httpx
+import pytest
+
+from emr_studio.cli.demo.browser import BrowserError, Workspace
+from tests.chaos.test_kill_parts import cluster_state, editor_status, start_cluster
+from tests.support.cluster_rig import PROGRESS
+from tests.support.lab import link
+from tests.support.studio import Studio, until
+
+pytestmark = pytest.mark.timeout(500)
+TABLE = "application/vnd.emr-studio.table+json"
+SESSION = "application/vnd.emr-studio.session+json"
+ROLE = "EMR_EC2_DefaultRole"
+
+
+@dataclass
+class Notebooks:
+    """A Workspace that is attached to a cluster, and a kernel of each kind that a test asked for."""
+
+    studio: Studio
+    cluster_id: str
+    editor: dict[str, Any]
+    workspace: Workspace
+    kernels: dict[str, str] = field(default_factory=dict)
+
+    def run(self, cell: str, kernel: str = "python3") -> list[dict[str, Any]]:
+        if kernel not in self.kernels:
+            self.kernels[kernel] = self.workspace.start_session(f"{kernel}.ipynb", kernel)
+        shown = self.workspace.run(self.kernels[kernel], cell, 180)
+        return [output for output in shown if PROGRESS not in output.get("data", {})]
+
+    def text(self, cell: str, kernel: str = "python3") -> str:
+        """What the cell prints and shows, in plain words."""
+        return "".join(
+            str(output.get("text") or output["data"]["text/plain"] + "\n") for output in self.run(cell, kernel)
+        )
+
+    def data(self, cell: str, mime: str, kernel: str = "pysparkkernel") -> Any:
+        """What the cell shows, in this form."""
+        return next(output["data"][mime] for output in self.run(cell, kernel) if mime in output.get("data", {}))
+
+    @property
+    def place(self) -> tuple[str, str]:
+        """Bucket and prefix of the Workspace's files."""
+        bucket, _, prefix = self.editor["S3Location"].removeprefix("s3://").partition("/")
+        return bucket, prefix
+
+
+@pytest.fixture(scope="module")
+def notebooks(studio: Studio) -> Iterator[Notebooks]:
+    emr = studio.client("emr", "sample")
+    cluster_id = start_cluster(emr, studio, "magics", core=0)
+    editor_id = emr.create_editor(StudioId=studio.json["sample"]["studio_id"], Name="magics")["EditorId"]
+    until("the Workspace is ready", lambda: editor_status(emr, editor_id) == "Ready", 60)
+    until("the cluster waits", lambda: cluster_state(emr, cluster_id) == "WAITING", 180)
+    emr.attach_editor(EditorId=editor_id, ExecutionEngine={"Id": cluster_id, "Type": "EMR"})
+    until("it is attached", lambda: editor_status(emr, editor_id) == "Attached", 60)
+    workspace = Workspace(link(emr, editor_id))
+    yield Notebooks(studio, cluster_id, emr.describe_editor(EditorId=editor_id)["Editor"], workspace)
+    workspace.close()
+    emr.delete_editor(EditorId=editor_id)
+    emr.terminate_job_flows(JobFlowIds=[cluster_id])
+
+
+@pytest.mark.capability("MG-01")
+def test_magics_are_listed(notebooks: Notebooks) -> None:
+    listed = notebooks.text("%lsmagic")
+    for name in ("%%sql", "%%display", "%%configure", "%%sh", "%generate_s3_download_url"):
+        assert name in listed
+    assert "%%sql [-o VAR]" in notebooks.text("%%help")
+    assert notebooks.text("%%local\nprint('here')") == "here\n"
+
+
+@pytest.mark.capability("MG-04")
+def test_shell_commands_run_on_the_cluster(notebooks: Notebooks) -> None:
+    assert notebooks.text('%%sh\ncat $SPARK_CONF_DIR/../../node.json | grep -o \'"cluster_id": "[^"]*"\'') != ""
+    assert notebooks.cluster_id in notebooks.text("%%sh\npwd")
+    assert "version 4.1" in notebooks.text("%%sh\nspark-submit --version 2>&1 | grep version")
+    with pytest.raises(BrowserError, match="exit status 3"):
+        notebooks.run("%%sh\nexit 3")
+
+
+@pytest.mark.capability("MG-10")
+@pytest.mark.parametrize(
+    "cell", ["%alias x ls", "%alias_magic t timeit", "%automagic", "%macro m 1", "%%js\n1", "%%javascript\n1"]
+)
+def test_what_is_blocked(notebooks: Notebooks, cell: str) -> None:
+    assert "is not supported in EMR Studio" in notebooks.text(cell)
+
+
+@pytest.mark.capability("MG-11")
+def test_kernels_know_their_workspace(notebooks: Notebooks) -> None:
+    shown = notebooks.text(
+        "import json, os; print(json.dumps({k: v for k, v in os.environ.items() if 'KERNEL_' in k}))"
+    )
+    found = json.loads(shown)
+    bucket, prefix = notebooks.place
+    assert found["KERNEL_WORKSPACE_ID"] == notebooks.editor["EditorId"]
+    assert found["KERNEL_WORKSPACE_DIR_S3_LOCATION"] == notebooks.editor["S3Location"]
+    assert (found["KERNEL_WORKSPACE_DIR_S3_BUCKET"], found["KERNEL_WORKSPACE_DIR_S3_PREFIX"]) == (
+        bucket,
+        prefix.strip("/"),
+    )
+    assert found["KERNEL_NOTEBOOK_PATH"] == "python3.ipynb"
+
+
+@pytest.mark.capability("MG-12")
+def test_for_whom_it_works_cannot_be_changed(notebooks: Notebooks) -> None:
+    for cell in ("%env KERNEL_USERNAME=eve", "%set_env KERNEL_USERNAME eve"):
+        assert "KERNEL_USERNAME cannot be changed" in notebooks.text(cell)
+    assert notebooks.text("import os; print(os.environ.get('KERNEL_USERNAME') == 'eve')") == "False\n"
+    for settings in ('{"proxyUser": "eve"}', '{"proxy_user": "eve"}', '{"conf": {"spark.proxy.user": "eve"}}'):
+        assert "cannot be changed" in notebooks.text(f"%%configure -f\n{settings}", "pysparkkernel")
+
+
+VIEW = "CREATE OR REPLACE TEMP VIEW fruit AS SELECT * FROM VALUES ('apple; red', 3), ('pear', 4) AS t(name, pieces)"
+
+
+def test_sql(notebooks: Notebooks) -> None:
+    assert notebooks.run(f"%%sql\n{VIEW}", "pysparkkernel") == []
+    found = notebooks.data("%%sql -o fruit\nSELECT name, pieces FROM fruit ORDER BY pieces", TABLE)
+    assert found == {
+        "columns": [{"name": "name", "kind": "text"}, {"name": "pieces", "kind": "number"}],
+        "rows": [["apple; red", 3], ["pear", 4]],
+        "more": False,
+    }
+    assert notebooks.text("print(type(fruit).__module__[:6], int(fruit.pieces.sum()))", "pysparkkernel") == "pandas 7\n"
+    assert notebooks.run("%%sql -q -o kept\nSELECT * FROM fruit", "pysparkkernel") == []
+    assert notebooks.data("%%sql -n 1\nSELECT * FROM fruit", TABLE)["more"] is True
+    assert notebooks.data("%sql SELECT 1 AS one", TABLE)["rows"] == [[1]]
+    with pytest.raises(BrowserError, match="TABLE_OR_VIEW_NOT_FOUND") as failed:
+        notebooks.run("%%sql\nSELECT * FROM nothing", "pysparkkernel")
+    assert "queries.py" not in str(failed.value)
+
+
+def test_display_takes_any_frame(notebooks: Notebooks) -> None:
+    notebooks.run("shown = spark.range(3).selectExpr('id', 'id * 0.5 AS half')", "pysparkkernel")
+    found = notebooks.data("%%display shown", TABLE)
+    assert found["rows"] == [[0, 0.0], [1, 0.5], [2, 1.0]]
+    assert notebooks.data("%%display\nshown.toPandas()", TABLE) == found
+
+
+@pytest.mark.capability("MG-02")
+def test_a_session_is_configured(notebooks: Notebooks) -> None:
+    """On a session of the Connect server, and with a driver of its own, which the memory of a JVM needs."""
+    partitions = "print(spark.conf.get('spark.sql.shuffle.partitions'))"
+    settings = '{"conf": {"spark.sql.shuffle.partitions": "3"}}'
+    assert notebooks.text(partitions, "pysparkkernel") == "8\n"
+    assert "include the -f argument" in notebooks.text(f"%%configure\n{settings}", "pysparkkernel")
+    notebooks.run("spark.range(1).createOrReplaceTempView('mine')", "pysparkkernel")
+    assert "spark.sql.shuffle.partitions = 3" in notebooks.text(f"%%configure -f\n{settings}", "pysparkkernel")
+    assert notebooks.text(partitions, "pysparkkernel") == "3\n"
+    assert notebooks.text("print(spark.catalog.tableExists('mine'))", "pysparkkernel") == "False\n"
+    with pytest.raises(BrowserError, match="choose the kernel “PySpark \\(classic\\)”"):
+        notebooks.run('%%configure -f\n{"executorMemory": "1g"}', "pysparkkernel")
+    # What is asked right after a cell that fails is not run, as after any in a queue.
+    until("the kernel answers", lambda: notebooks.text("print(1)", "pysparkkernel"))
+    assert notebooks.text(partitions, "pysparkkernel") == "3\n"
+
+
+@pytest.mark.capability("MG-02")
+def test_a_driver_is_configured(notebooks: Notebooks) -> None:
+    classic = "pysparkclassic"
+    asked = (
+        "print(sc._jvm.java.lang.Runtime.getRuntime().maxMemory() >> 20, spark.conf.get('spark.fruit', ''), "
+        "sc.parallelize(range(4)).sum())"
+    )
+    # What a JVM says when it starts comes before.
+    before = int(notebooks.text(asked, classic).splitlines()[-1].split()[0])
+    notebooks.run('%%configure -f\n{"driverMemory": "700m", "conf": {"spark.fruit": "pear"}}', classic)
+    memory, fruit, total = notebooks.text(asked, classic).splitlines()[-1].split()
+    assert (fruit, total) == ("pear", "6")
+    assert int(memory) != before
+    assert 600 < int(memory) <= 700
+
+
+@pytest.mark.capability("MG-03")
+def test_info_names_the_session(notebooks: Notebooks) -> None:
+    found = notebooks.data("%%info", SESSION)
+    facts = dict(found["facts"])
+    assert (facts["Cluster"], found["ui"]) == (notebooks.cluster_id, "live")
+    assert re.fullmatch(r"(app|local)-\d+(-\d+)?", facts["Application"]), facts
+    assert notebooks.data("%info", SESSION, "pysparkclassic")["ui"] == "history"
+
+
+@pytest.mark.capability("MG-08")
+def test_a_file_in_s3_gets_a_link(notebooks: Notebooks) -> None:
+    s3 = notebooks.studio.client("s3")
+    bucket, _ = notebooks.place
+    s3.put_object(Bucket=bucket, Key="magics/a b.txt", Body=b"content")
+    url = f"'s3://{bucket}/magics/a b.txt'"
+    made = notebooks.text(f"%generate_s3_download_url {url}").strip()
+    answer = httpx.get(made)
+    assert answer.text == "content"
+    assert answer.headers["content-disposition"] == 'attachment; filename="a b.txt"'
+    short = notebooks.text(f"%generate_s3_download_url {url} --expires-in 1").strip()
+    until("it expires", lambda: httpx.get(short).status_code == 403)
+    assert "Request has expired" in httpx.get(short).text
+    assert "does not exist" in notebooks.text(f"%generate_s3_download_url s3://{bucket}/magics/none")
+    s3.delete_object(Bucket=bucket, Key="magics/a b.txt")
