@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,7 @@ from emr_studio.db import Database
 from emr_studio.iam import entities
 from emr_studio.iam.model import RoleGrant
 from emr_studio.iam.services import find_grant
-from emr_studio.runtime.contract import WorkloadState, WorkspaceSpec
+from emr_studio.runtime.contract import Cause, WorkloadState, WorkspaceSpec
 from emr_studio.runtime.inprocess import InProcessRuntime, Stage
 from emr_studio.settings import Settings
 from emr_studio.studios.model import Studio
@@ -248,6 +248,57 @@ def test_a_crashed_server_comes_back(world: Play) -> None:
     assert world.reconciler().changed() == [ID]
     assert world.settle() == ["Ready", "Starting", "Ready"]
     assert "killed by signal 9" in (world.editor().state_message or "")
+
+
+def suffer(world: Play, cause: str, reason: str) -> None:
+    workload = world.runtime.workloads[ID]
+    workload.observation = replace(workload.observation, cause=cause, reason=reason)
+
+
+def test_what_a_running_workspace_suffers_from_is_shown_and_what_is_over_is_not(world: Play) -> None:
+    world.start()
+    suffer(world, Cause.DISK_FULL, "The disk is full.")
+    assert world.reconciler().changed() == [ID]
+    world.settle()
+    editor = world.editor()
+    assert (editor.status, editor.state_code, editor.state_message) == ("Ready", "DISK_FULL", "The disk is full.")
+    suffer(world, "", "")
+    # Seen by a controller that was not there when it began.
+    assert world.reconciler().changed() == [ID]
+    world.settle()
+    assert world.editor().state_code is None
+    assert world.reconciler().changed() == []
+
+
+def test_that_memory_ran_out_stays_known_and_is_noted_once(world: Play) -> None:
+    world.start()
+    suffer(world, Cause.OUT_OF_MEMORY, "A program was ended.")
+    reconciler = world.reconciler()
+    assert reconciler.changed() == [ID]
+    reconciler.reconcile(ID)
+    assert reconciler.changed() == []
+    suffer(world, "", "")
+    reconciler.reconcile(ID)
+    assert world.editor().state_code == "OUT_OF_MEMORY"
+
+
+def test_a_start_that_fails_for_a_known_cause_has_its_code_and_next_step(world: Play) -> None:
+    world.start()
+    for _ in range(MAX_CRASHES):
+        suffer(world, Cause.OUT_OF_MEMORY, "It ran out of memory.")
+        world.runtime.crash(ID, reason="It ran out of memory.")
+        world.settle()
+    editor = world.editor()
+    assert (editor.status, editor.state_code) == ("Idle", "OUT_OF_MEMORY")
+    assert "It ran out of memory." in (editor.state_message or "")
+    assert "workspace_memory_mb" in (editor.state_message or "")
+
+
+def test_it_is_launched_with_the_limits_of_the_settings(world: Play) -> None:
+    world.start()
+    spec = world.runtime.workloads[ID].spec
+    assert (spec.limits.memory_bytes, spec.limits.disk_bytes) == (4096 * 1024**2, 10_240 * 1024**2)
+    assert (spec.limits.cpus, spec.limits.pids) == (2.0, 1024)
 
 
 def test_a_server_that_crashes_again_and_again_ends_idle(world: Play) -> None:

@@ -65,6 +65,16 @@ class Settings(BaseSettings):
     """A console session ends so long after its last use, 15 minutes as in EMR Studio."""
     workspace_idle_seconds: int = Field(default=86_400, ge=0, le=604_800)
     """A Workspace in which nothing is at work for so long is stopped, with a warning; 0: never. Or its own limit."""
+    workspace_disk_mb: int = Field(default=10_240, ge=0)
+    """What a Workspace may have on disk (files and settings), 64 at least; 0: no limit. A running one keeps its own."""
+    workspace_memory_mb: int = Field(default=4096, ge=0)
+    """Memory of a Workspace's server and terminals, 512 at least; 0: no limit. Kernels run on clusters."""
+    workspace_cpus: float = Field(default=2.0, ge=0)
+    """Processors that they may use; 0: no limit."""
+    workspace_processes: int = Field(default=1024, ge=0)
+    """Processes and threads that they may be; 0: no limit."""
+    disk_reserve_mb: int = Field(default=1024, ge=0)
+    """While the host's disk has less free than this, Workspaces refuse to save and programs that fill it are ended."""
     lifecycle_seconds: int = Field(default=3600, ge=1)
     """How often the lifecycle rules of buckets are carried out (the embedded store's)."""
     credentials_seconds: int = Field(default=900, ge=5, le=43_200)

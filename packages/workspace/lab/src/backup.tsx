@@ -1,8 +1,9 @@
 /** Backup: how far this Workspace's files are in S3, and what is not even in a file yet. */
 import * as React from "react";
-import { backupLine } from "./format";
+import { backupLine, diskLine } from "./format";
 import { Empty, Failure } from "./panel";
 import type { StudioState } from "./state";
+import type { Disk } from "./types";
 
 interface Props {
   state: StudioState;
@@ -10,6 +11,21 @@ interface Props {
   unsaved: () => string[];
   saveAll: () => void;
   versions: React.JSX.Element;
+}
+
+function DiskUse({ disk }: { disk: Disk }) {
+  const line = diskLine(disk);
+  const measured = "It is measured now and then: saving here is refused when it is full, programs in terminals that go on are ended.";
+  return (
+    <>
+      <h3 className="emrs-heading">Disk</h3>
+      <div className="emrs-card" data-tone={line.tone}>
+        <p className="emrs-strong">{line.text}</p>
+        {disk.message && <p className="emrs-warning">{disk.message}</p>}
+        <p>{disk.enforcedBy === "kernel" ? "Nothing in this Workspace can write more than that." : measured}</p>
+      </div>
+    </>
+  );
 }
 
 function Documents({ unsaved, saveAll }: Pick<Props, "unsaved" | "saveAll">) {
@@ -36,6 +52,7 @@ export function BackupPanel({ state, unsaved, saveAll, versions }: Props) {
   const location = state.editor.value?.S3Location;
   if (!state.server.value && state.server.error) return <Failure text={state.server.error} retry={() => void state.refresh()} />;
   if (!state.server.value) return <p>Loading…</p>;
+  const disk = state.server.value.disk;
   if (!backup) return <Empty title="Nothing is saved to S3">This Workspace has no place in S3.</Empty>;
   const line = backupLine(backup);
   return (
@@ -50,6 +67,7 @@ export function BackupPanel({ state, unsaved, saveAll, versions }: Props) {
           <p className="emrs-warning">{backup.skipped} files are not saved: S3 cannot hold their names, or they belong to somebody else.</p>
         )}
       </div>
+      {disk && <DiskUse disk={disk} />}
       {location && (
         <>
           <h3 className="emrs-heading">Where</h3>

@@ -1,8 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { errorOf } from "./errors";
 import { matching, type Described } from "./clusters";
-import { compare } from "./cellDiff";
-import { backupLine, bytes, computeLine, csv, stateLabel, stopLine } from "./format";
+import { backupLine, bytes, computeLine, csv, diskLine, stateLabel, stopLine } from "./format";
 import { literal, plainError } from "./sqlKernel";
 import type { Editor } from "./types";
 
@@ -50,17 +49,12 @@ describe("clusters", () => {
 });
 
 describe("versions", () => {
-  const marks = (then: string, now: string) =>
-    compare([...then], [...now], (one) => one)
-      .map(({ mark, item }) => ({ same: " ", gone: "-", new: "+" })[mark] + item)
-      .join("");
-
-  it("are compared cell by cell", () => {
-    expect(marks("abc", "abc")).toBe(" a b c");
-    expect(marks("abc", "axc")).toBe(" a-b+x c");
-    expect(marks("", "ab")).toBe("+a+b");
-    expect(marks("ab", "")).toBe("-a-b");
-    expect(marks("aab", "ab")).toMatch(/^(-a a| a-a) b$/);
+  it("say when the disk is full", () => {
+    const disk = { limitBytes: 10e9, usedBytes: 2e9, enforcedBy: "kernel" as const, message: "", refuse: false };
+    expect(diskLine(disk)).toEqual({ text: "2 GB of 10 GB used", tone: "good" });
+    expect(diskLine({ ...disk, usedBytes: 9.5e9 }).tone).toBe("bad");
+    expect(diskLine({ ...disk, message: "full" })).toEqual({ text: "Disk full", tone: "bad" });
+    expect(diskLine({ ...disk, limitBytes: 0, message: "" }).tone).toBe("good");
   });
 
   it("have sizes for people", () => expect([0, 999, 1500, 2e6].map(bytes)).toEqual(["0 bytes", "999 bytes", "2 KB", "2 MB"]));

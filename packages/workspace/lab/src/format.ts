@@ -1,5 +1,7 @@
 /** How states and times are read by people. */
-import type { Backup, Editor } from "./types";
+import type { Backup, Disk, Editor } from "./types";
+
+const NEARLY_FULL = 0.9;
 
 /** "TERMINATED_WITH_ERRORS" as people read it: "Terminated with errors". */
 export function stateLabel(state: string): string {
@@ -17,6 +19,14 @@ export function backupLine(backup: Backup | null | undefined): { text: string; t
   if (backup.error) return { text: "Saving to S3 fails", tone: "bad" };
   if (backup.pending > 0 || !backup.savedAt) return { text: "Saving to S3…", tone: "busy" };
   return { text: `Saved to S3 ${clock(new Date(backup.savedAt))}`, tone: "good" };
+}
+
+/** One line about the disk, and whether it needs somebody's attention. */
+export function diskLine(disk: Disk): { text: string; tone: "good" | "bad" } {
+  const used = disk.limitBytes > 0 ? disk.usedBytes / disk.limitBytes : 0;
+  const text = `${bytes(disk.usedBytes)} of ${bytes(disk.limitBytes)} used`;
+  if (disk.message) return { text: "Disk full", tone: "bad" };
+  return { text, tone: used >= NEARLY_FULL ? "bad" : "good" };
 }
 
 /** One line about the compute. */

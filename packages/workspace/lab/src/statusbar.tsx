@@ -1,7 +1,7 @@
 /** The status bar's part: compute, backup, the warning before a stop, and who else is here. */
 import { UseSignal } from "@jupyterlab/ui-components";
 import * as React from "react";
-import { backupLine, computeLine, stopLine } from "./format";
+import { backupLine, computeLine, diskLine, stopLine } from "./format";
 import type { StudioState } from "./state";
 
 interface ItemProps {
@@ -32,6 +32,7 @@ function Items({ state, open }: { state: StudioState; open: (panel: string) => v
   const others = about?.Here.filter((name) => name !== about.UserName) ?? [];
   const signedOut = state.about.error && !editor;
   const backup = state.server.error ? { text: "Backup unknown", tone: "bad" } : backupLine(state.server.value?.backup);
+  const disk = state.server.value?.disk && diskLine(state.server.value.disk);
   return (
     <>
       {signedOut && <Item text="Studio does not answer" title={state.about.error ?? ""} tone="bad" open={() => void state.refresh()} />}
@@ -43,6 +44,14 @@ function Items({ state, open }: { state: StudioState; open: (panel: string) => v
       />
       {(state.server.value || state.server.error) && (
         <Item text={backup.text} title={backupTitle(state)} tone={backup.tone} open={() => open("backup")} />
+      )}
+      {disk?.tone === "bad" && (
+        <Item
+          text={disk.text}
+          title={state.server.value?.disk?.message || "This Workspace's disk is nearly full. Opens the Backup panel."}
+          tone="bad"
+          open={() => open("backup")}
+        />
       )}
       {editor?.IdleStopTime && (
         <Item

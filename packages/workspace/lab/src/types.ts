@@ -51,11 +51,21 @@ export interface Backup {
   skipped: number;
 }
 
+/** How full the Workspace's disk is. `kernel`: nothing can write more; `server`: measured, and saves are refused. */
+export interface Disk {
+  limitBytes: number;
+  usedBytes: number;
+  enforcedBy: "kernel" | "server";
+  message: string;
+  refuse: boolean;
+}
+
 /** `GET /api/emr-studio/status` */
 export interface ServerStatus {
   workspace: { id: string; name: string };
   clusterId: string | null;
   backup: Backup | null;
+  disk: Disk | null;
 }
 
 /** `GET /_studio/api/versions` */

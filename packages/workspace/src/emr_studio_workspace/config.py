@@ -30,6 +30,9 @@ EXTENSIONS = {
     "notebook_shim": False,
 }
 
+# Where memory runs out, the kernel ends what runs in a terminal before it ends the server.
+_SHELL = "echo 500 2>/dev/null > /proc/self/oom_score_adj; exec /bin/bash"
+
 LAB_SETTINGS = Path(__file__).parent / "lab_settings"
 """Our defaults of JupyterLab's settings, and what is switched off in the browser."""
 
@@ -53,7 +56,7 @@ def _server(c: Config, spec: ServerSpec) -> None:
     app.quit_button = False
     app.terminals_enabled = True
     # Not a login shell: the machine's profile would put other programs before the Workspace's own (`aws`, `python`).
-    app.terminado_settings = {"shell_command": ["/bin/bash"]}
+    app.terminado_settings = {"shell_command": ["/bin/sh", "-c", _SHELL]}
     app.allow_origin = spec.origin
     # Which host names lead here is the edge's matter; each request proves who it is from.
     app.allow_remote_access = True

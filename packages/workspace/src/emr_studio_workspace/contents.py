@@ -18,12 +18,19 @@ from jupyter_server.services.contents.fileio import path_to_intermediate
 from jupyter_server.services.contents.largefilemanager import AsyncLargeFileManager
 from tornado.web import HTTPError
 
+from emr_studio_workspace.disk import full_disk_to_507, guard
+
 _NOT_FOUND = 404
 _listing: ContextVar[bool] = ContextVar("listing", default=False)
 
 
 class WorkspaceContentsManager(AsyncLargeFileManager):
-    """Jupyter's own, with whole writes."""
+    """Jupyter's own, with whole writes, and with a plain word when the disk is full."""
+
+    async def save(self, model: Any, path: str = "") -> Any:
+        """Save, unless there is no room."""
+        guard.check()
+        return await super().save(model, path)
 
     async def get(self, path: str, *args: Any, **kwargs: Any) -> Any:
         """As theirs, but a file that is gone before a list of its folder is made is left out of the list.
@@ -44,6 +51,17 @@ class WorkspaceContentsManager(AsyncLargeFileManager):
             return await super()._dir_model(path, content)
         finally:
             _listing.reset(token)
+
+    async def copy(self, from_path: str, to_path: str | None = None) -> Any:
+        """Copy, unless there is no room."""
+        guard.check()
+        return await super().copy(from_path, to_path)
+
+    @contextmanager
+    def perm_to_403(self, os_path: str = "") -> Iterator[None]:
+        """Every write of theirs goes through here."""
+        with full_disk_to_507(), super().perm_to_403(os_path):
+            yield
 
     @contextmanager
     def atomic_writing(self, os_path: str, text: bool = True, **kwargs: Any) -> Iterator[Any]:

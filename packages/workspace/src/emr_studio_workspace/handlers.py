@@ -6,12 +6,14 @@ import json
 import os
 from datetime import UTC, datetime
 
+from pathlib import Path
 from jupyter_server.base.handlers import APIHandler
 from jupyter_server.services.sessions.handlers import SessionRootHandler
 from tornado.web import HTTPError, authenticated
 
 from emr_studio_workspace.backup import backup_state
 from emr_studio_workspace.gateway import pointer
+from emr_studio_workspace.disk import disk_state
 from emr_studio_workspace.identity import ACTIVITY_PATH, RELEASE_PATH
 from emr_studio_workspace.notebooks import SAMPLE_DATA, examples
 
@@ -21,13 +23,14 @@ class StatusHandler(APIHandler):
 
     @authenticated
     async def get(self) -> None:
-        """`{"workspace", "clusterId", "backup"}`; asks nobody, so it may be asked often."""
+        """`{"workspace", "clusterId", "backup", "disk"}`; asks nobody, so it may be asked often."""
         target = pointer.target
         answer = {
             "workspace": self.settings["emr_studio_workspace"],
             "clusterId": target.cluster_id if target else None,
             "backup": backup_state(self.settings["emr_studio_backup"]),
         }
+            "disk": disk_state(self.settings["emr_studio_disk"], Path(self.serverapp.root_dir)),
         self.finish(json.dumps(answer))
 
 

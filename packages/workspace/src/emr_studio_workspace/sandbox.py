@@ -15,7 +15,7 @@ import sys
 import sysconfig
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +36,8 @@ _KINDS = {
 _SYSTEM = ("usr", "bin", "sbin", "lib", "lib32", "lib64", "libx32", "etc", "opt")
 _DEVICES = ("null", "zero", "full", "random", "urandom", "tty")
 _TEMPORARY_BYTES = 1024**3
+_TEMPORARY_SHARE = 5
+"""What lies in /tmp, /var/tmp and /dev/shm is memory: each may hold this part (1 in …) of the Workspace's."""
 _MOST_FILES_OPEN = 16_384
 _MOST_PROCESSES = 4096
 
@@ -44,7 +46,8 @@ _MOST_PROCESSES = 4096
 class Place:
     """The Workspace's own folders on the host, the user it becomes, and what more it must read.
 
-    `uid` 0 means: stay who you are. `files` and `home` belong to `uid`; `run` to root.
+    `uid` 0 means: stay who you are. `files` and `home` belong to `uid`; `run` to root. `memory_bytes` is
+    what all its processes may use together (0: no limit), if `memory_limited` by a control group.
     """
 
     files: Path
@@ -53,6 +56,13 @@ class Place:
     uid: int
     host_name: str
     readable: tuple[Path, ...] = ()
+    memory_bytes: int = 0
+    memory_limited: bool = False
+
+    @property
+    def temporary_bytes(self) -> int:
+        """How much each of the folders that lie in memory may hold."""
+        return min(_TEMPORARY_BYTES, self.memory_bytes // _TEMPORARY_SHARE or _TEMPORARY_BYTES)
 
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> Place:
@@ -64,6 +74,8 @@ class Place:
             int(values["uid"]),
             str(values["host_name"]),
             tuple(Path(path) for path in values.get("readable", ())),
+            int(values.get("memory_bytes", 0)),
+            bool(values.get("memory_limited", False)),
         )
 
 
@@ -88,7 +100,7 @@ def enter(place: Place, granted: list[str]) -> Place:
     if "mount" not in granted:
         return place
     _new_root(place, "pid" in granted)
-    return Place(FILES, HOME, RUN, place.uid, place.host_name)
+    return replace(place, files=FILES, home=HOME, run=RUN)
 
 
 def drop(place: Place) -> None:
@@ -109,6 +121,9 @@ def _limit(place: Place) -> None:
     _lower(resource.RLIMIT_NOFILE, _MOST_FILES_OPEN)
     if place.uid:
         _lower(resource.RLIMIT_NPROC, _MOST_PROCESSES)
+    if place.memory_bytes and not place.memory_limited:
+        # No control group bounds them together: then each by itself.
+        _lower(resource.RLIMIT_AS, place.memory_bytes)
 
 
 def _lower(kind: int, value: int) -> None:
@@ -135,13 +150,13 @@ def _new_root(place: Place, own_pids: bool) -> None:
     # Before what is bound: an installation may itself lie below /tmp.
     for folder, mode in (("tmp", 0o1777), ("var/tmp", 0o1777)):
         _folder(root, folder)
-        options = f"mode={mode:o},size={_TEMPORARY_BYTES}"
+        options = f"mode={mode:o},size={place.temporary_bytes}"
         syscalls.mount("tmpfs", f"{root}/{folder}", "tmpfs", MS_NOSUID | MS_NODEV, options)
     for handle, target in shared:
         _bind(handle, root + target, MS_RDONLY | MS_NOSUID | MS_NODEV)
     for handle, target, read_only in own:
         _bind(handle, root + target, MS_NOSUID | MS_NODEV | (MS_RDONLY if read_only else 0))
-    _devices(root)
+    _devices(root, place.temporary_bytes)
     _proc(root, own_pids)
     _go(root)
 
@@ -184,7 +199,7 @@ def _bind(handle: int, target: str, flags: int) -> None:
     os.close(handle)
 
 
-def _devices(root: str) -> None:
+def _devices(root: str, shared_bytes: int) -> None:
     _folder(root, "dev")
     for name in _DEVICES:
         device = Path("/dev") / name
@@ -194,7 +209,7 @@ def _devices(root: str) -> None:
     for name in ("pts", "shm"):
         _folder(root, f"dev/{name}")
     syscalls.mount("devpts", f"{root}/dev/pts", "devpts", MS_NOSUID | MS_NOEXEC, "newinstance,ptmxmode=0666,mode=620")
-    syscalls.mount("tmpfs", f"{root}/dev/shm", "tmpfs", MS_NOSUID | MS_NODEV, f"mode=1777,size={_TEMPORARY_BYTES}")
+    syscalls.mount("tmpfs", f"{root}/dev/shm", "tmpfs", MS_NOSUID | MS_NODEV, f"mode=1777,size={shared_bytes}")
     os.symlink("pts/ptmx", f"{root}/dev/ptmx")
     os.symlink("/proc/self/fd", f"{root}/dev/fd")
     for number, name in enumerate(("stdin", "stdout", "stderr")):

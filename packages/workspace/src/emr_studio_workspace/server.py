@@ -17,6 +17,7 @@ from emr_studio_workspace import handlers, reaper
 from emr_studio_workspace.activity import ActivityWatch
 from emr_studio_workspace.config import jupyter_folders, server_config
 from emr_studio_workspace.credentials import AwsDoor
+from emr_studio_workspace.disk import guard
 from emr_studio_workspace.gateway import RelayResolver, pointer
 from emr_studio_workspace.identity import IdentityGate, Verifier
 from emr_studio_workspace.notebooks import SAMPLE_DATA, furnish
@@ -41,6 +42,7 @@ class WorkspaceServerApp(ServerApp):
         super().init_webapp()
         self.web_app.settings["emr_studio_workspace"] = {"id": self.spec.editor_id, "name": self.spec.name}
         self.web_app.settings["emr_studio_backup"] = self.spec.backup_state
+        self.web_app.settings["emr_studio_disk"] = self.spec.disk_state
         watch = self.web_app.settings["emr_studio_activity"] = ActivityWatch()
         self.event_logger.add_listener(schema_id=self.contents_manager.event_schema_id, listener=watch.on_files)
         self.web_app.add_handlers(".*$", handlers.routes())
@@ -106,6 +108,7 @@ def serve(spec: ServerSpec, listener: socket.socket) -> None:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     os.chdir(spec.files)
     furnish(spec.files, spec.default_notebook, spec.environment.get(SAMPLE_DATA, ""))
+    guard.place(spec.disk_state)
     pointer.place(spec.gateway_pointer, spec.gateway_socket)
     AsyncHTTPClient.configure(
         "tornado.simple_httpclient.SimpleAsyncHTTPClient", resolver=RelayResolver(), max_clients=200

@@ -50,6 +50,11 @@ class ServerSpec:
         return self.run / "credentials-token"
 
     @property
+    def disk_state(self) -> Path:
+        """The agent writes here how full the disk is."""
+        return self.run / "disk.json"
+
+    @property
     def backup_state(self) -> Path:
         """The agent writes here how far the files are in S3."""
         return self.run / "backup.json"

@@ -8,9 +8,20 @@ from __future__ import annotations
 import os
 import signal
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 
 from emr_studio.runtime.contract import Limits
+
+
+@dataclass(frozen=True)
+class Events:
+    """What the kernel has refused a workload so far."""
+
+    out_of_memory: int = 0
+    """Processes that it has ended for want of memory."""
+    refused_processes: int = 0
+
 
 _V1 = ("memory", "cpu", "pids", "freezer")
 _PERIOD = 100_000
@@ -72,6 +83,27 @@ def kill(groups: list[str]) -> None:
             for pid in members([group]):
                 with suppress(ProcessLookupError, PermissionError):
                     os.kill(pid, signal.SIGKILL)
+
+
+def events(groups: list[str]) -> Events:
+    """How often these groups have met their limits since they were made."""
+    killed = refused = 0
+    for group in groups:
+        for name in ("memory.oom_control", "memory.events"):
+            killed += _counted(Path(group, name), "oom_kill")
+        refused += _counted(Path(group, "pids.events"), "max")
+    return Events(killed, refused)
+
+
+def limit_memory(groups: list[str]) -> bool:
+    """Whether one of these groups bounds the memory of its processes together."""
+    names = ("memory.max", "memory.limit_in_bytes")
+    return any(Path(group, name).exists() for group in groups for name in names)
+
+
+def _counted(path: Path, name: str) -> int:
+    words = _words(path)
+    return int(words[words.index(name) + 1]) if name in words else 0
 
 
 def remove(groups: list[str]) -> None:

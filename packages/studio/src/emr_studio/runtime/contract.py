@@ -30,13 +30,27 @@ class WorkloadState(StrEnum):
     EXITED = "exited"
 
 
+class Cause(StrEnum):
+    """Why a workload ended, did not start or is not well, where that is known."""
+
+    OUT_OF_MEMORY = "OUT_OF_MEMORY"
+    PROCESS_LIMIT = "PROCESS_LIMIT"
+    DISK_FULL = "DISK_FULL"
+    HOST_DISK_FULL = "HOST_DISK_FULL"
+    DISK_FAILED = "DISK_FAILED"
+    RESTORE_FAILED = "RESTORE_FAILED"
+    SERVER_FAILED = "SERVER_FAILED"
+    """JupyterLab's process could not be made, or ended before its first answer."""
+
+
 @dataclass(frozen=True)
 class Limits:
-    """Zero means no limit."""
+    """Zero means no limit. `disk_bytes` is for Workspaces alone."""
 
     memory_bytes: int = 0
     cpus: float = 0.0
     pids: int = 0
+    disk_bytes: int = 0
 
 
 @dataclass(frozen=True)
@@ -118,7 +132,8 @@ class Observation:
     """What the runtime sees of a workload.
 
     `exit_code` is None while it runs or where it could not be learned. `reason` is one plain
-    sentence with the cause when it failed, `log_tail` the last lines of its log. `address` is
+    sentence with the cause when it failed (or while it runs, when it is not well), `cause` the same
+    as a code of `Cause` where it is one of those, `log_tail` the last lines of its log. `address` is
     what the edge may dial (`unix//path` or `host:port`), empty until RUNNING. `progress` is a short
     phrase while STARTING (`restoring 120 of 400 files`).
     """
@@ -132,6 +147,7 @@ class Observation:
     log_tail: tuple[str, ...] = ()
     progress: str = ""
     pid: int = 0
+    cause: str = ""
 
 
 @dataclass(frozen=True)

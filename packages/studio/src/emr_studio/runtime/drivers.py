@@ -24,7 +24,11 @@ _TAIL_BYTES = 65_536
 
 
 class StartFailed(Exception):
-    """A workload could not be started; `str()` says why, for a person."""
+    """A workload could not be started; `str()` says why, for a person, `cause` for a program."""
+
+    def __init__(self, message: str, cause: str = "") -> None:
+        super().__init__(message)
+        self.cause = cause
 
 
 @dataclass
@@ -77,6 +81,10 @@ class Driver(Protocol):
 
     def address(self, record: Record) -> str:
         """What the edge may dial."""
+        ...
+
+    def explain(self, record: Record) -> tuple[str, str]:
+        """Cause and sentence of an unasked end, where more is known than the exit code; before its groups go."""
         ...
 
     def release(self, record: Record, gateway: Gateway | None) -> None:
@@ -171,6 +179,9 @@ class ProcessDriver:
 
     def address(self, record: Record) -> str:
         return _process_spec(record).ready_address
+
+    def explain(self, record: Record) -> tuple[str, str]:
+        return "", ""
 
     def release(self, record: Record, gateway: Gateway | None) -> None:
         """A process has no kernels to point."""

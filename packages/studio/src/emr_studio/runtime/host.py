@@ -42,6 +42,7 @@ _READY_POLL = 0.05
 _TAIL_LINES = 20
 _LONGEST_LOG = 10_000_000
 _HOUSEKEEPING_SECONDS = 5.0
+_WATCH_SECONDS = 1.0
 _SHUTDOWN_SECONDS = 110.0
 Changed = Callable[[str], None]
 
@@ -73,6 +74,7 @@ class Host:
             if record.active:
                 self._adopt(record)
         self._in_thread(self._keep_house)
+        self._in_thread(self._keep_watch)
 
     def on_change(self, listener: Changed) -> None:
         """Call `listener` with a workload id after each change of state."""
@@ -192,7 +194,7 @@ class Host:
         try:
             self._spawn(record)
         except StartFailed as error:
-            self._ended(record, 1, str(error))
+            self._ended(record, 1, str(error), error.cause)
             return
         except Exception as error:
             log.exception("workload %s could not be started", record.workload_id)
@@ -242,7 +244,7 @@ class Host:
         if record.pid == 0:
             self._wind_up(record)
             return
-        trees.end(_root(record), record.grace_seconds)
+        trees.end(record.root, record.grace_seconds)
         self._wind_up(record)
 
     def _wind_up(self, record: Record) -> None:
@@ -256,15 +258,16 @@ class Host:
                 self._change(record, WorkloadState.STOPPING)
         self._spawned[record.workload_id].wait()
         code = self._driver(record).exit_code(record) if record.pid else None
-        left = "" if trees.kill(_root(record)) else "some of its processes stay"
+        cause, why = ("", "") if wanted else self._driver(record).explain(record)
+        left = "" if trees.kill(record.root) else "some of its processes stay"
         cgroups.remove(record.groups)
         unsaved = self._driver(record).wind_up(record)
-        reasons = ["" if wanted else _describe(code), left, unsaved]
-        self._ended(record, code, ". ".join(reason for reason in reasons if reason))
+        reasons = ["" if wanted else why or _describe(code), left, unsaved]
+        self._ended(record, code, ". ".join(reason for reason in reasons if reason), cause)
 
-    def _ended(self, record: Record, code: int | None, reason: str) -> None:
+    def _ended(self, record: Record, code: int | None, reason: str, cause: str = "") -> None:
         with self._condition:
-            record.exit_code, record.reason, record.address = code, reason, ""
+            record.exit_code, record.reason, record.cause, record.address = code, reason, cause, ""
             self._change(record, WorkloadState.EXITED)
             self._winding.discard(id(record))
 
@@ -327,6 +330,26 @@ class Host:
             with self._condition:
                 self._condition.wait_for(lambda: self._closing, _HOUSEKEEPING_SECONDS)
 
+    def _keep_watch(self) -> None:
+        """Look what presses the Workspaces; the controllers are told of what is new."""
+        while not self._closing:
+            for record in list(self._records.values()):
+                if record.state is WorkloadState.RUNNING and record.typed_spec().kind is WorkloadKind.WORKSPACE:
+                    self._look(record)
+            with self._condition:
+                self._condition.wait_for(lambda: self._closing, _WATCH_SECONDS)
+
+    def _look(self, record: Record) -> None:
+        try:
+            notice = self.workspaces.look(record)
+        except OSError as error:
+            log.warning("%s could not be looked at: %s", record.workload_id, error)
+            return
+        with self._condition:
+            if record.state is WorkloadState.RUNNING and (record.cause, record.reason) != notice:
+                record.cause, record.reason = notice
+                self._change(record, record.state)
+
 
 def keep_short(path: Path, limit: int = _LONGEST_LOG) -> None:
     """Copy a long log aside and empty it: its writers append, so they go on at its new end."""
@@ -344,10 +367,6 @@ def keep_short(path: Path, limit: int = _LONGEST_LOG) -> None:
             with os.fdopen(copy, "wb") as target:
                 shutil.copyfileobj(file, target)
         file.truncate(0)
-
-
-def _root(record: Record) -> trees.Root:
-    return trees.Root(record.pid, record.started, record.workload_id, tuple(record.groups))
 
 
 def _describe(code: int | None) -> str:

@@ -7,6 +7,7 @@ import subprocess
 import sys
 from dataclasses import dataclass
 
+from emr_studio.runtime import disks
 from emr_studio.runtime.cgroups import ControlGroups
 
 _FLAGS = {"mount": 0x00020000, "pid": 0x20000000, "ipc": 0x08000000, "uts": 0x04000000, "network": 0x40000000}
@@ -62,4 +63,7 @@ def isolation_report() -> list[Fact]:
         available = kind in groups
         detail = "limited by a control group" if available else "no writable control group: not limited"
         facts.append(Fact(f"{kind} limit", available, detail))
+    own = disks.can_mount()
+    detail = "a file system of its own" if own else "measured: saves are refused and programs ended when it is full"
+    facts.append(Fact("disk quota", own, detail))
     return facts

@@ -21,6 +21,7 @@ _PR_SET_NO_NEW_PRIVS = 38
 _CLONE_NEWNS = 0x00020000
 _MS_RDONLY, _MS_NOSUID, _MS_NODEV, _MS_REMOUNT, _MS_BIND = 1, 2, 4, 32, 4096
 _MS_REC, _MS_PRIVATE = 16384, 1 << 18
+_MNT_DETACH = 2
 
 
 def main() -> int:
@@ -94,7 +95,16 @@ def _own_mounts() -> ctypes.CDLL | None:
     if libc.unshare(_CLONE_NEWNS) != 0:
         return None
     _mount(libc, "none", "/", "", flags=_MS_REC | _MS_PRIVATE)
+    _leave_disks(libc)
     return libc
+
+
+def _leave_disks(libc: ctypes.CDLL) -> None:
+    """Let go of Workspaces' disks: our copy of the mount would hold one long after its Workspace has ended."""
+    for line in Path("/proc/self/mounts").read_text().splitlines():
+        source, target = line.split(" ")[:2]
+        if source.startswith("/dev/loop") and "/workspaces/" in target and target.endswith("/disk"):
+            libc.umount2(target.encode(), _MNT_DETACH)
 
 
 def _name_user(libc: ctypes.CDLL, uid: int, home: str) -> None:

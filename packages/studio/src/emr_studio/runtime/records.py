@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from emr_studio.runtime import wire
+from emr_studio.runtime import trees, wire
 from emr_studio.runtime.contract import Gateway, Observation, Spec, WorkloadState
 
 _UNSAFE = re.compile(r"[^A-Za-z0-9._-]")
@@ -37,6 +37,7 @@ class Record:
     started: int = 0
     exit_code: int | None = None
     reason: str = ""
+    cause: str = ""
     progress: str = ""
     address: str = ""
     log_path: str = ""
@@ -60,6 +61,11 @@ class Record:
         return wire.load_gateway(self.gateway)
 
     @property
+    def root(self) -> trees.Root:
+        """How its processes are found."""
+        return trees.Root(self.pid, self.started, self.workload_id, tuple(self.groups))
+
+    @property
     def active(self) -> bool:
         """Whether it runs, or is about to, or is about to stop."""
         return self.state in (WorkloadState.STARTING, WorkloadState.RUNNING, WorkloadState.STOPPING)
@@ -76,6 +82,7 @@ class Record:
             log_tail=log_tail,
             progress=self.progress if self.state is WorkloadState.STARTING else "",
             pid=self.pid,
+            cause=self.cause,
         )
 
 

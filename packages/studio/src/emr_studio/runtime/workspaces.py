@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 import socket
 import threading
@@ -13,8 +14,11 @@ from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
-from emr_studio.runtime.contract import Activity, Gateway, RuntimeUnavailable, WorkspaceSpec
+from emr_studio.runtime import cgroups, disks
+from emr_studio.runtime.contract import Activity, Cause, Gateway, RuntimeUnavailable, WorkspaceSpec
+from emr_studio.runtime.disks import DiskFailed
 from emr_studio.runtime.drivers import Report, Started, StartFailed, open_log, user_of
+from emr_studio.runtime.pressure import DISK, Pressure, Subject, gigabytes, is_full, out_of_memory
 from emr_studio.runtime.records import Record, safe_id
 from emr_studio.runtime.relays import RelayControl, write_private
 from emr_studio.runtime.zygotes import Zygote, ZygoteFailed
@@ -23,6 +27,7 @@ from emr_studio.storage.mirror import Mirror, MirrorError, MirrorStatus
 from emr_studio.storage.s3 import role_client
 from emr_studio.storage.versions import FileVersion
 
+log = logging.getLogger(__name__)
 T = TypeVar("T")
 _AT_ONCE = 8
 _CREDENTIALS = "credentials-token"
@@ -45,6 +50,7 @@ class WorkspaceDriver:
         self._make_mirror = make_mirror
         self._zygote = Zygote(settings)
         self._relay = RelayControl(settings)
+        self._pressure = Pressure(settings.workspaces_dir, settings.disk_reserve_mb * 1024**2)
         self._mirrors: dict[str, Mirror] = {}
         self._lock = threading.Lock()
         self._turns = threading.Semaphore(_AT_ONCE)
@@ -94,6 +100,9 @@ class WorkspaceDriver:
         with self._turns:
             try:
                 self._prepare(record, report)
+            except StartFailed:
+                self._close_disk(record.workload_id)
+                raise
             finally:
                 with self._lock:
                     self._waiting -= 1
@@ -103,8 +112,8 @@ class WorkspaceDriver:
         try:
             self._make_folders(spec)
             os.close(open_log(self.log_path(spec.workload_id)))
-        except OSError as error:
-            raise StartFailed(f"the Workspace's folder could not be made: {error}") from error
+        except (OSError, DiskFailed) as error:
+            raise StartFailed(f"the Workspace's disk could not be had: {error}", Cause.DISK_FAILED) from error
         self._forget_mirror(spec.workload_id)
         mirror = self._mirror(spec)
         if mirror is not None:
@@ -112,20 +121,37 @@ class WorkspaceDriver:
             try:
                 mirror.restore(lambda done, total: report(f"restoring {done} of {total} files"))
             except MirrorError as error:
-                raise StartFailed(f"the files could not be restored from S3: {error}") from error
+                raise self._not_restored(spec, error) from error
         report("starting JupyterLab")
+
+    def _not_restored(self, spec: WorkspaceSpec, error: MirrorError) -> StartFailed:
+        usage = disks.usage(self.folder(spec.workload_id), spec.limits.disk_bytes)
+        if usage.enforced_by == disks.KERNEL and is_full(usage):
+            return StartFailed(
+                f"its files in S3 do not fit on its disk ({gigabytes(usage.limit)}): delete some of them in S3 "
+                "or raise workspace_disk_mb",
+                Cause.DISK_FULL,
+            )
+        return StartFailed(f"the files could not be restored from S3: {error}", Cause.RESTORE_FAILED)
 
     def _make_folders(self, spec: WorkspaceSpec) -> None:
         uid = user_of(spec.uid)
         base, run = self.folder(spec.workload_id), self.run_dir(spec.workload_id)
         # The Workspace owns what is in `files` and `home`, never these names themselves.
-        for folder, mode in ((base, 0o711), (base / "files", 0o700), (base / "home", 0o700), (run, 0o710)):
-            folder.mkdir(mode=mode, parents=True, exist_ok=True)
-            os.chmod(folder, mode)
+        _folder(base, 0o711)
+        _folder(run, 0o710)
+        disks.open_disk(base, spec.limits.disk_bytes)
+        for name in disks.OWN:
+            own = self._own(spec.workload_id, name)
+            _folder(own, 0o700)
+            if uid:
+                os.chown(own, uid, uid, follow_symlinks=False)
         if uid:
-            for name in ("files", "home"):
-                os.chown(base / name, uid, uid, follow_symlinks=False)
             os.chown(run, 0, uid)
+
+    def _own(self, workload_id: str, name: str) -> Path:
+        """`files` or `home`: a plain folder, or one on the Workspace's own disk."""
+        return (self.folder(workload_id) / name).resolve()
 
     def spawn(self, record: Record) -> Started:
         spec = _workspace_spec(record)
@@ -133,12 +159,12 @@ class WorkspaceDriver:
         try:
             spawned = self._zygote.spawn(self._request(record, spec))
         except ZygoteFailed as error:
-            raise StartFailed(str(error)) from error
+            raise StartFailed(str(error), Cause.SERVER_FAILED) from error
         return Started(spawned.pid, spawned.isolation, spawned.go)
 
     def _request(self, record: Record, spec: WorkspaceSpec) -> dict[str, Any]:
-        base, run = self.folder(spec.workload_id), self.run_dir(spec.workload_id)
-        folders = {"files": str(base / "files"), "home": str(base / "home"), "run": str(run)}
+        own = {name: str(self._own(spec.workload_id, name)) for name in disks.OWN}
+        folders = {**own, "run": str(self.run_dir(spec.workload_id))}
         server = {
             "editor_id": spec.workload_id,
             "name": spec.name,
@@ -148,7 +174,12 @@ class WorkspaceDriver:
             "environment": dict(spec.environment),
             "agent_secret": record.secret,
         }
-        place = {"uid": user_of(spec.uid), "host_name": spec.workload_id.lower()[:63]}
+        place = {
+            "uid": user_of(spec.uid),
+            "host_name": spec.workload_id.lower()[:63],
+            "memory_bytes": spec.limits.memory_bytes,
+            "memory_limited": cgroups.limit_memory(record.groups),
+        }
         return {
             "server": server | folders,
             "place": place | folders,
@@ -167,16 +198,43 @@ class WorkspaceDriver:
         if mirror is not None:
             mirror.start()
 
+    def look(self, record: Record) -> tuple[str, str]:
+        """Cause and sentence of what presses a running Workspace now; empty while it is well."""
+        notice = self._pressure.look(self._subject(record))
+        return notice.cause, notice.message
+
+    def _subject(self, record: Record) -> Subject:
+        spec = _workspace_spec(record)
+        place = self.folder(spec.workload_id), self.run_dir(spec.workload_id)
+        return Subject(record.root, *place, user_of(spec.uid), spec.limits)
+
     # End.
+    def explain(self, record: Record) -> tuple[str, str]:
+        if self._pressure.ran_out_of_memory(record.workload_id, record.groups):
+            return Cause.OUT_OF_MEMORY, out_of_memory(record.typed_spec().limits)
+        return ("", "") if record.address else (Cause.SERVER_FAILED, "")
+
     def exit_code(self, record: Record) -> int | None:
         return self._zygote.exit_code(record.pid)
 
     def wind_up(self, record: Record) -> str:
         self._relay.remove(record.workload_id)
         self._relay.remove(_edge_of(record.workload_id))
-        for name in ("s.sock", "gateway.json", _CREDENTIALS):
+        for name in ("s.sock", "gateway.json", _CREDENTIALS, DISK):
             with suppress(OSError):
                 (self.run_dir(record.workload_id) / name).unlink()
+        self._pressure.forget(record.workload_id)
+        unsaved = self._save_last(record)
+        self._close_disk(record.workload_id)
+        return unsaved
+
+    def _close_disk(self, workload_id: str) -> None:
+        try:
+            disks.close_disk(self.folder(workload_id))
+        except DiskFailed as error:
+            log.warning("%s: its disk stays mounted: %s", workload_id, error)
+
+    def _save_last(self, record: Record) -> str:
         mirror = self._mirrors.pop(record.workload_id, None)
         if mirror is None:
             return ""
@@ -252,7 +310,9 @@ class WorkspaceDriver:
                     role_client, spec.s3_endpoint_url, spec.region, spec.credentials_url, spec.credentials_token
                 )
                 owner = user_of(spec.uid) or os.geteuid()
-                found = self._make_mirror(base / "files", spec.s3_location, client, base / "mirror.json", owner)
+                found = self._make_mirror(
+                    self._own(spec.workload_id, "files"), spec.s3_location, client, base / "mirror.json", owner
+                )
                 found.kms_key_id = spec.kms_key_id
                 found.tell = partial(_tell_backup, self.run_dir(spec.workload_id) / BACKUP, user_of(spec.uid))
                 self._mirrors[spec.workload_id] = found
@@ -318,6 +378,11 @@ def _tell_backup(path: Path, uid: int, status: MirrorStatus) -> None:
     # Its folder goes with a Workspace that ends; a full disk must not stop the mirror.
     with suppress(OSError):
         write_private(path, json.dumps(told), group=uid)
+
+
+def _folder(path: Path, mode: int) -> None:
+    path.mkdir(mode=mode, parents=True, exist_ok=True)
+    os.chmod(path, mode)
 
 
 def _edge_of(workload_id: str) -> str:

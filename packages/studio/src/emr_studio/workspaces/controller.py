@@ -31,6 +31,7 @@ from emr_studio.settings import Settings
 from emr_studio.studios.model import Studio
 from emr_studio.studios.service_role import end_grants, grant_service_role
 from emr_studio.workspaces import compute, idling, runtime_roles
+from emr_studio.workspaces.health import Notices, limits_of, next_step, told_cause
 from emr_studio.workspaces.model import (
     DETACHED,
     KIND,
@@ -52,7 +53,6 @@ _WAIT_SECONDS = 2.0
 _LOOK_SECONDS = 2.0
 _AGENT_AWAY_SECONDS = 0.5
 _GRACE_SECONDS = 10.0
-_LOG_LINES = 5
 
 
 class WorkspaceReconciler:
@@ -75,6 +75,7 @@ class WorkspaceReconciler:
         self._settings = settings
         self._identity_public_key = identity_public_key
         self._next_look = 0.0
+        self._notices = Notices()
 
     # What the loop asks.
 
@@ -93,15 +94,17 @@ class WorkspaceReconciler:
     def changed(self) -> list[str]:
         """Settled Workspaces whose server or cluster is no longer as the row says."""
         with self._database.read() as session:
-            settled = select(Editor.id, Editor.status).where(Editor.unsettled.is_(False))
-            statuses = {row.id: row.status for row in session.execute(settled)}
+            settled = select(Editor.id, Editor.status, Editor.state_code).where(Editor.unsettled.is_(False))
+            rows = {row.id: row for row in session.execute(settled)}
             found = {*compute.lost(session), *_sealed_otherwise(session)}
         runtime_roles.end_unused_kernels(self._database, self._clock)
         try:
-            seen = {o.workload_id: o.state for o in self._runtime.list()}
+            observed = self._runtime.list()
         except RuntimeUnavailable:
             return sorted(found)
-        for editor_id, status in statuses.items():
+        seen = {o.workload_id: o.state for o in observed}
+        found |= self._notices.news(observed, {row.id: row.state_code for row in rows.values()})
+        for editor_id, status, _code in rows.values():
             state = seen.get(editor_id, WorkloadState.ABSENT)
             if (state is not WorkloadState.RUNNING) if status in RUNNING else (state is not WorkloadState.ABSENT):
                 found.add(editor_id)
@@ -240,6 +243,7 @@ class WorkspaceReconciler:
             kms_key_id=editor.encryption_key_arn or "",
             origin=self._settings.workspace_url(editor.id),
             default_notebook=default_notebook(editor),
+            limits=limits_of(self._settings),
             environment=kernel_variables(editor)
             | {
                 "EMR_STUDIO_SAMPLE_DATA": f"s3://{bucket_name(self._settings)}/data/",
@@ -264,9 +268,11 @@ class WorkspaceReconciler:
         crashes = 1 if stable else editor.crashes + 1
         if _UNSAVED in seen.reason and not self._save(editor, files_unsaved=True):
             return 0.0
-        cause = f"The Workspace's server {what}: {_cause(seen)}"
+        cause = f"The Workspace's server {what}: {told_cause(seen)}"
         if crashes >= MAX_CRASHES:
-            return self._give_up(editor, "START_FAILED", f"{cause} It was tried {crashes} times. {_NEXT_STEP}")
+            return self._give_up(
+                editor, seen.cause or "START_FAILED", f"{cause} It was tried {crashes} times. {next_step(seen.cause)}"
+            )
         delay = backoff_seconds(crashes)
         saved = self._save(
             editor,
@@ -278,7 +284,7 @@ class WorkspaceReconciler:
             **idling.ENDED,
             retry_at=now + dt.timedelta(seconds=delay),
             unsettled=True,
-            state_code="RESTARTED",
+            state_code=seen.cause or "RESTARTED",
             state_message=f"{cause} It was started again.",
         )
         return delay if saved else 0.0
@@ -308,11 +314,21 @@ class WorkspaceReconciler:
             return 0.5
         if seen.address != editor.address and not self._save(editor, address=seen.address):
             return 0.0
-        if not self._follow_key(editor) or self._is_stopping(editor):
+        if not self._follow_key(editor) or not self._follow_notice(editor, seen) or self._is_stopping(editor):
             return 0.0
         if editor.wanted_cluster_id is None:
             return self._detach(editor)
         return self._attach(editor, editor.wanted_cluster_id)
+
+    def _follow_notice(self, editor: Editor, seen: Observation) -> bool:
+        """Show what a running Workspace suffers from, and that it no longer does; False if the row has changed."""
+        columns = self._notices.columns(editor, seen)
+        if columns and not self._save(editor, **columns):
+            return False
+        for column, value in columns.items():
+            setattr(editor, column, value)
+        self._notices.note(seen)
+        return True
 
     def _is_stopping(self, editor: Editor) -> bool:
         """Look whether it is idle, if it is time to: True if it was for too long."""
@@ -450,9 +466,6 @@ _ENDED: dict[str, Any] = {
     "open_since": None,
     "open_seen_at": None,
 }
-_NEXT_STEP = "Its files are safe; start it again, and if that fails look at the host agent's log."
-
-
 _UNSAVED = "S3 does not have"
 """In the reason of a workload's end: the last save failed (see `WorkspaceDriver.wind_up`)."""
 
@@ -468,14 +481,6 @@ _WAITING_CODES = ("STARTING", "ATTACHING", "HOST_UNAVAILABLE")
 def _waited(editor: Editor) -> dict[str, Any]:
     """Clear the note of what was waited for; a reason that tells of a failure stays."""
     return {"state_code": None, "state_message": None} if editor.state_code in _WAITING_CODES else {}
-
-
-def _cause(seen: Observation) -> str:
-    """Cause and last log lines, in one sentence or two."""
-    cause = seen.reason or ("it is gone" if seen.exit_code is None else f"exit code {seen.exit_code}")
-    lines = [line for line in seen.log_tail[-_LOG_LINES:] if line.strip()]
-    tail = f" Last lines of its log: {' | '.join(lines)}." if lines else ""
-    return f"{cause.rstrip('.')}.{tail}"
 
 
 def _key_of(session: Session, editor: Editor) -> str | None:

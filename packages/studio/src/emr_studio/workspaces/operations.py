@@ -194,6 +194,7 @@ def _described(context: Context, editor: Editor) -> Mapping[str, Any]:
         "IdleTimeoutSeconds": idling.limit_of(editor, settings.workspace_idle_seconds),
         "LastActivityTime": editor.active_at,
         "IdleStopTime": editor.idle_stop_at,
+        "DiskQuotaMiB": settings.workspace_disk_mb or None,
         "S3Location": editor.s3_location,
         "Url": settings.workspace_url(editor.id),
         "DefaultNotebook": default_notebook(editor),
