@@ -115,9 +115,13 @@ class Kernel:
             if message["parent_header"].get("msg_id") == message_id:
                 yield message
 
+    def leave(self) -> None:
+        """Hear no more of it; it goes on."""
+        self._stack.close()
+
     def close(self) -> None:
         """Shut the kernel down."""
-        self._stack.close()
+        self.leave()
         # The cluster may have ended before.
         with suppress(httpx.ConnectError):
             httpx.delete(f"{self._base}/{self.id}", headers=self._headers, timeout=30)

@@ -39,6 +39,7 @@ from emr_studio.clusters.model import (
     Role,
     State,
     Target,
+    governed_at_rest,
     instances_of,
     is_unbalanced,
     living_instances_of,
@@ -48,6 +49,7 @@ from emr_studio.clusters.nodes import MASTER, WORKER, Layout, Program, folder_of
 from emr_studio.clusters.preparing import Preparing
 from emr_studio.clusters.probe import NodeProbe, Probe
 from emr_studio.clusters.roles import grant_nodes
+from emr_studio.clusters.scaling.automatic import AutomaticScaling
 from emr_studio.clusters.scaling.idle import IdleWatch
 from emr_studio.clusters.scaling.managed import ManagedScaling
 from emr_studio.clusters.scaling.resizing import Resizing
@@ -119,8 +121,7 @@ class ClusterReconciler:
         tools = Tools(database, clock, runtime, settings, self._probe)
         self._preparing = Preparing(tools)
         self._actions = Bootstrapping(database, runtime, settings)
-        self._resizing = Resizing(tools, self._actions)
-        self._managed = ManagedScaling(tools)
+        self._sizing = (ManagedScaling(tools), AutomaticScaling(tools), Resizing(tools, self._actions))
         self._idle = IdleWatch(tools)
         self._steps = StepProgress(tools, self._archive)
 
@@ -143,10 +144,8 @@ class ClusterReconciler:
         return found
 
     def _governed(self) -> list[str]:
-        """Clusters at rest whose load or idleness is to be looked at."""
         with self._database.read() as session:
-            resting = session.scalars(select(Cluster).where(Cluster.state == State.WAITING))
-            return [one.id for one in resting if one.managed_scaling or one.idle_timeout is not None]
+            return governed_at_rest(session)
 
     def changed(self) -> list[str]:
         """Clusters at rest with a program that does not run."""
@@ -191,7 +190,7 @@ class ClusterReconciler:
             return self._start(layout)
         if cluster.state == State.BOOTSTRAPPING:
             return self._bootstrap(layout)
-        turns = [self._watch(layout), self._managed.turn(layout), self._resizing.turn(layout)]
+        turns = [self._watch(layout), *(part.turn(layout) for part in self._sizing)]
         if cluster.state == State.RUNNING:
             turns.append(self._run_steps(layout))
         elif self._steps.are_waiting(cluster) or not cluster.keep_alive:

@@ -90,7 +90,7 @@ def create_cluster(context: Context, request: Mapping[str, Any], roles: ClusterR
     if request.get("SessionEnabled") and release.spark.startswith("3."):
         raise ValidationError(f"SessionEnabled needs a release with Spark 4, not {release.label}.")
     fleets = read_fleets(instances)
-    groups = groups_of_fleets(fleets) if fleets else read_groups(instances)
+    groups = groups_of_fleets(fleets) if fleets else read_groups(instances, request)
     subnet = _subnet(context, instances)
     _check_security_groups(context, instances)
     configurations = check_configurations(request.get("Configurations"), "Configurations")
@@ -147,6 +147,10 @@ def _policies(request: Mapping[str, Any], groups: Sequence[Mapping[str, Any]]) -
     if request.get("ManagedScalingPolicy"):
         if not any(group["InstanceRole"] == Role.CORE for group in groups):
             raise ValidationError("ManagedScalingPolicy needs a group with InstanceRole CORE.")
+        if any(group.get("AutoScalingPolicy") for group in groups):
+            raise ValidationError(
+                "ManagedScalingPolicy and AutoScalingPolicy of instance groups are mutually exclusive."
+            )
         fleets = any(group.get("FleetId") for group in groups)
         found["managed_scaling"] = check_managed_scaling(request["ManagedScalingPolicy"], fleets=fleets)
     if request.get("AutoTerminationPolicy") is not None:
@@ -270,6 +274,7 @@ def add_group(context: Context, cluster: Cluster, group: Mapping[str, Any], posi
         requested_count=group["InstanceCount"],
         configurations=[dict(entry) for entry in group.get("Configurations") or ()],
         details={"EbsConfiguration": group["EbsConfiguration"]} if group.get("EbsConfiguration") else {},
+        auto_scaling=group.get("AutoScalingPolicy") or {},
     )
     context.session.add(row)
     context.session.flush()

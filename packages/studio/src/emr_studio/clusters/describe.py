@@ -86,6 +86,7 @@ def group_shape(group: InstanceGroup, cluster: Cluster, instances: Sequence[Inst
         Configurations=group.configurations,
         EbsBlockDevices=[],
         ShrinkPolicy={name: value for name, value in group.shrink_policy.items() if name != "Named"},
+        AutoScalingPolicy=auto_scaling_shape(group) if group.auto_scaling else None,
     )
     reason = {"Code": "INSTANCE_FAILURE", "Message": group.suspended} if group.suspended else {"Message": ""}
     shape["Status"] = {
@@ -94,6 +95,12 @@ def group_shape(group: InstanceGroup, cluster: Cluster, instances: Sequence[Inst
         "Timeline": timeline(cluster.creation_time, max(ready, default=None), cluster.end_time),
     }
     return shape
+
+
+def auto_scaling_shape(group: InstanceGroup) -> dict[str, Any]:
+    """`AutoScalingPolicy` of a group that has one: in force as soon as it is there."""
+    reason = {"Code": "USER_REQUEST", "Message": "Created By User"}
+    return {**group.auto_scaling, "Status": {"State": "ATTACHED", "StateChangeReason": reason}}
 
 
 def group_state(group: InstanceGroup, cluster: Cluster, own: Sequence[Instance]) -> str:

@@ -10,6 +10,7 @@ The rows stay after the end, as EMR keeps them.
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Sequence
 from enum import StrEnum
 from typing import Any
 
@@ -190,6 +191,10 @@ class InstanceGroup(Base):
     """Why the group is not grown any more, until it is changed again."""
     configurations: Mapped[list[Any]] = mapped_column(default=list)
     details: Mapped[dict[str, Any]] = mapped_column(default=dict)
+    auto_scaling: Mapped[dict[str, Any]] = mapped_column(default=dict, server_default="{}")
+    """`AutoScalingPolicy` of the API; empty for none."""
+    cooled_at: Mapped[dt.datetime | None] = mapped_column(default=None)
+    """When its policy may change its size again."""
 
 
 class Instance(Base):
@@ -257,6 +262,19 @@ def groups_of(session: Session, cluster_id: str) -> list[InstanceGroup]:
     """The cluster's instance groups, primary first."""
     found = select(InstanceGroup).where(InstanceGroup.cluster_id == cluster_id).order_by(InstanceGroup.position)
     return list(session.scalars(found))
+
+
+def automatically_scaled(session: Session, cluster_ids: Sequence[str]) -> set[str]:
+    """Those of the clusters of which a group has an automatic scaling policy."""
+    found = session.scalars(select(InstanceGroup).where(InstanceGroup.cluster_id.in_(cluster_ids)))
+    return {group.cluster_id for group in found if group.auto_scaling}
+
+
+def governed_at_rest(session: Session) -> list[str]:
+    """Clusters at rest whose load or idleness is to be looked at."""
+    resting = list(session.scalars(select(Cluster).where(Cluster.state == State.WAITING)))
+    scaled = automatically_scaled(session, [one.id for one in resting])
+    return [one.id for one in resting if one.managed_scaling or one.idle_timeout is not None or one.id in scaled]
 
 
 def fleets_of(session: Session, cluster_id: str) -> list[InstanceFleet]:

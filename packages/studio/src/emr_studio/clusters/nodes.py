@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from emr_studio.clusters.catalog.releases import Release, find_release
+from emr_studio.clusters.limits import limits_of
 from emr_studio.clusters.model import Cluster, Instance, Role, workload_owner
 from emr_studio.clusters.ui_keys import livy_token, ui_key
 from emr_studio.iam.bootstrap import bucket_name
@@ -260,6 +261,7 @@ def _process(
         uid=tenant.uid if tenant else cluster.uid,
         ready_address=ready_address,
         readable=readable_of(settings, release),
+        limits=limits_of(workload_id.rpartition("/")[2]),
     )
 
 

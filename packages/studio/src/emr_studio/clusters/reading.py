@@ -8,23 +8,26 @@ from typing import Any
 
 from emr_studio.aws.errors import ValidationError
 from emr_studio.clusters.model import Role
+from emr_studio.clusters.scaling.rules import check_policy
 
 MAX_INSTANCES = 20
 """In one cluster: each is processes on this machine."""
 _INSTANCE_TYPE = re.compile(r"[a-z][a-z0-9-]*\.[a-z0-9-]+")
 _MAX_DEPTH = 4
-_REFUSED_OF_GROUPS = ("AutoScalingPolicy", "CustomAmiId")
+_REFUSED_OF_GROUPS = ("CustomAmiId",)
 
 
-def read_groups(instances: Mapping[str, Any]) -> list[dict[str, Any]]:
+def read_groups(instances: Mapping[str, Any], details: Mapping[str, Any]) -> list[dict[str, Any]]:
     """The instance groups of a request, primary first, whichever of its two forms it uses.
+
+    `details`: the members of the cluster, or of the request for one, that say which roles it has.
 
     Raises:
         ValidationError: naming what is wrong.
     """
     groups = [dict(group) for group in instances.get("InstanceGroups") or ()] or _counted(instances)
     for group in groups:
-        check_group(group)
+        check_group(group, details)
     by_role = {role: [g for g in groups if g["InstanceRole"] == role] for role in Role}
     if len(by_role[Role.MASTER]) != 1:
         raise ValidationError("InstanceGroups must contain exactly one group with InstanceRole MASTER.")
@@ -52,8 +55,8 @@ def _counted(instances: Mapping[str, Any]) -> list[dict[str, Any]]:
     return groups
 
 
-def check_group(group: Mapping[str, Any]) -> None:
-    """Check one group of a request.
+def check_group(group: dict[str, Any], details: Mapping[str, Any]) -> None:
+    """Check one group of a request; its automatic scaling policy, if it has one, is put into the form that is kept.
 
     Raises:
         ValidationError: naming what is wrong.
@@ -66,6 +69,19 @@ def check_group(group: Mapping[str, Any]) -> None:
     if group.get("BidPrice") and group.get("Market") == "ON_DEMAND":
         raise ValidationError(f"BidPrice of the {role} group needs Market SPOT.")
     check_configurations(group.get("Configurations"), f"Configurations of the {role} group")
+    if policy := group.get("AutoScalingPolicy"):
+        check_auto_scaling_role(details)
+        group["AutoScalingPolicy"] = check_policy(policy, role, MAX_INSTANCES - 1)
+
+
+def check_auto_scaling_role(details: Mapping[str, Any]) -> None:
+    """Check that a cluster that is to have an automatic scaling policy has the role for it.
+
+    Raises:
+        ValidationError: it has none.
+    """
+    if not details.get("AutoScalingRole"):
+        raise ValidationError("AutoScalingPolicy needs a cluster with an AutoScalingRole.")
 
 
 def refuse(values: Mapping[str, Any], names: Sequence[str], prefix: str = "") -> None:

@@ -10,19 +10,22 @@ from emr_studio.aws.errors import InvalidRequest, ValidationError
 from emr_studio.aws.registry import Request, Response, operation
 from emr_studio.clusters.access import changeable, find, on_cluster, require, wake
 from emr_studio.clusters.creation import add_group
+from emr_studio.clusters.describe import auto_scaling_shape
 from emr_studio.clusters.model import (
     CLUSTERS,
     Cluster,
     Collection,
     InstanceGroup,
     Role,
+    automatically_scaled,
     cluster_arn,
     find_cluster,
     groups_of,
     living_instances_of,
 )
-from emr_studio.clusters.reading import check_group, check_total
+from emr_studio.clusters.reading import MAX_INSTANCES, check_auto_scaling_role, check_group, check_total
 from emr_studio.clusters.scaling.policies import check_auto_termination, check_managed_scaling
+from emr_studio.clusters.scaling.rules import check_policy
 
 # Groups.
 
@@ -35,7 +38,7 @@ def add_instance_groups(context: Context, request: Request) -> Response:
     present = groups_of(context.session, cluster.id)
     given = [dict(group) for group in request["InstanceGroups"]]
     for group in given:
-        check_group(group)
+        check_group(group, cluster.details)
         if group["InstanceRole"] != Role.TASK:
             raise ValidationError("Only task instance groups can be added to a cluster that is there.")
     _resizable(present)
@@ -128,6 +131,8 @@ def put_managed_scaling_policy(context: Context, request: Request) -> Response:
     """Let the cluster's size follow its load."""
     cluster = changeable(find(context, request))
     _resizable(groups_of(context.session, cluster.id))
+    if automatically_scaled(context.session, [cluster.id]):
+        raise ValidationError("Managed scaling cannot be used with automatic scaling: remove those policies first.")
     fleets = cluster.collection == Collection.FLEETS
     cluster.managed_scaling = check_managed_scaling(request["ManagedScalingPolicy"], fleets=fleets)
     wake(context, cluster)
@@ -146,6 +151,41 @@ def remove_managed_scaling_policy(context: Context, request: Request) -> Respons
     """Keep the size as it is."""
     find(context, request).managed_scaling = {}
     return {}
+
+
+# Automatic scaling.
+
+
+@operation("emr", "PutAutoScalingPolicy", checks=on_cluster("elasticmapreduce:PutAutoScalingPolicy"))
+def put_auto_scaling_policy(context: Context, request: Request) -> Response:
+    """Let the size of a group follow rules."""
+    cluster, group = _group_of(context, request, "PutAutoScalingPolicy")
+    if cluster.managed_scaling:
+        raise ValidationError("Automatic scaling cannot be used with managed scaling: remove that policy first.")
+    check_auto_scaling_role(cluster.details)
+    group.auto_scaling = check_policy(request["AutoScalingPolicy"], group.role, MAX_INSTANCES - 1)
+    group.cooled_at = None
+    wake(context, cluster)
+    shown = {"ClusterId": cluster.id, "InstanceGroupId": group.id, "ClusterArn": cluster_arn(cluster)}
+    return {**shown, "AutoScalingPolicy": auto_scaling_shape(group)}
+
+
+@operation("emr", "RemoveAutoScalingPolicy", checks=on_cluster("elasticmapreduce:RemoveAutoScalingPolicy"))
+def remove_auto_scaling_policy(context: Context, request: Request) -> Response:
+    """Keep the group's size as it is."""
+    _, group = _group_of(context, request, "RemoveAutoScalingPolicy")
+    group.auto_scaling, group.cooled_at = {}, None
+    return {}
+
+
+def _group_of(context: Context, request: Request, name: str) -> tuple[Cluster, InstanceGroup]:
+    cluster = changeable(find(context, request))
+    require(cluster, Collection.GROUPS, name)
+    wanted = request["InstanceGroupId"]
+    group = next((one for one in groups_of(context.session, cluster.id) if one.id == wanted), None)
+    if group is None:
+        raise InvalidRequest(f"Instance group id '{wanted}' is not valid.")
+    return cluster, group
 
 
 # Auto-termination.

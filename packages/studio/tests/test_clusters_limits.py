@@ -1,0 +1,35 @@
+"""What the programs of a cluster may use."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from emr_studio.clusters.limits import LEAST_MB, PROCESSES, limits_of, shared_mb
+from emr_studio.clusters.nodes import Layout, specification
+from tests.support.cluster_play import ClusterPlay
+from tests.support.emr_world import emr_world
+
+
+@pytest.fixture
+def play(tmp_path: Path) -> Iterator[ClusterPlay]:
+    with emr_world(tmp_path) as emr:
+        yield ClusterPlay(emr)
+
+
+def test_every_program_has_limits(play: ClusterPlay) -> None:
+    cluster_id = play.create()
+    layout = Layout(play.row(cluster_id), play.nodes(cluster_id))
+    found = {one.kind: specification(play.emr.settings, layout, one).limits for one in layout.programs()}
+    assert set(found) == {"master", "worker", "connect", "gateway", "kernels", "livy"}
+    assert {limits.pids for limits in found.values()} == {PROCESSES}
+    # More than its heap, less than what people's code may have together.
+    assert found["worker"].memory_bytes > 2 * 1024 * 1024**2
+    assert found["kernels"] == found["livy"] == limits_of("step")
+
+
+def test_code_of_people_has_a_quarter_of_the_machine() -> None:
+    assert shared_mb() >= LEAST_MB
+    assert limits_of("anything").memory_bytes == shared_mb() * 1024**2
