@@ -10,6 +10,13 @@ import pytest
 
 from emr_studio_cluster.progress import DONE, MIME, RUNNING, DriverWatch, Queries, Reporter, Seen, Stage, reason_of
 
+
+class SparkError(Exception):
+    """As if it were pyspark's."""
+
+    __module__ = "pyspark.errors"
+
+
 HALF = Seen(0, 1, (Stage(3, DONE, 4, 4), Stage(4, RUNNING, 10, 5)))
 
 
@@ -85,10 +92,20 @@ def test_a_failure_keeps_its_stages_and_reason() -> None:
     page = Page()
     page.now = 1.0
     page.reporter.see(HALF)
-    page.reporter.end(reason_of(ValueError("Task 3 <failed>\n\tat java.lang.Thread\nJVM stacktrace:\nno pears")))
+    page.reporter.end(reason_of(SparkError("Task 3 <failed>\nno pears\n\tat java.lang.Thread\nJVM stacktrace:\nmore")))
     assert page.line.startswith("Spark failed: 1 query, 2 stages")
     assert page.told["reason"] == "Task 3 <failed>\nno pears"
     assert [(stage["id"], stage["state"]) for stage in page.told["shown"]] == [(4, "failed")]
+
+
+def test_an_interrupt_after_sparks_work_is_no_failure() -> None:
+    page = Page()
+    page.now = 1.0
+    page.reporter.see(HALF)
+    page.now = 3.0
+    page.reporter.see(Seen(1, 1, HALF.stages[:1]))
+    page.reporter.end(reason_of(KeyboardInterrupt()))
+    assert page.told["state"] == "done"
 
 
 def test_each_cell_has_a_display_of_its_own() -> None:
@@ -107,8 +124,9 @@ def test_each_cell_has_a_display_of_its_own() -> None:
     [
         (None, None),
         (KeyboardInterrupt(), "Interrupted."),
-        (RuntimeError(), "RuntimeError"),
-        (ValueError("x" * 900), "x" * 600),
+        (KeyError("a cell's own"), None),
+        (SparkError(), "SparkError"),
+        (SparkError("x" * 900 + "y" * 300), "x" * 300 + "\n…\n" + "y" * 300),
     ],
 )
 def test_reasons(error: BaseException | None, reason: str | None) -> None:

@@ -17,6 +17,7 @@ import uuid
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
+from itertools import takewhile
 from typing import Any
 
 MIME = "application/vnd.emr-studio.spark-progress+json"
@@ -26,6 +27,9 @@ _PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS = 0.5, 5.0
 _LOOK_SECONDS = 0.5
 _SHOWN_STAGES = 5
 _LONGEST_REASON = 600
+INTERRUPTED = "Interrupted."
+_SPARKS = ("pyspark.", "py4j.", "grpc")
+"""Modules whose errors are Spark's; a cell may fail for reasons of its own after Spark's work is done."""
 Publish = Callable[[dict[str, Any], str, bool], None]
 """Show data as the display of an id; True: it is there already."""
 
@@ -50,6 +54,11 @@ class Seen:
     done: int = 0
     work: int = 0
     stages: tuple[Stage, ...] = ()
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether nothing is left to do."""
+        return self.done == self.work and all(stage.state == DONE for stage in self.stages)
 
 
 @dataclass
@@ -94,6 +103,8 @@ class Reporter:
         """The cell has ended; `reason`: why Spark failed."""
         with self._lock:
             if self._publish is not None and self._display:
+                if reason == INTERRUPTED and self._seen.is_complete:
+                    reason = None
                 self._seen = _ended(self._seen, reason)
                 self._show(DONE if reason is None else FAILED, reason or "")
             self._publish = None
@@ -160,14 +171,20 @@ def _named(unit: str, count: int) -> str:
 
 
 def reason_of(error: BaseException | None) -> str | None:
-    """Why Spark failed, without its stack; None if nothing failed."""
-    if error is None:
-        return None
+    """Why Spark failed, without its stack; None if it is not Spark that failed."""
     if isinstance(error, KeyboardInterrupt):
-        return "Interrupted."
+        return INTERRUPTED
+    if error is None or not type(error).__module__.startswith(_SPARKS):
+        return None
     lines = str(error).strip().splitlines()
-    told = [line for line in lines if not line.startswith(("\tat ", "JVM stacktrace"))]
-    return "\n".join(told)[:_LONGEST_REASON] or type(error).__name__
+    told = list(takewhile(lambda line: not line.startswith(("\tat ", "JVM stacktrace")), lines))
+    return _shortened("\n".join(told).strip()) or type(error).__name__
+
+
+def _shortened(text: str) -> str:
+    """The beginning, and the end, where Python has its error."""
+    half = _LONGEST_REASON // 2
+    return text if len(text) <= _LONGEST_REASON else f"{text[:half].rstrip()}\n…\n{text[-half:].lstrip()}"
 
 
 class Queries:
@@ -219,7 +236,8 @@ class DriverWatch:
     def stop(self) -> None:
         """Look once more, and no more; a driver that hangs keeps nobody waiting."""
         self._over.set()
-        self._thread.join(_LOOK_SECONDS)
+        if self._thread.is_alive():
+            self._thread.join(_LOOK_SECONDS)
 
     def _watch(self) -> None:
         # The driver may end with the cell.

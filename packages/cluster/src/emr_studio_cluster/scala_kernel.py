@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import re
 import threading
+import uuid
 from pathlib import Path
 from typing import Any
 
 from ipykernel.kernelbase import Kernel
 
-from emr_studio_cluster import driver
+from emr_studio_cluster import driver, progress
 from emr_studio_cluster.session import node_config
 
 _LOOK_SECONDS = 0.05
@@ -40,6 +41,8 @@ class ScalaKernel(Kernel):  # type: ignore[misc]  # ipykernel is in the cluster'
         self._context: Any = None
         self._notebook: Any = None
         self._failure = ""
+        config = node_config()
+        self._reporter = progress.Reporter("job", "history" if config.events_dir and not config.master_url else "")
         self._starting = threading.Thread(target=self._start, name="spark-driver", daemon=True)
         self._starting.start()
 
@@ -67,18 +70,40 @@ class ScalaKernel(Kernel):  # type: ignore[misc]  # ipykernel is in the cluster'
             if not self._ready():
                 self._starting.start()
                 return self._failed("SparkUnreachable", f"Spark's driver did not start: {self._failure}")
-            outcome = self._run(code, silent) if code.strip() else "Success"
-        except KeyboardInterrupt:
+            outcome = self._watched(code, silent) if code.strip() else "Success"
+        except KeyboardInterrupt as interrupt:
             self._interrupt()
+            self._reporter.end(progress.reason_of(interrupt))
             return self._failed("KeyboardInterrupt", "The cell was interrupted.")
         if outcome == "Success":
             return {"status": "ok", "execution_count": self.execution_count, "payload": [], "user_expressions": {}}
         why = "The cell is incomplete." if outcome == "Incomplete" else "The cell failed."
         return self._failed(outcome, why)
 
-    def _run(self, code: str, silent: bool) -> str:
+    def _watched(self, code: str, silent: bool) -> str:
+        """Run a cell; how far its jobs are is shown below it."""
+        group = f"cell-{uuid.uuid4()}"
+        watch = progress.DriverWatch(self._context, group, self._reporter)
+        if not silent:
+            self._reporter.begin(progress.publisher(self))
+            watch.start()
+        try:
+            outcome = self._run(code, silent, group)
+        finally:
+            watch.stop()
+        failed = outcome != "Success" and any(stage.state == progress.FAILED for stage in watch.look().stages)
+        self._reporter.end("" if failed else None)
+        return outcome
+
+    def _run(self, code: str, silent: bool, group: str) -> str:
         outcome: list[str] = []
-        self._running = threading.Thread(target=lambda: outcome.append(str(self._notebook.run(code))), daemon=True)
+
+        def work() -> None:
+            # Of the thread that runs the cell, here as in the JVM.
+            self._context.setJobGroup(group, code.strip().splitlines()[0])
+            outcome.append(str(self._notebook.run(code)))
+
+        self._running = threading.Thread(target=work, daemon=True)
         self._running.start()
         while self._running.is_alive():
             self._running.join(_LOOK_SECONDS)
