@@ -89,6 +89,9 @@ def test_saved_adopted_stopped_and_restored(rig: AgentRig, s3: Rig, endpoint: st
     save(workspace, "one.txt", "1")
     rig.runtime.flush("e-KEEP")
     assert keys(s3, prefix) >= {"one.txt", "My first.ipynb"}
+    # Who saved it is kept with it.
+    metadata = s3.client().head_object(Bucket=BUCKET, Key=prefix + "one.txt")["Metadata"]
+    assert {name.lower(): value for name, value in metadata.items()}["author"] == "ana", metadata
     # While no agent looks, a file is saved and another goes: the next agent makes up for it.
     rig.kill()
     save(workspace, "two.txt", "2")

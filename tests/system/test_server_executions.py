@@ -340,6 +340,35 @@ def _listed(client: httpx.Client) -> set[str]:
     return {found["name"] for found in client.get("/api/contents").raise_for_status().json()["content"]}
 
 
+def test_two_states_of_a_notebook_are_compared_cell_by_cell(notebook: Notebook) -> None:
+    made = [nbformat.v4.new_code_cell(f"x = {number}\nprint(x)\ny = x * {number}") for number in range(5)]
+    then = nbformat.v4.new_notebook(cells=made)
+    now = json.loads(json.dumps(then))
+    now["cells"][1]["source"] = now["cells"][1]["source"].replace("print(x)", "print(x, x)")
+    now["cells"][2]["outputs"] = [nbformat.v4.new_output("stream", text="2\n")]
+    now["cells"][3] = nbformat.v4.new_markdown_cell("# Quite another thing, at length")
+    now["cells"].append(nbformat.v4.new_code_cell("import pandas"))
+
+    def compared(old: str, new: str, is_notebook: bool) -> Any:
+        body = {"then": old, "now": new, "notebook": is_notebook}
+        return notebook.client.post("/api/emr-studio/compare", json=body)
+
+    cells = compared(json.dumps(then), json.dumps(now), True).raise_for_status().json()["cells"]
+    marks = [(cell["mark"], cell["kind"], cell["outputs"]) for cell in cells]
+    assert marks[:3] == [("same", "code", False), ("changed", "code", False), ("same", "code", True)]
+    assert sorted(marks[3:5]) == [("gone", "code", False), ("new", "markdown", False)]
+    assert marks[5:] == [("same", "code", False), ("new", "code", False)]
+    assert [(line["mark"], line["text"]) for line in cells[1]["lines"]] == [
+        ("same", "x = 1"),
+        ("gone", "print(x)"),
+        ("new", "print(x, x)"),
+        ("same", "y = x * 1"),
+    ]
+    (whole,) = compared("a\nb", "a\nc", False).json()["cells"]
+    assert (whole["mark"], [line["mark"] for line in whole["lines"]]) == ("changed", ["same", "gone", "new"])
+    assert compared("{", "{}", True).status_code == 400
+
+
 OFTEN = "import time\nfor i in range(60):\n    print('line', i, flush=True); time.sleep(0.1)"
 
 

@@ -245,10 +245,16 @@ def test_earlier_contents_are_read_by_who_may_be_here(rig: SignInRig, runtime: I
     assert (reply.status_code, reply.json()["Message"]) == (503, "The Workspace does not run.")
     runtime.launch(ProcessSpec(rig.editor_id, "editor/x", ("x",), folder="/nowhere", log_path="/nowhere/log"))
     saved = rig.world.clock.now()
-    kept = [KeptFile(FileVersion("v2", saved, 3, True), b"two"), KeptFile(FileVersion("v1", saved, 3, False), b"one")]
+    kept = [
+        KeptFile(FileVersion("v2", saved, 3, True), b"two"),
+        KeptFile(FileVersion("v1", saved, 3, False, "ana"), b"one"),
+    ]
     runtime.workloads[rig.editor_id].kept = {where["path"]: kept}
     listed = browser.request("GET", f"{PATH}/versions", params=where).json()["Versions"]
-    assert [(one["VersionId"], one["IsLatest"]) for one in listed] == [("v2", True), ("v1", False)]
+    assert [(one["VersionId"], one["IsLatest"], one["Author"]) for one in listed] == [
+        ("v2", True, ""),
+        ("v1", False, "ana"),
+    ]
     assert listed[0]["LastModified"] == saved.timestamp()
     reply = browser.request("GET", f"{PATH}/version", params=where | {"id": "v1"})
     assert (reply.content, reply.headers["content-disposition"]) == (b"one", "attachment")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import json
 import os
 import random
 import secrets
@@ -54,9 +55,11 @@ class Place:
                 return self._objects()
 
     def _objects(self) -> dict[str, bytes]:
+        return {key.removeprefix(self.prefix): self.read(key.removeprefix(self.prefix)) for key in self.keys()}
+
+    def keys(self) -> list[str]:
         pages = self.client.get_paginator("list_objects_v2").paginate(Bucket=BUCKET, Prefix=self.prefix)
-        keys = [item["Key"] for page in pages for item in page.get("Contents", [])]
-        return {key.removeprefix(self.prefix): self.read(key.removeprefix(self.prefix)) for key in keys}
+        return [item["Key"] for page in pages for item in page.get("Contents", [])]
 
     def read(self, key: str) -> bytes:
         body: bytes = self.client.get_object(Bucket=BUCKET, Key=self.prefix + key)["Body"].read()
@@ -134,6 +137,52 @@ def test_earlier_contents_are_kept_where_the_bucket_keeps_them(place: Place) -> 
                 mirror.versions(path)
     finally:
         place.client.put_bucket_versioning(Bucket=BUCKET, VersioningConfiguration={"Status": "Suspended"})
+
+
+def _note_author(file: Path, name: str) -> None:
+    """As a Workspace's server does it (`emr_studio_workspace/authors.py`)."""
+    os.setxattr(file, "user.emr-studio.author", json.dumps({"by": name, "at": file.stat().st_mtime_ns}).encode())
+
+
+def test_versions_tell_who_wrote_them_where_the_workspace_noted_it(place: Place) -> None:
+    file, mirror = place.folder / "a.ipynb", place.mirror()
+    place.client.put_bucket_versioning(Bucket=BUCKET, VersioningConfiguration={"Status": "Enabled"})
+    try:
+        for content, name in ((b"one", "Zoë, ben"), (b"two!", "ana")):
+            file.write_bytes(content)
+            _note_author(file, name)
+            mirror.flush()
+        with file.open("ab") as shell:  # not as the server does it: the note is of what was there before
+            shell.write(b" and more")
+        mirror.flush()
+        os.setxattr(file, "user.emr-studio.author", b"\xffno json")
+        file.write_bytes(b"rubbish noted")
+        mirror.flush()
+        assert [version.author for version in mirror.versions("a.ipynb")] == ["", "", "ana", "Zoë, ben"]
+    finally:
+        place.client.put_bucket_versioning(Bucket=BUCKET, VersioningConfiguration={"Status": "Suspended"})
+
+
+def test_a_thousand_small_files_come_and_go(place: Place, tmp_path: Path) -> None:
+    """As a git checkout: all at once, in many folders. The long run has ten times as many (`tests/chaos`)."""
+    mirror = place.mirror()
+    mirror.start()
+    names = [f"repo/{number % 40}/file {number}.py" for number in range(1000)]
+    for name in names:
+        (place.folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (place.folder / name).write_bytes(name.encode() * 20)
+    eventually(lambda: len(place.keys()) == 1000, 120)
+    told: list[tuple[int, int]] = []
+    again = tmp_path / "again"
+    again.mkdir()
+    place.mirror(again, "other").restore(lambda done, total: told.append((done, total)))
+    assert files(again) == files(place.folder)
+    assert told[0] == (1, 1000)
+    assert told[-1] == (1000, 1000)
+    for name in names[:500]:
+        (place.folder / name).unlink()
+    eventually(lambda: len(place.keys()) == 500, 120)
+    assert mirror.status().error == ""
 
 
 def _holds(place: Place, key: str, body: bytes) -> bool:

@@ -10,6 +10,7 @@ import type {
   ClusterState,
   ClusterSummary,
   Collaborator,
+  ComparedCell,
   Editor,
   ExampleSummary,
   FileVersion,
@@ -82,13 +83,16 @@ export const removeCollaborator = (name: string) => call("DeleteWorkspaceAccess"
 const query = (values: Record<string, string>) => new URLSearchParams(values).toString();
 export const listVersions = async (path: string) =>
   (await send<{ Versions: FileVersion[] }>(`${PATH}/versions?${query({ path })}`, {})).Versions;
+/** Cell by cell, or a file that is no notebook as one; by the Workspace's own server, which has nbdime. */
+export const compareVersions = async (then: string, now: string, notebook: boolean) =>
+  (await ask<{ cells: ComparedCell[] }>("compare", { method: "POST", body: JSON.stringify({ then, now, notebook }) })).cells;
 export const readVersion = (path: string, id: string) => sendForText(`${PATH}/version?${query({ path, id })}`, {});
 
-async function ask<T>(path: string): Promise<T> {
+async function ask<T>(path: string, init: RequestInit = {}): Promise<T> {
   const settings = ServerConnection.makeSettings();
   let response: Response;
   try {
-    response = await ServerConnection.makeRequest(`${settings.baseUrl}api/emr-studio/${path}`, {}, settings);
+    response = await ServerConnection.makeRequest(`${settings.baseUrl}api/emr-studio/${path}`, init, settings);
   } catch {
     throw new ApiError("NetworkFailure", "The Workspace did not answer.", 0);
   }

@@ -74,10 +74,23 @@ export interface FileVersion {
   LastModified: number;
   Size: number;
   IsLatest: boolean;
+  /** Who wrote it in JupyterLab; empty: a terminal, git, or not known. */
+  Author: string;
 }
 
 export interface ExampleSummary {
   name: string;
   title: string;
   description: string;
+}
+
+export type Mark = "same" | "gone" | "new" | "changed";
+
+/** A cell of `POST /api/emr-studio/compare`; one that was changed has `lines`. */
+export interface ComparedCell {
+  mark: Mark;
+  kind: string;
+  source: string;
+  outputs: boolean;
+  lines?: { mark: Mark; text: string }[];
 }

@@ -1,35 +1,21 @@
 /** The time machine: what S3 keeps of the document that is open, compared by cell, brought back in one click. */
 import { MainAreaWidget } from "@jupyterlab/apputils";
 import type { DocumentRegistry } from "@jupyterlab/docregistry";
-import type { ICell, INotebookContent } from "@jupyterlab/nbformat";
 import { type IRenderMimeRegistry, MimeModel } from "@jupyterlab/rendermime";
 import { ReactWidget } from "@jupyterlab/ui-components";
 import { Panel, Widget } from "@lumino/widgets";
 import * as React from "react";
 import * as api from "./api";
-import { compare, type Mark, type Marked } from "./cellDiff";
 import { bytes } from "./format";
 import { backupIcon } from "./icons";
 import { Empty, Failure, useAttempt, useOnce } from "./panel";
-import type { FileVersion } from "./types";
+import type { ComparedCell, FileVersion, Mark } from "./types";
 
 type Context = DocumentRegistry.Context;
 
 const isNotebook = (context: Context) => context.contentsModel?.type === "notebook" || context.path.endsWith(".ipynb");
 const when = (version: FileVersion) => new Date(version.LastModified * 1000).toLocaleString();
-
-interface Text {
-  kind: string;
-  source: string;
-}
-
-/** What is compared: a notebook's cells, or the file as a whole. */
-function parts(context: Context, text: string): Text[] {
-  if (!isNotebook(context)) return [{ kind: "code", source: text }];
-  const notebook = JSON.parse(text) as INotebookContent;
-  const source = (cell: ICell) => (Array.isArray(cell.source) ? cell.source.join("") : cell.source);
-  return notebook.cells.map((cell) => ({ kind: String(cell.cell_type), source: source(cell) }));
-}
+const by = (version: FileVersion) => (version.Author ? ` by ${version.Author}` : "");
 
 /** Put a version's content into the open document, as an edit that others see, and save it. */
 async function restore(context: Context, text: string): Promise<void> {
@@ -38,20 +24,37 @@ async function restore(context: Context, text: string): Promise<void> {
   await context.save();
 }
 
-const SAID: Record<Mark, string> = { same: "", gone: "Only in this version", new: "Only in the notebook now" };
+const SAID: Record<Mark, string> = { same: "", gone: "Only in this version", new: "Only in the notebook now", changed: "Changed since" };
 
-async function drawn({ mark, item }: Marked<Text>, rendermime: IRenderMimeRegistry): Promise<Widget> {
+/** What became another, line by line. */
+function Lines({ lines }: { lines: NonNullable<ComparedCell["lines"]> }) {
+  const sign: Record<Mark, string> = { same: " ", gone: "-", new: "+", changed: "~" };
+  return (
+    <pre className="emrs-lines">
+      {lines.map((line, index) => (
+        <div key={index} data-mark={line.mark}>{`${sign[line.mark]} ${line.text}`}</div>
+      ))}
+    </pre>
+  );
+}
+
+async function drawn(cell: ComparedCell, rendermime: IRenderMimeRegistry): Promise<Widget> {
   const box = new Panel();
   box.addClass("emrs-cell");
-  box.node.dataset["mark"] = mark;
-  if (SAID[mark]) {
-    const said = new Widget();
-    said.node.textContent = SAID[mark];
-    said.addClass("emrs-mark");
-    box.addWidget(said);
+  box.node.dataset["mark"] = cell.mark;
+  const said = [SAID[cell.mark], cell.outputs ? "Its outputs differ" : ""].filter(Boolean).join(". ");
+  if (said) {
+    const label = new Widget();
+    label.node.textContent = said;
+    label.addClass("emrs-mark");
+    box.addWidget(label);
+  }
+  if (cell.mark === "changed" && cell.lines) {
+    box.addWidget(ReactWidget.create(<Lines lines={cell.lines} />));
+    return box;
   }
   const renderer = rendermime.createRenderer("text/markdown");
-  const text = item.kind === "code" ? `\`\`\`\`python\n${item.source}\n\`\`\`\`` : item.source;
+  const text = cell.kind === "code" ? `\`\`\`\`python\n${cell.source}\n\`\`\`\`` : cell.source;
   await renderer.renderModel(new MimeModel({ data: { "text/markdown": text } }));
   box.addWidget(renderer);
   return box;
@@ -84,22 +87,23 @@ function RestoreButton({ context, version }: { context: Context; version: FileVe
 /** A tab with a version beside what the document is now. */
 export async function makeVersionTab(context: Context, version: FileVersion, rendermime: IRenderMimeRegistry): Promise<MainAreaWidget> {
   const text = await api.readVersion(context.path, version.VersionId);
-  const marked = compare(parts(context, text), parts(context, context.model.toString()), (part) => part.kind + part.source);
+  const cells = await api.compareVersions(text, context.model.toString(), isNotebook(context));
   const content = new Panel();
   content.addClass("emrs-preview");
-  const changed = marked.filter((one) => one.mark !== "same").length;
+  const changed = cells.filter((one) => one.mark !== "same").length;
   content.addWidget(
     ReactWidget.create(
       <div className="emrs-preview-head">
         <span className="emrs-grow">
-          {context.path} as it was at {when(version)}: {changed === 0 ? "the same cells as now" : `${changed} cells differ from now`}. Outputs
+          {context.path} as it was saved at {when(version)}
+          {by(version)}: {changed === 0 ? "the same cells as now" : `${changed} cells differ from now`}. Outputs
           are not shown; restoring brings them back.
         </span>
         <RestoreButton context={context} version={version} />
       </div>,
     ),
   );
-  for (const one of marked) content.addWidget(await drawn(one, rendermime));
+  for (const one of cells) content.addWidget(await drawn(one, rendermime));
   const widget = new MainAreaWidget({ content });
   widget.id = `emr-studio-version-${version.VersionId}`;
   widget.title.label = `${context.path.split("/").pop()} · ${when(version)}`;
@@ -134,7 +138,8 @@ function Rows({ context, show }: { context: Context; show: VersionProps["show"] 
         {earlier?.map((version) => (
           <li key={version.VersionId} className="emrs-row">
             <span className="emrs-grow">
-              {when(version)} <span className="emrs-quiet">{bytes(version.Size)}</span>
+              {when(version)}
+              {by(version)} <span className="emrs-quiet">{bytes(version.Size)}</span>
             </span>
             <button
               className="jp-mod-styled emrs-button"

@@ -18,6 +18,7 @@ from jupyter_server.services.contents.fileio import path_to_intermediate
 from jupyter_server.services.contents.largefilemanager import AsyncLargeFileManager
 from tornado.web import HTTPError
 
+from emr_studio_workspace import authors
 from emr_studio_workspace.disk import full_disk_to_507, guard
 
 _NOT_FOUND = 404
@@ -87,6 +88,7 @@ def replacing(path: str, mode: str, **options: Any) -> Iterator[Any]:
                 os.fchmod(file.fileno(), stat.S_IMODE(os.stat(path).st_mode))
             yield file
             file.flush()
+            authors.note(file.fileno())
             os.fsync(file.fileno())
         os.replace(beside, path)
     except BaseException:

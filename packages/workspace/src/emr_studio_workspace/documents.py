@@ -20,10 +20,13 @@ from jupyter_server_ydoc.app import YDocExtension
 from jupyter_server_ydoc.handlers import YDocWebSocketHandler
 from tornado.ioloop import PeriodicCallback
 
+from emr_studio_workspace.authors import name_of
 from emr_studio_workspace.executions import Executions
 from emr_studio_workspace.rooms import WorkspaceRoom
 
 _KERNEL = r"/api/kernels/(?P<kernel_id>[\w-]+)"
+_EDIT = b"\x00\x02"
+"""How an update begins in the protocol of Yjs."""
 _SWEEP_MILLISECONDS = 10_000
 _ROOM_SECONDS = 60.0
 _STOP_SECONDS = 10.0
@@ -40,6 +43,12 @@ class RoomHandler(YDocWebSocketHandler):
         """Find the room, and say that it is wanted."""
         await super().prepare()
         self.room.used_at = time.monotonic()
+
+    async def on_message(self, message: Any) -> None:
+        """What a tab says; an edit makes its user an author."""
+        if message[:2] == _EDIT and isinstance(self.room, WorkspaceRoom):
+            self.room.authors.edited(name_of(self.current_user))
+        await super().on_message(message)
 
 
 class Documents(YDocExtension):
@@ -72,8 +81,11 @@ class Documents(YDocExtension):
         self.serverapp.io_loop.add_callback(self._sweeper.start)
         self.serverapp.io_loop.add_callback(self.executions.take_up)
 
-    async def cell(self, document_id: str | None, path: str | None, cell_id: str) -> tuple[str, Any]:
-        """Room id and cell (a `pycrdt.Map`); ("", None) if there is no such cell. Opens the document if it must."""
+    async def cell(self, document_id: str | None, path: str | None, cell_id: str, author: str = "") -> tuple[str, Any]:
+        """Room id and cell (a `pycrdt.Map`); ("", None) if there is no such cell. Opens the document if it must.
+
+        `author` is who runs it: what comes out is that user's.
+        """
         for room_id in (document_id, self._room_of(path)):
             if not room_id:
                 continue
@@ -84,6 +96,7 @@ class Documents(YDocExtension):
                 continue
             for cell in document.ycells:
                 if cell.get("id") == cell_id and cell.get("cell_type") == "code":
+                    self.ywebsocket_server.rooms[room_id].authors.edited(author)
                     return room_id, cell
         return "", None
 

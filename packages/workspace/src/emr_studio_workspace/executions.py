@@ -19,6 +19,7 @@ from typing import Any, Protocol
 from jupyter_server.utils import ensure_async
 from tornado.web import HTTPError
 
+from emr_studio_workspace.authors import of_request
 from emr_studio_workspace.kernel_link import KernelGone
 from emr_studio_workspace.outputs import CellOutputs
 from emr_studio_workspace.remembered import Remembered
@@ -33,7 +34,7 @@ class Notebooks(Protocol):
 
     serverapp: Any
 
-    async def cell(self, document_id: str | None, path: str | None, cell_id: str) -> tuple[str, Any]:
+    async def cell(self, document_id: str | None, path: str | None, cell_id: str, author: str = "") -> tuple[str, Any]:
         """Room id and cell."""
 
     async def save(self, room_id: str) -> None:
@@ -94,7 +95,7 @@ class Executions:
         """
         if remote_server is not None:
             raise HTTPError(400, "Kernels of other servers cannot be used here.")
-        execution = Execution(kernel_id, snippet or "", metadata or {})
+        execution = Execution(kernel_id, snippet or "", metadata or {}, author=of_request())
         self._add(execution)
         return execution.id
 
@@ -163,7 +164,8 @@ class Executions:
         cell_id = told.get("cell_id")
         if not cell_id:
             return
-        room_id, cell = await self._notebooks.cell(told.get("document_id"), told.get("document_path"), cell_id)
+        place = told.get("document_id"), told.get("document_path"), cell_id
+        room_id, cell = await self._notebooks.cell(*place, execution.author)
         worker = self._workers.get(execution.kernel_id)
         if execution.result is None and worker is not None:
             execution.room_id, execution.outputs = room_id, CellOutputs(cell, worker.displays)

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 from datetime import UTC, datetime
-
 from pathlib import Path
+
 from jupyter_server.base.handlers import APIHandler
 from jupyter_server.services.sessions.handlers import SessionRootHandler
 from tornado.web import HTTPError, authenticated
 
 from emr_studio_workspace.backup import backup_state
-from emr_studio_workspace.gateway import pointer
 from emr_studio_workspace.disk import disk_state
+from emr_studio_workspace.gateway import pointer
 from emr_studio_workspace.identity import ACTIVITY_PATH, RELEASE_PATH
 from emr_studio_workspace.notebooks import SAMPLE_DATA, examples
 
@@ -29,8 +30,8 @@ class StatusHandler(APIHandler):
             "workspace": self.settings["emr_studio_workspace"],
             "clusterId": target.cluster_id if target else None,
             "backup": backup_state(self.settings["emr_studio_backup"]),
-        }
             "disk": disk_state(self.settings["emr_studio_disk"], Path(self.serverapp.root_dir)),
+        }
         self.finish(json.dumps(answer))
 
 
@@ -55,6 +56,23 @@ class ExampleHandler(APIHandler):
         if found is None:
             raise HTTPError(404, f"There is no example {name}.")
         self.finish(found.text)
+
+
+class CompareHandler(APIHandler):
+    """Compares an earlier version of a file with another."""
+
+    @authenticated
+    async def post(self) -> None:
+        """`{"then", "now", "notebook"}`, texts; answers `{"cells"}` (`comparing.py`), or 400 if one is no notebook."""
+        from emr_studio_workspace.comparing import Unreadable, compare
+
+        asked = self.get_json_body() or {}
+        texts = str(asked.get("then", "")), str(asked.get("now", ""))
+        try:
+            cells = await asyncio.to_thread(compare, *texts, bool(asked.get("notebook")))
+        except Unreadable as error:
+            raise HTTPError(400, str(error)) from error
+        self.finish(json.dumps({"cells": cells}))
 
 
 class ReleaseHandler(APIHandler):
@@ -100,6 +118,7 @@ def routes() -> list[tuple[str, type[APIHandler]]]:
         (r"/api/emr-studio/status", StatusHandler),
         (r"/api/emr-studio/examples", ExamplesHandler),
         (r"/api/emr-studio/examples/([a-z-]+\.ipynb)", ExampleHandler),
+        (r"/api/emr-studio/compare", CompareHandler),
         (RELEASE_PATH, ReleaseHandler),
         (ACTIVITY_PATH, ActivityHandler),
     ]

@@ -20,6 +20,7 @@ from pycrdt import Doc
 from pycrdt.store import YDocNotFound
 
 from emr_studio_workspace.agreement import Agreement
+from emr_studio_workspace.authors import Authors, saving_for
 
 _RETRY_SECONDS = 5.0
 
@@ -39,6 +40,7 @@ class WorkspaceRoom(DocumentRoom):
         self._base = b""
         """The document (a Yjs update) as it was when it and the file were the same."""
         self.used_at = 0.0
+        self.authors = Authors()
 
     async def initialize(self) -> None:
         """Read the file and the history of the document; what only one of them has is in it."""
@@ -165,7 +167,8 @@ class WorkspaceRoom(DocumentRoom):
         content = await self._copy(base).aget()
         model = {"format": self._file_format, "type": self._file_type, "content": content}
         self._agreement.about_to_write(base)
-        saved = await self._file.maybe_save_content(model)
+        with saving_for(self.authors.take()):
+            saved = await self._file.maybe_save_content(model)
         if saved:
             self._base = base
             self._agreement.written()

@@ -34,6 +34,8 @@ class Execution:
     metadata: dict[str, Any]
     id: str = field(default_factory=lambda: str(uuid.uuid4()))
     """Of the request, and of the message that asks the kernel."""
+    author: str = ""
+    """Who asked."""
     cluster_id: str = ""
     session: str = ""
     """Of the line to the kernel, once it was sent; questions of the code are asked there."""
@@ -59,7 +61,7 @@ class Execution:
 
     def to_keep(self) -> dict[str, Any]:
         """What another server needs to take it up; these are names of its fields."""
-        kept = ("kernel_id", "code", "metadata", "id", "cluster_id", "session", "asked_at")
+        kept = ("kernel_id", "code", "metadata", "id", "author", "cluster_id", "session", "asked_at")
         return {name: getattr(self, name) for name in kept}
 
     def finish(self, status: str, count: int | None = None) -> None:

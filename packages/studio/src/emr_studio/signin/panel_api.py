@@ -232,6 +232,7 @@ def _shown(version: FileVersion) -> dict[str, object]:
         "LastModified": version.saved.timestamp(),
         "Size": version.size,
         "IsLatest": version.latest,
+        "Author": version.author,
     }
 
 

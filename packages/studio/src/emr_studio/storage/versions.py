@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import datetime as dt
-from dataclasses import dataclass
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
 from typing import Any
+from urllib.parse import unquote
 
 MOST = 200
 """Newest versions that are listed."""
+_WITH_AUTHORS = 50
+_AT_ONCE = 8
 LARGEST = 32 << 20
 """Bytes of a version that can be read back: a notebook, not a data set."""
 UNVERSIONED = "null"
@@ -26,6 +30,8 @@ class FileVersion:
     saved: dt.datetime
     size: int
     latest: bool
+    author: str = ""
+    """Who wrote it in JupyterLab, as its Workspace told; empty: a terminal, git, S3 itself, or not known."""
 
 
 class Versions:
@@ -49,7 +55,21 @@ class Versions:
             # Keys come in order: the file's own are before all that begin with its name.
             if len(found) >= MOST or any(row["Key"] != whole for row in rows):
                 break
-        return sorted(found, key=lambda version: (version.latest, version.saved), reverse=True)[:MOST]
+        newest = sorted(found, key=lambda version: (version.latest, version.saved), reverse=True)[:MOST]
+        with ThreadPoolExecutor(_AT_ONCE) as pool:
+            told = pool.map(lambda version: self._author(whole, version), newest[:_WITH_AUTHORS])
+            return [replace(version, author=author) for version, author in zip(newest, told, strict=False)] + newest[
+                _WITH_AUTHORS:
+            ]
+
+    def _author(self, key: str, version: FileVersion) -> str:
+        try:
+            answer = self._client.head_object(Bucket=self._bucket, Key=key, VersionId=version.version_id)
+        except self._client.exceptions.ClientError:
+            # Gone meanwhile, or it may be listed and not read: then its time is all that is known.
+            return ""
+        found = {name.lower(): value for name, value in answer.get("Metadata", {}).items()}
+        return unquote(found.get("author", ""))
 
     def read(self, key: str, version_id: str) -> bytes:
         """The content of a version.
