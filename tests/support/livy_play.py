@@ -74,9 +74,15 @@ def pylivy_works(url: str, session_id: int, auth: tuple[str, str]) -> dict[str, 
         "sql": output_of(session, "SELECT name, age FROM people ORDER BY age", StatementKind.SQL),
         "scala": output_of(session, 'println(spark.table("people").count())', StatementKind.SPARK),
         "sum": session.run("sc.parallelize(range(10)).sum()").text,
-        "version": str(session.client.server_version()),
+        "version": version_of(session),
         "sessions": [one.state.value for one in session.client.list_sessions()],
     }
+
+
+def version_of(session: PyLivySession) -> str:
+    """What the server says that it is."""
+    found = session.client.server_version()
+    return f"{found.major}.{found.minor}.{found.dot}"
 
 
 def output_of(session: PyLivySession, code: str, kind: StatementKind) -> Any:
@@ -90,7 +96,7 @@ def output_of(session: PyLivySession, code: str, kind: StatementKind) -> Any:
 def main(url: str, user: str, password: str) -> None:
     """Work with both."""
     warnings.simplefilter("ignore")
-    magic, found = sparkmagic_works(url, Basic(Namespace(user=user, password=password)))
+    magic, found = sparkmagic_works(url, Basic(Namespace(url=url, user=user, password=password)))
     print(json.dumps({"id": magic.id, "sparkmagic": found, "pylivy": pylivy_works(url, magic.id, (user, password))}))
 
 

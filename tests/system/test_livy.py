@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 import subprocess
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -18,13 +21,14 @@ from tests.support.studio import Studio, clean_environment, until
 ROOT = Path(__file__).resolve().parents[2]
 CLIENTS = ROOT / ".envs" / "livyclients" / "bin" / "python"
 pytestmark = pytest.mark.timeout(900)
-WAIT = 240
+WAIT = 400
+ENDS = ("success", "dead", "error", "killed")
+"""States of a batch that Airflow's operator takes for its end."""
 JOB = """
 import sys
 from pyspark.sql import SparkSession
 spark = SparkSession.builder.getOrCreate()
 print("counted", spark.range(int(sys.argv[1])).count(), spark.conf.get("spark.mine"), spark.sparkContext.appName)
-sys.exit(int(sys.argv[2]))
 """
 ASK_LIVY = """
 import os, urllib.request, base64, urllib.parse
@@ -65,6 +69,14 @@ class Livy:
 
     def ask(self, method: str, path: str, **options: Any) -> Any:
         return self.http.request(method, path, **options).raise_for_status().json()
+
+    def pid(self) -> int:
+        """Livy's own process; 0 while there is none."""
+        for pid in processes_of(self.cluster_id):
+            with suppress(OSError):
+                if b"\0livy\0" in Path(f"/proc/{pid}/cmdline").read_bytes():
+                    return pid
+        return 0
 
     def run(self, session: int, code: str) -> str:
         """The path of a statement that was sent."""
@@ -154,12 +166,15 @@ def test_batches_as_airflow_asks_for_them(livy: Livy) -> None:
     bucket = livy.studio.json["s3"]["default_location"].removeprefix("s3://").partition("/")[0]
     livy.studio.client("s3").put_object(Bucket=bucket, Key="livy/job.py", Body=JOB.encode())
     asked = {"file": f"s3://{bucket}/livy/job.py", "name": "nightly", "conf": {"spark.mine": "yes"}}
-    good, bad = (livy.ask("POST", "/batches", json={**asked, "args": ["7", code]})["id"] for code in ("0", "3"))
-    ends = [livy.wait(f"/batches/{one}/state", "success", "dead", "error", "killed")["state"] for one in (good, bad)]
+    good = livy.ask("POST", "/batches", json={**asked, "args": ["7"]})["id"]
+    end = livy.wait(f"/batches/{good}/state", *ENDS)["state"]
     log = livy.ask("GET", f"/batches/{good}/log", params={"from": 0, "size": 100})
-    assert ends == ["success", "dead"], log
+    assert end == "success", log
     assert "counted 7 yes nightly" in log["log"]
     assert log["total"] == len(log["log"])
+    bad = livy.ask("POST", "/batches", json={"file": "/nowhere.py"})["id"]
+    assert livy.wait(f"/batches/{bad}/state", *ENDS)["state"] == "dead"
+    assert "nowhere.py" in "".join(livy.ask("GET", f"/batches/{bad}/log")["log"])
     assert livy.ask("DELETE", f"/batches/{good}") == {"msg": "deleted"}
     assert [one["id"] for one in livy.ask("GET", "/batches")["sessions"]] == [bad]
 
@@ -173,6 +188,33 @@ def test_who_has_no_credentials_is_kept_out(livy: Livy, session: dict[str, Any])
     assert httpx.get(f"{livy.url}/sessions", auth=(livy.user, "x")).status_code == 401
     with pytest.raises(ClientError, match="AccessDenied"):
         livy.studio.client("emr", "sample").get_cluster_session_credentials(ClusterId=livy.cluster_id)
+
+
+def test_a_livy_that_is_killed_goes_on_with_its_sessions(livy: Livy, session: dict[str, Any]) -> None:
+    livy.wait(livy.run(session["id"], "kept = 41"), "available")
+    before = livy.pid()
+    assert before
+    os.kill(before, signal.SIGKILL)
+    until("it is started again", lambda: livy.pid() not in (0, before), WAIT)
+    until("it answers", lambda: livy.http.get("/version").status_code == 200, WAIT)
+    livy.wait(f"/sessions/{session['id']}", "idle")
+    after = livy.wait(livy.run(session["id"], "kept + 1"), "available")
+    assert after["output"]["data"] == {"text/plain": "42"}
+
+
+def test_a_session_whose_kernel_dies_is_dead(livy: Livy) -> None:
+    made = livy.ask("POST", "/sessions", json={"kind": "sql", "name": "short"})["id"]
+    asked = livy.ask("POST", f"/sessions/{made}/statements", json={"code": "SELECT 1 AS one, current_date() AS today"})
+    rows = livy.wait(f"/sessions/{made}/statements/{asked['id']}", "available")["output"]["data"]["application/json"]
+    assert [field["type"] for field in rows["schema"]["fields"]] == ["integer", "date"]
+    assert rows["data"][0][0] == 1
+    path = livy.run(made, "import os; os.kill(os.getpid(), 9)")
+    livy.wait("/sessions/short", "dead")
+    assert livy.wait(path, "available")["output"]["status"] == "error"
+    refused = livy.http.post(f"/sessions/{made}/statements", json={"code": "SELECT 1"})
+    assert (refused.status_code, refused.json()["msg"]) == (400, "Session is in state dead")
+    livy.ask("DELETE", f"/sessions/{made}")
+    assert livy.http.get(f"/sessions/{made}").status_code == 404
 
 
 def test_a_cluster_that_ends_in_mid_statement(livy: Livy, session: dict[str, Any]) -> None:

@@ -8,5 +8,5 @@
     interpreter.py   inside the kernel: Python, SQL and Scala on one driver
     server.py        HTTP, and the way to the gateway
 
-The protocol: https://livy.apache.org/docs/latest/rest-api.html. Apache Livy itself is built for Spark 2 and 3, not for 4.
+The protocol: https://livy.apache.org/docs/latest/rest-api.html. Apache Livy itself is built for Spark 2 and 3, not 4.
 """

@@ -26,7 +26,7 @@ from emr_studio_cluster.livy.statements import OPEN, Heard, Statement, Statement
 log = logging.getLogger(__name__)
 
 NOT_STARTED, STARTING, IDLE, BUSY, DEAD = "not_started", "starting", "idle", "busy", "dead"
-_FILE, _LOG, _PROGRESS = "session.json", "driver.log", "progress"
+_FILE, _LOG, _PROGRESS, _STATEMENT = "session.json", "driver.log", "progress", "statement-"
 _COMPLETE_SECONDS = 20.0
 _NAMES = {SQL: "sql", SPARK: "scala"}
 _START = "import json\nfrom emr_studio_cluster.livy import interpreter\n__livy__ = interpreter.start(get_ipython(), {})"
@@ -109,6 +109,7 @@ class Session:
         self.folder = self.tools.folder / str(self.number)
         self._queue: asyncio.Queue[Statement] = asyncio.Queue()
         self._task: asyncio.Task[None] | None = None
+        self._written: set[int] = set()
 
     # Its life.
 
@@ -239,6 +240,8 @@ class Session:
         done = [number for number, one in self.statements.items() if one.state not in OPEN]
         for number in done[: max(0, len(self.statements) - self.tools.config.retained_statements)]:
             del self.statements[number]
+            self._written.discard(number)
+            self._file_of(number).unlink(missing_ok=True)
 
     async def cancel(self, statement: Statement) -> None:
         """Cancel a statement, with its Spark jobs; one that has ended stays as it is."""
@@ -303,12 +306,17 @@ class Session:
     # What outlives this program.
 
     def save(self) -> None:
-        """Write down what `load` reads."""
-        kept = {name: getattr(self, name) for name in _KEPT}
-        kept |= {"asked": asdict(self.asked), "statements": [asdict(one) for one in self.statements.values()]}
-        scratch = self.folder / f".{_FILE}"
-        scratch.write_text(json.dumps(kept))
-        scratch.rename(self.folder / _FILE)
+        """Write down what `load` reads; statements that have ended once, since what they said may be long."""
+        for statement in self.statements.values():
+            if statement.state not in OPEN and statement.id not in self._written:
+                _write(self._file_of(statement.id), asdict(statement))
+                self._written.add(statement.id)
+        kept = {name: getattr(self, name) for name in _KEPT} | {"asked": asdict(self.asked)}
+        going = [asdict(one) for one in self.statements.values() if one.state in OPEN]
+        _write(self.folder / _FILE, kept | {"statements": going})
+
+    def _file_of(self, number: int) -> Path:
+        return self.folder / f"{_STATEMENT}{number}.json"
 
 
 _KEPT = (
@@ -325,16 +333,27 @@ def load(folder: Path, tools: Tools) -> Session | None:
     try:
         kept = json.loads((folder / _FILE).read_text())
         asked = Asked(**{**kept.pop("asked"), "arguments": ()})
-        statements = [Statement(**{**one, "state": StatementState(one["state"])}) for one in kept.pop("statements")]
+        found = [
+            *kept.pop("statements"),
+            *(json.loads(path.read_text()) for path in folder.glob(f"{_STATEMENT}*.json")),
+        ]
+        statements = [Statement(**{**one, "state": StatementState(one["state"])}) for one in found]
         session = Session(asked=asked, tools=tools, **kept)
     except (OSError, ValueError, TypeError, KeyError):
         return None
-    for statement in statements:
+    # One that had just ended may stand in both places: then its own file, which comes last, is right.
+    for statement in sorted(statements, key=lambda one: (one.id, one.state not in OPEN)):
         if statement.state in OPEN:
             statement.output = failure(statement.id, "LivyRestarted", "Livy was started again while this ran.")
             statement.state, statement.completed = StatementState.AVAILABLE, tools.clock()
         session.statements[statement.id] = statement
     return session
+
+
+def _write(path: Path, document: Any) -> None:
+    scratch = path.with_name(f".{path.name}")
+    scratch.write_text(json.dumps(document))
+    scratch.rename(path)
 
 
 def _cell(statement: Statement) -> str:

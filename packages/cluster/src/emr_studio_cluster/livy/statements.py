@@ -12,7 +12,7 @@ ERROR_TYPE = "application/vnd.emr-studio.livy-error+json"
 _TEXT = "text/plain"
 _SHOWN = ("application/json", "application/vnd.livy.table.v1+json", "image/png")
 _COLOURS = re.compile(r"\x1b\[[0-9;]*m")
-_LONGEST_TEXT = 4 * 1024 * 1024
+_LONGEST_TEXT = 1024 * 1024
 
 
 class StatementState(StrEnum):
@@ -61,7 +61,7 @@ class Heard:
         if self.length < _LONGEST_TEXT:
             self.text.append(text)
         elif self.length - len(self.text[-1]) < _LONGEST_TEXT:
-            self.text.append("\n… more than 4 MB were printed; the rest is left out.")
+            self.text.append("\n… more than 1 MB was printed; the rest is left out.")
         self.length += len(text)
 
     def output(self, number: int) -> dict[str, Any]:
