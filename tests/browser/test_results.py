@@ -27,6 +27,10 @@ slow = udf(lambda n: time.sleep(1.5) or n, 'long')
 print(spark.range(0, 12, 1, 12).repartition(3).select(slow('id').alias('n')).groupBy('n').count().count(), 'rows')"""
 FAILING = """broken = udf(lambda n: time.sleep(1.5) or 1 // (n - 3), 'long')
 spark.range(0, 4, 1, 4).select(broken('id')).collect()"""
+WIDGETS = """import ipywidgets
+slider, told = ipywidgets.IntSlider(description='pieces', max=10), ipywidgets.Label('none')
+slider.observe(lambda change: setattr(told, 'value', f"kernel got {change['new']}"), 'value')
+ipywidgets.VBox([slider, told])"""
 CHARTS = {"Bar": "mark-rect", "Line": "mark-line", "Area": "mark-area", "Scatter": "mark-symbol", "Pie": "mark-arc"}
 NAME = "results.ipynb"
 
@@ -37,7 +41,7 @@ def editor(studio: Studio) -> Iterator[dict[str, Any]]:
     cluster_id = start_cluster(emr, studio, "results", core=0)
     editor_id = emr.create_editor(StudioId=studio.json["sample"]["studio_id"], Name="results")["EditorId"]
     until("the Workspace is ready", lambda: editor_status(emr, editor_id) == "Ready", 60)
-    write_notebook(emr, editor_id, NAME, SQL, WORK, FAILING, "%%info")
+    write_notebook(emr, editor_id, NAME, SQL, WORK, FAILING, "%%info", WIDGETS)
     until("the cluster waits", lambda: cluster_state(emr, cluster_id) == "WAITING", 180)
     emr.attach_editor(EditorId=editor_id, ExecutionEngine={"Id": cluster_id, "Type": "EMR"})
     until("it is attached", lambda: editor_status(emr, editor_id) == "Attached", 60)
@@ -138,3 +142,20 @@ def test_info_leads_to_the_spark_ui(lab: Lab, artifacts: Path) -> None:
     expect(opened.value.get_by_role("heading", name=re.compile("Spark Jobs"))).to_be_visible(timeout=LONG)
     opened.value.close()
     lab.page.screenshot(path=artifacts / "result-info.png")
+
+
+def test_a_slider_calls_back(lab: Lab, artifacts: Path) -> None:
+    """The server has run the cell; what a slider says goes from the page to the kernel, and back."""
+    lab.run(4)
+    cell = lab.cell(4)
+    slider = cell.get_by_role("slider")
+    expect(slider).to_be_visible(timeout=LONG)
+    expect(cell).to_contain_text("none")
+    slider.focus()
+    lab.page.keyboard.press("ArrowRight")
+    expect(cell).to_contain_text("kernel got 1")
+    lab.page.keyboard.press("ArrowRight")
+    expect(cell).to_contain_text("kernel got 2")
+    lab.page.screenshot(path=artifacts / "result-slider.png")
+    lab.page.reload()
+    expect(lab.cell(4)).to_contain_text("kernel got 2", timeout=LONG)
