@@ -51,6 +51,9 @@ def test_what_is_installed_is_shipped_and_removed(here: Path, capfd: pytest.Capt
     with pytest.raises(NotInstalled, match="only such packages"):
         libraries.uninstall("pytest")
     assert list(here.glob("*.tar.gz")) == []
+    libraries.install("--no-index", wheel(here, "fruit_of_yours", "1.0"))
+    libraries.forget()
+    assert not (here / ".libraries").exists()
 
 
 def test_what_pip_refuses_is_shipped_nowhere(here: Path) -> None:

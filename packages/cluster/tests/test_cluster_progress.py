@@ -145,10 +145,10 @@ def test_queries_of_a_connect_session_add_up() -> None:
     assert page.told["tasks"] == [5, 8]
     page.now = 2.0
     queries([connect_stage(1, 4, 4), connect_stage(2, 4, 3)], 0, "a", True)
-    assert (page.told["work"], page.told["tasks"]) == ([1, 1], [8, 8])
+    assert (page.told["work"], page.told["tasks"]) == ([1, 1], [7, 8])
     page.now = 3.0
     queries([connect_stage(9, 2, 0)], 2, "b", False)
-    assert (page.told["work"], page.told["stages"]) == ([1, 2], [2, 3])
+    assert (page.told["work"], page.told["stages"], page.told["tasks"]) == ([1, 2], [2, 3], [8, 10])
     queries([], 0, "a command", True)
     queries.begin()
     page.now = 4.0
@@ -189,3 +189,14 @@ def test_a_driver_is_looked_at() -> None:
         Stage(2, "failed", 4, 3, 1, "count at 2", "Task 0 failed: no pears"),
         Stage(3, "running", 2, 1, 0, "count at 3"),
     )
+
+
+def test_a_query_that_fails_keeps_its_last_stage() -> None:
+    page = Page()
+    page.now = 1.0
+    queries = Queries(page.reporter)
+    queries([connect_stage(1, 4, 4), connect_stage(2, 4, 3)], 1, "a", False)
+    page.now = 2.0
+    queries([connect_stage(1, 4, 4), connect_stage(2, 4, 3)], 1, "a", True)
+    page.reporter.end(reason_of(SparkError("no pears")))
+    assert [(stage["id"], stage["state"], stage["done"]) for stage in page.told["shown"]] == [(2, "failed", 3)]

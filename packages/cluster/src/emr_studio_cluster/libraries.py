@@ -48,6 +48,11 @@ class Libraries:
         shutil.rmtree(self.folder, ignore_errors=True)
         return self
 
+    def forget(self) -> None:
+        """Have none: the session that had them has ended."""
+        if self.folder.name == _FOLDER:
+            shutil.rmtree(self.folder, ignore_errors=True)
+
     def install(self, *arguments: str) -> None:
         """Install with pip's own arguments, and take all to the executors.
 

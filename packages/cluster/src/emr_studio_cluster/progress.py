@@ -125,17 +125,18 @@ class Reporter:
 def _ended(seen: Seen, reason: str | None) -> Seen:
     """The last that Spark tells of work is seldom its end."""
     if reason is None:
-        stages = tuple(
-            Stage(stage.id, DONE, stage.tasks, stage.tasks, stage.failed, stage.name) for stage in seen.stages
-        )
-        return Seen(seen.work, seen.work, stages)
+        return Seen(seen.work, seen.work, tuple(map(_complete, seen.stages)))
     stages = tuple(
         Stage(stage.id, FAILED, stage.tasks, stage.done, stage.failed, stage.name, stage.reason)
-        if stage.state == RUNNING or stage.failed
+        if stage.state in (RUNNING, WAITING) or stage.failed
         else stage
         for stage in seen.stages
     )
     return Seen(seen.done, seen.work, stages)
+
+
+def _complete(stage: Stage) -> Stage:
+    return Stage(stage.id, DONE, stage.tasks, stage.tasks, stage.failed, stage.name)
 
 
 def summary(seen: Seen, state: str, reason: str, seconds: int) -> dict[str, Any]:
@@ -192,7 +193,7 @@ class Queries:
 
     def __init__(self, reporter: Reporter) -> None:
         self._reporter = reporter
-        self._stages: dict[str, dict[int, Stage]] = {}
+        self._stages: dict[str, tuple[Stage, ...]] = {}
         self._done: set[str] = set()
 
     def begin(self) -> None:
@@ -204,17 +205,21 @@ class Queries:
         """Spark's interface; `stages` are those of one query, its `operation_id`."""
         # A query must not fail because of how it is shown.
         with suppress(Exception):
-            found = {stage.stage_id: _stage(stage, done) for stage in stages or ()}
+            found = tuple(_stage(stage) for stage in stages or ())
             if found:
                 self._stages[operation_id] = found
             if done:
                 self._done.add(operation_id)
-            every = tuple(stage for one in [*self._stages.values()] for stage in one.values())
+            # Of its end the server tells nothing; what another query follows has ended well. The last may have failed.
+            last = next(reversed(self._stages), "")
+            ended = [name for name in self._done & self._stages.keys() if name != last]
+            self._stages |= {name: tuple(map(_complete, self._stages[name])) for name in ended}
+            every = tuple(stage for one in [*self._stages.values()] for stage in one)
             self._reporter.see(Seen(len(self._done & self._stages.keys()), len(self._stages), every))
 
 
-def _stage(told: Any, ended: bool) -> Stage:
-    complete = ended or told.done or told.num_completed_tasks >= told.num_tasks > 0
+def _stage(told: Any) -> Stage:
+    complete = told.done or told.num_completed_tasks >= told.num_tasks > 0
     state = DONE if complete else RUNNING if told.num_completed_tasks else WAITING
     return Stage(told.stage_id, state, told.num_tasks, told.num_tasks if complete else told.num_completed_tasks)
 

@@ -9,6 +9,7 @@ that is interrupted takes its Spark jobs with it.
 
 from __future__ import annotations
 
+import logging
 import os
 import re
 import sys
@@ -92,11 +93,18 @@ def connect(config: NodeConfig) -> Any:
     os.environ["SPARK_REMOTE"] = url
     from pyspark.sql.connect.session import SparkSession
 
+    _be_quiet()
     # Spark 3.5 has one class for it, Spark 4 one for each kind.
     make = getattr(connect_client, "DefaultChannelBuilder", None) or connect_client.ChannelBuilder
     builder = make(url)
     builder.toChannel = lambda: _channel(builder, config)
     return SparkSession.builder.channelBuilder(builder).create()
+
+
+def _be_quiet() -> None:
+    """What Spark refuses is raised; pyspark's own log of it is off, but Jupyter turns all logs on that it finds."""
+    if "SPARK_CONNECT_LOG_LEVEL" not in os.environ:
+        logging.getLogger("pyspark.sql.connect.logging").disabled = True
 
 
 def _channel(builder: Any, config: NodeConfig) -> grpc.Channel:
@@ -220,6 +228,7 @@ class SessionKeeper:
                 self.begin()
             raise NotConfigured(_first_line(error)) from error
         self.is_used = False
+        libraries.session.forget()
 
     def _replace(self) -> None:
         """A new session first: one that is refused costs nothing."""
