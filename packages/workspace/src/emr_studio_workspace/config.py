@@ -109,8 +109,6 @@ def _documents(c: Config, spec: ServerSpec) -> None:
     documents.document_save_delay = 1.0
     documents.session_store_path = str(data / "sessions.json")
     # Made when the class was imported: in the zygote, with another home.
-    # Which notebook has which kernel: both outlive a server that is killed.
-    c.SessionManager.database_filepath = str(data / "kernel_sessions.db")
     c.BaseFileIdManager.db_path = str(data / "file_ids.db")
     c.SQLiteYStore.db_path = str(data / "documents.db")
     # Histories grow with each keystroke; what has been quiet for an hour is made one update.

@@ -33,6 +33,7 @@ NOT_ATTACHED = (
     "Attach one in the Compute panel, on the left, or in the Studio; then choose the kernel again."
 )
 NOT_REACHABLE = "The attached cluster's kernel gateway does not answer. It may still be starting; try again."
+_SESSION = ("path", "name", "type", "kernel_id")
 _AWAY = (502, 503, 504, 599)
 
 
@@ -222,7 +223,29 @@ def _expected_spec() -> dict[str, Any]:
 
 
 class AttachedSessionManager(GatewaySessionManager):
-    """Which document uses which kernel."""
+    """Which document uses which kernel; known again after a server that was killed, as the kernels are."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self._memory = Remembered("sessions")
+        for session_id, kept in self._memory.all().items():
+            row = [kept.get(name) for name in _SESSION]
+            if row[-1] in self.kernel_manager:
+                self.cursor.execute("INSERT INTO session VALUES (?,?,?,?,?)", [session_id, *row])
+            else:
+                self._memory.forget(session_id)
+
+    async def get_session(self, **kwargs: Any) -> Any:
+        """What was asked for; after each change they ask, and so it is written down then."""
+        found = await super().get_session(**kwargs)
+        kept = {name: found[name] for name in _SESSION[:-1]} | {"kernel_id": (found["kernel"] or {}).get("id")}
+        self._memory.keep(found["id"], kept)
+        return found
+
+    async def delete_session(self, session_id: str) -> None:
+        """End it, and its kernel."""
+        await super().delete_session(session_id)
+        self._memory.forget(session_id)
 
     def get_kernel_env(self, path: str | None, name: Any = None) -> dict[str, str]:
         """What the cluster's kernel is told: only `KERNEL_*`, never this server's environment."""
