@@ -33,6 +33,8 @@ from emr_studio.settings import Settings
 
 if TYPE_CHECKING:
     from emr_studio.aws.pipeline import AwsApplication
+    from emr_studio.edge.decisions import Decisions
+    from emr_studio.iam.sealing import Sealer
     from emr_studio.keys.ring import KeyRing
     from emr_studio.signin.setup import Front
     from emr_studio.storage.s3_authorization import S3Authorization
@@ -140,9 +142,6 @@ def build_api(settings: Settings) -> ControlPlane:
     from emr_studio.aws.pagination import MarkerSealer
     from emr_studio.aws.pipeline import AwsApplication
     from emr_studio.aws.registry import registry
-    from emr_studio.clusters.livy.credentials import LivyEdge
-    from emr_studio.clusters.sessions.credentials import GatewayEdge
-    from emr_studio.clusters.sessions.edge import SparkEdge
     from emr_studio.console.pages import console_routes
     from emr_studio.controllers import SocketWaker, Waker
     from emr_studio.edge.decisions import Decisions
@@ -190,9 +189,7 @@ def build_api(settings: Settings) -> ControlPlane:
     decisions = Decisions()
     decisions.register("workspace", front.workspace_edge)
     decisions.register("appui", front.app_ui_edge)
-    decisions.register("spark", SparkEdge(database, clock, sealer))
-    decisions.register("gateway", GatewayEdge(database, clock, sealer))
-    decisions.register("livy", LivyEdge(database, clock, sealer))
+    _ways_to_compute(decisions, database, clock, sealer)
     objects = S3Authorization(
         S3Ports(
             settings,
@@ -232,6 +229,19 @@ def build_api(settings: Settings) -> ControlPlane:
     chores = _chores(ring, clock)
     application = decisions.serving(objects.serving(_Door(api, Starlette(routes=routes))))
     return ControlPlane(application, database, front, trail, chores, objects)
+
+
+def _ways_to_compute(decisions: Decisions, database: Database, clock: Clock, sealer: Sealer) -> None:
+    """Sessions, gateways and Livy by their tokens; and out of a Workspace, by the rules of its security group."""
+    from emr_studio.clusters.livy.credentials import LivyEdge
+    from emr_studio.clusters.sessions.credentials import GatewayEdge
+    from emr_studio.clusters.sessions.edge import SparkEdge
+    from emr_studio.workspaces.egress import EgressGate
+
+    decisions.register("spark", SparkEdge(database, clock, sealer))
+    decisions.register("gateway", GatewayEdge(database, clock, sealer))
+    decisions.register("livy", LivyEdge(database, clock, sealer))
+    decisions.register("egress", EgressGate(database))
 
 
 def _panels(settings: Settings, database: Database, clock: Clock, front: Front, api: AwsApplication) -> list[BaseRoute]:

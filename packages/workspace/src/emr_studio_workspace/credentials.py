@@ -18,7 +18,8 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-_PIECE = 1 << 16
+from emr_studio_workspace import doors
+
 _LONGEST_HEAD = 1 << 14
 _SECONDS = 30
 _REFUSED = (
@@ -27,29 +28,21 @@ _REFUSED = (
 )
 
 
-def _listen() -> socket.socket:
-    """A port of the Workspace's own loopback."""
-    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
-    listener.bind(("127.0.0.1", 0))
-    listener.listen(128)
-    return listener
-
-
 @dataclass
 class AwsDoor:
     """The two ports. `relay` is the way to the edge, `token_file` what the agent writes."""
 
     relay: Path
     token_file: Path
-    _endpoint: socket.socket = field(default_factory=_listen)
-    _credentials: socket.socket = field(default_factory=_listen)
+    _endpoint: socket.socket = field(default_factory=doors.listen)
+    _credentials: socket.socket = field(default_factory=doors.listen)
     _token: str = field(default_factory=lambda: secrets.token_urlsafe(32))
 
     def environment(self) -> dict[str, str]:
         """What SDKs and the AWS CLI look for."""
         return {
-            "AWS_ENDPOINT_URL": _url(self._endpoint),
-            "AWS_CONTAINER_CREDENTIALS_FULL_URI": f"{_url(self._credentials)}/credentials",
+            "AWS_ENDPOINT_URL": doors.url(self._endpoint),
+            "AWS_CONTAINER_CREDENTIALS_FULL_URI": f"{doors.url(self._credentials)}/credentials",
             "AWS_CONTAINER_AUTHORIZATION_TOKEN": self._token,
             # No instance metadata service is here; looking for it takes seconds.
             "AWS_EC2_METADATA_DISABLED": "true",
@@ -58,17 +51,9 @@ class AwsDoor:
     async def open(self) -> list[asyncio.Server]:
         """Serve both ports; call it in the server's loop and keep what it returns."""
         return [
-            await asyncio.start_server(self._pass_on, sock=self._endpoint),
+            await doors.Door(self.relay, self._endpoint).open(),
             await asyncio.start_server(self._give, sock=self._credentials),
         ]
-
-    async def _pass_on(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        with suppress(OSError):
-            far_reader, far_writer = await asyncio.open_unix_connection(self.relay)
-            with suppress(OSError):
-                await asyncio.gather(_copy(reader, far_writer), _copy(far_reader, writer))
-            far_writer.close()
-        writer.close()
 
     async def _give(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with suppress(OSError, asyncio.IncompleteReadError, asyncio.LimitOverrunError, TimeoutError):
@@ -92,21 +77,9 @@ class AwsDoor:
         return answer
 
 
-def _url(listener: socket.socket) -> str:
-    return f"http://127.0.0.1:{listener.getsockname()[1]}"
-
-
 def _authorization(head: bytes) -> bytes:
     for line in head.split(b"\r\n")[1:]:
         name, _, value = line.partition(b":")
         if name.strip().lower() == b"authorization":
             return value.strip()
     return b""
-
-
-async def _copy(source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> None:
-    while piece := await source.read(_PIECE):
-        sink.write(piece)
-        await sink.drain()
-    if sink.can_write_eof():
-        sink.write_eof()

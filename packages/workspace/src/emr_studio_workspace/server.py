@@ -18,6 +18,7 @@ from emr_studio_workspace.activity import ActivityWatch
 from emr_studio_workspace.config import jupyter_folders, server_config
 from emr_studio_workspace.credentials import AwsDoor
 from emr_studio_workspace.disk import guard
+from emr_studio_workspace.doors import WayOut
 from emr_studio_workspace.gateway import RelayResolver, pointer
 from emr_studio_workspace.identity import IdentityGate, Verifier
 from emr_studio_workspace.notebooks import SAMPLE_DATA, furnish
@@ -35,7 +36,8 @@ class WorkspaceServerApp(ServerApp):
     spec: ClassVar[ServerSpec]
     listener: ClassVar[socket.socket]
     aws: ClassVar[AwsDoor]
-    _aws_servers: Any = None
+    way_out: ClassVar[WayOut]
+    _doors: Any = None
 
     def init_webapp(self) -> None:
         """Add the Studio's own addresses."""
@@ -61,7 +63,7 @@ class WorkspaceServerApp(ServerApp):
 
     async def _listen(self) -> None:
         self.http_server.add_socket(self.listener)
-        self._aws_servers = await self.aws.open()
+        self._doors = [*await self.aws.open(), await self.way_out.open()]
         PeriodicCallback(reaper.Reaper().reap, _REAP_MILLISECONDS).start()
         PeriodicCallback(self._presence.look, _PRESENCE_MILLISECONDS).start()
 
@@ -102,8 +104,10 @@ class WorkspaceLabApp(LabApp):
 
 def serve(spec: ServerSpec, listener: socket.socket) -> None:
     """Become the server; returns when it was told to stop."""
-    aws = AwsDoor(spec.edge_socket, spec.credentials_token)
-    os.environ.update(jupyter_folders(spec.home) | aws.environment() | dict(spec.environment))
+    aws, out = AwsDoor(spec.edge_socket, spec.credentials_token), WayOut(spec.out_socket)
+    # Where there is no network of its own, it has the machine's, and needs no proxy.
+    outside = out.environment() if spec.own_network else {}
+    os.environ.update(jupyter_folders(spec.home) | aws.environment() | outside | dict(spec.environment))
     for folder in (spec.home / ".jupyter", spec.home / ".local/share/jupyter/runtime"):
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     os.chdir(spec.files)
@@ -113,7 +117,8 @@ def serve(spec: ServerSpec, listener: socket.socket) -> None:
     AsyncHTTPClient.configure(
         "tornado.simple_httpclient.SimpleAsyncHTTPClient", resolver=RelayResolver(), max_clients=200
     )
-    WorkspaceServerApp.spec, WorkspaceServerApp.listener, WorkspaceServerApp.aws = spec, listener, aws
+    WorkspaceServerApp.spec, WorkspaceServerApp.listener = spec, listener
+    WorkspaceServerApp.aws, WorkspaceServerApp.way_out = aws, out
     start(server_config(spec))
 
 

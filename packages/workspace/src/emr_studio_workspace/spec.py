@@ -28,6 +28,8 @@ class ServerSpec:
     run: Path
     agent_secret: str = ""
     environment: Mapping[str, str] = field(default_factory=dict)
+    own_network: bool = False
+    """It has a network namespace of its own, in which there is nothing but its loopback."""
 
     @property
     def gateway_socket(self) -> Path:
@@ -43,6 +45,11 @@ class ServerSpec:
     def edge_socket(self) -> Path:
         """The relay's end: the way to the edge, AWS's endpoint."""
         return self.run / "e.sock"
+
+    @property
+    def out_socket(self) -> Path:
+        """The relay's end: the way out, as the Studio's security group has it."""
+        return self.run / "n.sock"
 
     @property
     def credentials_token(self) -> Path:

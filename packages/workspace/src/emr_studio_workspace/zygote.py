@@ -158,6 +158,7 @@ def _inner(
     from emr_studio_workspace.server import serve
 
     values = dict(vars(spec)) | {"files": seen.files, "home": seen.home, "run": seen.run}
+    values["own_network"] = "network" in granted
     serve(ServerSpec.from_json(values), listener)
     return 0
 

@@ -261,15 +261,29 @@ def connection_allowed(session: Session, source_group_id: str, target_group_id: 
     )
 
 
+def egress_allowed(
+    session: Session, group_id: str, address: ipaddress.IPv4Address | ipaddress.IPv6Address, port: int
+) -> bool:
+    """True if an outbound rule of the group names a block with `address`, and TCP at `port`."""
+    rules = session.scalars(
+        select(SecurityGroupRule).where(
+            SecurityGroupRule.group_id == group_id,
+            SecurityGroupRule.egress.is_(True),
+            SecurityGroupRule.cidr.is_not(None),
+        )
+    )
+    return any(_is_for(rule, port) and address in ipaddress.ip_network(rule.cidr or "", strict=False) for rule in rules)
+
+
+def _is_for(rule: SecurityGroupRule, port: int) -> bool:
+    return rule.protocol == "-1" or (rule.protocol == "tcp" and rule.from_port <= port <= rule.to_port)
+
+
 def _allows(session: Session, group_id: str, port: int, peer_group_id: str, *, egress: bool) -> bool:
     rules = session.scalars(
         select(SecurityGroupRule).where(SecurityGroupRule.group_id == group_id, SecurityGroupRule.egress.is_(egress))
     )
-    return any(
-        (r.protocol == "-1" or (r.protocol == "tcp" and r.from_port <= port <= r.to_port))
-        and (r.peer_group_id == peer_group_id or r.cidr == "0.0.0.0/0")
-        for r in rules
-    )
+    return any(_is_for(r, port) and (r.peer_group_id == peer_group_id or r.cidr == "0.0.0.0/0") for r in rules)
 
 
 def allocate_address(session: Session, subnet_id: str, owner: str) -> str:

@@ -18,7 +18,7 @@ _MEANING = {
     "pid": "a Workspace sees its own processes only",
     "ipc": "no shared memory between Workspaces",
     "uts": "a host name of its own",
-    "network": "a Workspace reaches nothing but its cluster's kernel gateway",
+    "network": "a Workspace reaches its cluster's kernel gateway, and outside what its security group allows",
 }
 
 

@@ -1,4 +1,4 @@
-"""The way from a Workspace to the kernel gateway of its cluster: `g.sock` to `host:port`.
+"""The way from a Workspace to the kernel gateway of its cluster: `g.sock` to `host:port`; and out (`egress.py`).
 
 `python -m emr_studio.runtime.relay --folder D/agent/relay`. A Workspace has no network. Each pointer file
 in the folder names a socket to listen on and the address that new connections go to; it is read
@@ -16,13 +16,21 @@ import json
 import os
 import signal
 import sys
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
+
+if __name__ == "__main__":
+    # Run as a plain file: the package is found by its place.
+    sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+from emr_studio.runtime import egress
 
 _RESCAN_SECONDS = 5.0
 _CONNECT_SECONDS = 10.0
 _PIECE = 1 << 16
 _BACKLOG = 512
+_MOST_CONNECTIONS = 1024
+"""At once, from one socket: a Workspace must not use up the descriptors that all share."""
 
 
 class Listener:
@@ -65,14 +73,14 @@ class Listener:
                 task.cancel()
 
     async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.current_task()
-        target = str(_read(self.pointer).get("target", ""))
-        if task is None or not target:
+        task, values = asyncio.current_task(), _read(self.pointer)
+        target = str(values.get("target", ""))
+        if task is None or not target or len(self._connections) >= _MOST_CONNECTIONS:
             writer.close()
             return
         self._connections[task] = target
         try:
-            await _pipe_to(target, reader, writer)
+            await (_pipe_out(values, reader, writer) if "ask" in values else _pipe_to(target, reader, writer))
         except (OSError, TimeoutError, asyncio.CancelledError):
             pass
         finally:
@@ -84,6 +92,21 @@ async def _pipe_to(target: str, reader: asyncio.StreamReader, writer: asyncio.St
     host, _, port = target.rpartition(":")
     async with asyncio.timeout(_CONNECT_SECONDS):
         far_reader, far_writer = await asyncio.open_connection(host.strip("[]"), int(port))
+    await _pipe(reader, writer, far_reader, far_writer)
+
+
+async def _pipe_out(values: Mapping[str, object], reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    far = await egress.connect(reader, writer, values, egress.resolved)
+    if far is not None:
+        await _pipe(reader, writer, *far)
+
+
+async def _pipe(
+    reader: asyncio.StreamReader,
+    writer: asyncio.StreamWriter,
+    far_reader: asyncio.StreamReader,
+    far_writer: asyncio.StreamWriter,
+) -> None:
     try:
         await asyncio.gather(_copy(reader, far_writer), _copy(far_reader, writer))
     finally:

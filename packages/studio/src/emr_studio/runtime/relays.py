@@ -6,6 +6,7 @@ import json
 import os
 import signal
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 from emr_studio.runtime.daemons import Daemon
@@ -25,7 +26,7 @@ class RelayControl:
             [sys.executable, "-I", "-S", str(here.with_name("relay.py")), "--folder", str(self._folder)],
             settings.agent_dir / "relay.json",
             settings.logs_dir / "relay.log",
-            str(here.with_name("relay.py").stat().st_mtime_ns),
+            " ".join(str(here.with_name(name).stat().st_mtime_ns) for name in ("relay.py", "egress.py")),
             {"PATH": "/usr/local/bin:/usr/bin:/bin", "LANG": "C.UTF-8"},
         )
 
@@ -40,8 +41,15 @@ class RelayControl:
 
     def point(self, workload_id: str, listen: Path, uid: int, target: str) -> None:
         """Connections at `listen` go to `target` (`host:port`) from now on, or nowhere if it is empty."""
-        values = {"listen": str(listen), "uid": uid, "target": target}
-        write_private(self._path(workload_id), json.dumps(values))
+        self._write(workload_id, {"listen": str(listen), "uid": uid, "target": target})
+
+    def open_way_out(self, name: str, listen: Path, uid: int, workspace_id: str, ask: Path) -> None:
+        """Listen for what a Workspace wants from outside; the control plane at `ask` says what it may."""
+        values = {"listen": str(listen), "uid": uid, "target": "out", "ask": str(ask), "workspace": workspace_id}
+        self._write(name, values)
+
+    def _write(self, name: str, values: Mapping[str, object]) -> None:
+        write_private(self._path(name), json.dumps(values))
         self._nudge()
 
     def remove(self, workload_id: str) -> None:

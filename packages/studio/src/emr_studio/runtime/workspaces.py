@@ -220,6 +220,7 @@ class WorkspaceDriver:
     def wind_up(self, record: Record) -> str:
         self._relay.remove(record.workload_id)
         self._relay.remove(_edge_of(record.workload_id))
+        self._relay.remove(_out_of(record.workload_id))
         for name in ("s.sock", "gateway.json", _CREDENTIALS, DISK):
             with suppress(OSError):
                 (self.run_dir(record.workload_id) / name).unlink()
@@ -266,6 +267,9 @@ class WorkspaceDriver:
         self._relay.point(spec.workload_id, run / "g.sock", uid, gateway.address if gateway else "")
         # Terminals and what else runs here: AWS's endpoint, and the role of the attached cluster's kernels.
         self._relay.point(_edge_of(spec.workload_id), run / "e.sock", uid, f"127.0.0.1:{self._settings.port}")
+        self._relay.open_way_out(
+            _out_of(spec.workload_id), run / "n.sock", uid, spec.workload_id, self._settings.api_socket
+        )
         write_private(run / _CREDENTIALS, gateway.credentials_token if gateway else "", group=uid)
         if gateway is not None:
             told = {name: value for name, value in (record.gateway or {}).items() if name != "credentials_token"}
@@ -394,3 +398,8 @@ def _workspace_spec(record: Record) -> WorkspaceSpec:
     spec = record.typed_spec()
     assert isinstance(spec, WorkspaceSpec)
     return spec
+def _out_of(workload_id: str) -> str:
+    """Name of the relay's pointer to the outside."""
+    return f"{workload_id}.out"
+
+
