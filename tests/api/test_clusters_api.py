@@ -155,3 +155,28 @@ def test_instance_fleets(emr: Any, play: ClusterPlay) -> None:
     assert [one["Market"] for one in listed] == ["ON_DEMAND", "SPOT", "SPOT"]
     assert refused(emr.list_instance_groups, ClusterId=cluster_id)[0] == "InvalidRequestException"
     emr.terminate_job_flows(JobFlowIds=[cluster_id])
+
+
+def test_automatic_scaling_as_scripts_put_it(emr: Any, play: ClusterPlay) -> None:
+    cluster_id = emr.run_job_flow(**play.request(core=1, AutoScalingRole="EMR_AutoScaling_DefaultRole"))["JobFlowId"]
+    play.settle(cluster_id)
+    group = emr.list_instance_groups(ClusterId=cluster_id)["InstanceGroups"][1]["Id"]
+    alarm = {"ComparisonOperator": "LESS_THAN", "MetricName": "YARNMemoryAvailablePercentage", "Period": 300}
+    rule = {
+        "Name": "out",
+        "Action": {"SimpleScalingPolicyConfiguration": {"ScalingAdjustment": 1, "CoolDown": 300}},
+        "Trigger": {"CloudWatchAlarmDefinition": alarm | {"Threshold": 15.0}},
+    }
+    named = {"ClusterId": cluster_id, "InstanceGroupId": group}
+    policy = {"Constraints": {"MinCapacity": 1, "MaxCapacity": 3}, "Rules": [rule]}
+    put = emr.put_auto_scaling_policy(**named, AutoScalingPolicy=policy)
+    assert put["AutoScalingPolicy"]["Status"]["State"] == "ATTACHED"
+    assert put["ClusterArn"].endswith(cluster_id)
+    shown = emr.list_instance_groups(ClusterId=cluster_id)["InstanceGroups"][1]["AutoScalingPolicy"]
+    assert shown["Rules"][0]["Trigger"]["CloudWatchAlarmDefinition"]["Statistic"] == "AVERAGE"
+    emr.remove_auto_scaling_policy(**named)
+    assert "AutoScalingPolicy" not in emr.list_instance_groups(ClusterId=cluster_id)["InstanceGroups"][1]
+    bad = policy | {"Constraints": {"MinCapacity": 0, "MaxCapacity": 3}}
+    assert refused(emr.put_auto_scaling_policy, **named, AutoScalingPolicy=bad)[:2] == ("ValidationException", 400)
+    emr.terminate_job_flows(JobFlowIds=[cluster_id])
+    play.settle(cluster_id)
