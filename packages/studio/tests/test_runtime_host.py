@@ -61,6 +61,9 @@ class Driver(WorkspaceDriver):
     def wind_up(self, record: Record) -> str:
         return self.unsaved
 
+    def look(self, record: Record) -> tuple[str, str]:
+        return "", ""
+
     def release(self, record: Record, gateway: Gateway | None) -> None:
         self.gateways.append(gateway)
         record.gateway = {**vars(gateway)} if gateway else None
@@ -84,10 +87,13 @@ def driver(settings: Settings) -> Iterator[Driver]:
 
 
 @pytest.fixture
-def host(settings: Settings, driver: Driver) -> Host:
+def host(settings: Settings, driver: Driver) -> Iterator[Host]:
     host = Host(settings, driver)
     host.open()
-    return host
+    yield host
+    # Its threads write into a folder that goes with the test.
+    driver.hold.set()
+    host.shutdown(keep=False)
 
 
 def leaves(host: Host, state: WorkloadState) -> Observation:

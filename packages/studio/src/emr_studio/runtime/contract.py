@@ -30,6 +30,10 @@ class WorkloadState(StrEnum):
     EXITED = "exited"
 
 
+QUEUED = "waiting for its turn"
+"""How `Observation.progress` begins while others are started first."""
+
+
 class Cause(StrEnum):
     """Why a workload ended, did not start or is not well, where that is known."""
 

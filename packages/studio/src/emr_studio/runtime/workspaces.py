@@ -15,12 +15,13 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from emr_studio.runtime import cgroups, disks
-from emr_studio.runtime.contract import Activity, Cause, Gateway, RuntimeUnavailable, WorkspaceSpec
+from emr_studio.runtime.contract import QUEUED, Activity, Cause, Gateway, RuntimeUnavailable, WorkspaceSpec
 from emr_studio.runtime.disks import DiskFailed
 from emr_studio.runtime.drivers import Report, Started, StartFailed, open_log, user_of
 from emr_studio.runtime.pressure import DISK, Pressure, Subject, gigabytes, is_full, out_of_memory
 from emr_studio.runtime.records import Record, safe_id
 from emr_studio.runtime.relays import RelayControl, write_private
+from emr_studio.runtime.turns import Turns
 from emr_studio.runtime.zygotes import Zygote, ZygoteFailed
 from emr_studio.settings import Settings
 from emr_studio.storage.mirror import Mirror, MirrorError, MirrorStatus
@@ -53,8 +54,7 @@ class WorkspaceDriver:
         self._pressure = Pressure(settings.workspaces_dir, settings.disk_reserve_mb * 1024**2)
         self._mirrors: dict[str, Mirror] = {}
         self._lock = threading.Lock()
-        self._turns = threading.Semaphore(_AT_ONCE)
-        self._waiting = 0
+        self._turns = Turns(_AT_ONCE)
 
     def open(self) -> None:
         """Start the zygote and the relay, or take over those that run."""
@@ -92,20 +92,12 @@ class WorkspaceDriver:
 
     # Start.
     def prepare(self, record: Record, report: Report) -> None:
-        with self._lock:
-            self._waiting += 1
-            before = self._waiting - _AT_ONCE
-        if before > 0:
-            report(f"waiting for its turn, {before} before it")
-        with self._turns:
+        with self._turns.turn(lambda before: report(f"{QUEUED}, {before} before it")):
             try:
                 self._prepare(record, report)
             except StartFailed:
                 self._close_disk(record.workload_id)
                 raise
-            finally:
-                with self._lock:
-                    self._waiting -= 1
 
     def _prepare(self, record: Record, report: Report) -> None:
         spec = _workspace_spec(record)
@@ -394,12 +386,12 @@ def _edge_of(workload_id: str) -> str:
     return f"{workload_id}.edge"
 
 
-def _workspace_spec(record: Record) -> WorkspaceSpec:
-    spec = record.typed_spec()
-    assert isinstance(spec, WorkspaceSpec)
-    return spec
 def _out_of(workload_id: str) -> str:
     """Name of the relay's pointer to the outside."""
     return f"{workload_id}.out"
 
 
+def _workspace_spec(record: Record) -> WorkspaceSpec:
+    spec = record.typed_spec()
+    assert isinstance(spec, WorkspaceSpec)
+    return spec

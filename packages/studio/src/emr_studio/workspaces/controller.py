@@ -30,7 +30,7 @@ from emr_studio.runtime.contract import Observation, Runtime, RuntimeUnavailable
 from emr_studio.settings import Settings
 from emr_studio.studios.model import Studio
 from emr_studio.studios.service_role import end_grants, grant_service_role
-from emr_studio.workspaces import compute, idling, runtime_roles
+from emr_studio.workspaces import compute, health, idling, runtime_roles
 from emr_studio.workspaces.health import Notices, limits_of, next_step, told_cause
 from emr_studio.workspaces.model import (
     DETACHED,
@@ -178,7 +178,7 @@ class WorkspaceReconciler:
         return self._launch(editor) if editor.launched_at is None else self._await_start(editor)
 
     def _await_start(self, editor: Editor) -> float | None:
-        seen = self._runtime.wait(editor.id, WorkloadState.STARTING, _WAIT_SECONDS)
+        seen = self._runtime.wait(editor.id, WorkloadState.STARTING, health.patience(editor, _WAIT_SECONDS))
         if seen.state is WorkloadState.STARTING:
             if not editor.crashes:
                 self._note(editor, "STARTING", seen.progress or "The Workspace is being prepared.")

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from emr_studio.runtime.contract import Cause, Limits, Observation, WorkloadState
+from emr_studio.runtime.contract import QUEUED, Cause, Limits, Observation, WorkloadState
 from emr_studio.settings import Settings
 from emr_studio.workspaces.model import Editor
 
 _LOG_LINES = 5
+_BRIEFLY = 0.25
 _WELL = ("", "")
 _PASSING = (Cause.DISK_FULL, Cause.HOST_DISK_FULL)
 """What is over when it is over; of the rest it stays known that it was."""
@@ -44,6 +45,12 @@ def told_cause(seen: Observation) -> str:
 def next_step(cause: str) -> str:
     """What its user can do after a start that failed for that cause."""
     return next((step for known, step in _NEXT_STEPS.items() if known == cause), _NEXT_STEP)
+
+
+def patience(editor: Editor, longest: float) -> float:
+    """How long to look at one that starts: briefly while it is new or in a queue, for others wait to be looked at."""
+    under_way = editor.state_code == "STARTING" and not (editor.state_message or "").startswith(QUEUED)
+    return longest if under_way else min(_BRIEFLY, longest)
 
 
 class Notices:
