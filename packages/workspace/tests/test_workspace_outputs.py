@@ -189,3 +189,20 @@ async def test_what_is_long_is_not_written_again() -> None:
     assert [line(output)[0] for output in cell["outputs"].to_py()] == ["A", "b"]
     assert [part.get("delete", 0) for part in changes[0] if "delete" in part] == [1]
     assert long.to_py()["data"]["text/plain"] == "b" * 20000
+
+
+def test_what_a_tab_brings_back_is_seen_and_goes_with_the_next_begin() -> None:
+    async def play() -> None:
+        cell = cells(1)[0]
+        outputs = CellOutputs(cell)
+        outputs.begin()
+        outputs.take(show("mine", "d"))
+        assert [outputs.has_more] == [False]
+        cell["outputs"].append(Map({"output_type": "stream", "name": "stdout", "text": "from before"}))
+        assert [outputs.has_more] == [True]
+        outputs.begin()
+        outputs.take(show("mine", "d"))
+        assert [outputs.has_more] == [False]
+        assert len(cell["outputs"]) == 1
+
+    asyncio.run(play())

@@ -8,6 +8,7 @@ from traitlets.config import Config
 
 from emr_studio_workspace.contents import WorkspaceContentsManager
 from emr_studio_workspace.gateway import HOST, PointerToken
+from emr_studio_workspace.history import History
 from emr_studio_workspace.identity import WorkspaceIdentityProvider
 from emr_studio_workspace.kernels import (
     AttachedKernelSpecManager,
@@ -110,9 +111,7 @@ def _documents(c: Config, spec: ServerSpec) -> None:
     documents.session_store_path = str(data / "sessions.json")
     # Made when the class was imported: in the zygote, with another home.
     c.BaseFileIdManager.db_path = str(data / "file_ids.db")
-    c.SQLiteYStore.db_path = str(data / "documents.db")
-    # Histories grow with each keystroke; what has been quiet for an hour is made one update.
-    c.SQLiteYStore.squash_after_inactivity_of = 3600
+    documents.ystore_class = History
 
 
 def _lab(c: Config, spec: ServerSpec) -> None:

@@ -35,6 +35,8 @@ class CellOutputs:
         self._back = 0
         self._timer: asyncio.TimerHandle | None = None
         self._clear_first = False
+        self._own = 0
+        """How many outputs were appended here since they were last cleared."""
 
     def begin(self) -> None:
         """Empty the cell and say that it runs."""
@@ -77,6 +79,11 @@ class CellOutputs:
         elif kind in _SHOWN:
             self._show(message)
 
+    @property
+    def has_more(self) -> bool:
+        """Whether outputs are there that are not of this execution's telling: a tab has brought them back."""
+        return len(self._all) > self._own
+
     def to_python(self) -> list[dict[str, Any]]:
         """All outputs so far, as nbformat has them."""
         self._flush()
@@ -95,6 +102,7 @@ class CellOutputs:
 
     def _append(self, output: dict[str, Any]) -> None:
         shared = self._shared
+        self._own += 1
         if shared is None:
             self._kept.append(output)
             return
@@ -142,7 +150,7 @@ class CellOutputs:
     def _clear_if_asked(self) -> None:
         if not self._clear_first:
             return
-        self._clear_first, self._stream = False, ""
+        self._clear_first, self._stream, self._own = False, "", 0
         for shown in self._displays.values():
             shown[:] = [place for place in shown if place[0] is not self]
         outputs = self._all

@@ -205,6 +205,10 @@ class Worker:
             self._around.sent(execution)
             await self._link.send("shell", "execute_request", _content(execution.code), message_id=execution.id)
         await self._hear(execution, end, is_known)
+        if is_known and end.reply is None and execution.outputs.has_more:
+            # A tab knew outputs that the server before this one had no time to note: all is told once more.
+            end = _End()
+            await self._hear(execution, end, True)
         self._finish(execution, end.status(), end.reply["execution_count"] if end.reply else end.count)
         return end.status() == "ok"
 
