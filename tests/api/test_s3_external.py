@@ -5,69 +5,28 @@ from __future__ import annotations
 import hashlib
 import json
 import secrets
-import subprocess
-import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
-import boto3
 import httpx
 import pytest
-from botocore.config import Config
 from botocore.exceptions import ClientError
 
 from emr_studio.cli import parts
 from emr_studio.loopback import free_port
 from emr_studio.settings import Settings
 from emr_studio.storage import external
-from tests.support.s3_rig import REGION, Rig, s3_rig
-
-ACCESS_KEY, SECRET = "AKIAEXTERNALEXTERNAL", "a-secret-of-the-external-store"
-
-
-def client_of(url: str, secret: str = SECRET) -> Any:
-    config = Config(s3={"addressing_style": "path"}, retries={"total_max_attempts": 1})
-    return boto3.session.Session(ACCESS_KEY, secret, region_name=REGION).client("s3", endpoint_url=url, config=config)
+from tests.support.outside_store import ACCESS_KEY, SECRET, client_of, outside_store
+from tests.support.s3_rig import Rig, s3_rig
 
 
 @pytest.fixture(scope="module")
 def outside(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """URL of a store that asks for signatures."""
-    folder = tmp_path_factory.mktemp("outside")
-    (folder / "data").mkdir()
-    credentials = [{"accessKey": ACCESS_KEY, "secretKey": SECRET}]
-    actions = ["Admin", "Read", "Write", "List", "Tagging"]
-    identities = [{"name": "studio", "credentials": credentials, "actions": actions}]
-    (folder / "s3.json").write_text(json.dumps({"identities": identities}))
-    names = ("s3", "s3.port.grpc", "filer.port", "filer.port.grpc", "master.port", "master.port.grpc", "volume.port")
-    ports = {name: free_port() for name in (*names, "volume.port.grpc")}
-    flags = [f"-{'s3.port' if name == 's3' else name}={port}" for name, port in ports.items()]
-    argv = [
-        str(Path(sys.executable).with_name("weed")), "-logtostderr=true", "server", f"-dir={folder / 'data'}",
-        "-ip=127.0.0.1", "-ip.bind=127.0.0.1", "-filer", "-s3", f"-s3.config={folder / 's3.json'}",
-        "-s3.port.iceberg=0", "-s3.port.lance=0", "-s3.iam=false", "-master.volumeSizeLimitMB=64", "-volume.max=0",
-        "-master.telemetry=false", "-master.electionTimeout=400ms", "-master.heartbeatInterval=100ms", *flags,
-    ]  # fmt: skip
-    url = f"http://127.0.0.1:{ports['s3']}"
-    with (folder / "log").open("wb") as log:
-        process = subprocess.Popen(argv, stdout=log, stderr=log)
-    try:
-        until = time.monotonic() + 60
-        while True:
-            try:
-                client_of(url).create_bucket(Bucket="was-there-before")
-                client_of(url).put_object(Bucket="was-there-before", Key="k", Body=b"old")
-                break
-            except Exception:
-                if time.monotonic() > until:
-                    raise
-                time.sleep(0.1)
+    with outside_store(tmp_path_factory.mktemp("outside")) as url:
+        client_of(url).create_bucket(Bucket="was-there-before")
+        client_of(url).put_object(Bucket="was-there-before", Key="k", Body=b"old")
         yield url
-    finally:
-        process.kill()
-        process.wait()
 
 
 @pytest.fixture(scope="module")

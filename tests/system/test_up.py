@@ -118,7 +118,7 @@ def test_a_studio_on_postgresql(tmp_path: Path) -> None:
     try:
         data = tmp_path / "data"
         data.mkdir()
-        (data / "emr-studio.toml").write_text(f'database_url = "{server.database("studio")}"\n')
+        (data / "emr-studio.toml").write_text(f'database_url = "{server.database(data)}"\n')
         with running(data) as studio:
             assert not (data / "db" / "studio.sqlite").exists()
             emr = studio.client("emr", "sample")

@@ -78,6 +78,14 @@ def test_metadata_has_two_kilobytes(s3: Any) -> None:
     assert code(s3.put_object, **put, Metadata={"name": "v" * 2045}) == ("MetadataTooLarge", 400)
 
 
+@pytest.mark.parametrize("value", ["\0", "a\nb", "a\r\nX-A: b", "\x7f"])
+def test_a_header_that_none_can_be_is_not_asked_for(s3: Any, value: str) -> None:
+    s3.put_object(Bucket=BUCKET, Key="asked", Body=b"x")
+    with pytest.raises(ClientError) as refused:
+        s3.get_object(Bucket=BUCKET, Key="asked", ResponseContentType=value)
+    assert refused.value.response["Error"]["Code"] == "InvalidArgument"
+
+
 def test_parts_are_numbered_from_1_to_10000(s3: Any) -> None:
     place = {"Bucket": BUCKET, "Key": "parts"}
     place["UploadId"] = s3.create_multipart_upload(**place)["UploadId"]

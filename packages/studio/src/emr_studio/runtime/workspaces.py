@@ -309,7 +309,7 @@ class WorkspaceDriver:
                 found = self._make_mirror(
                     self._own(spec.workload_id, "files"), spec.s3_location, client, base / "mirror.json", owner
                 )
-                found.kms_key_id = spec.kms_key_id
+                found.kms_key_id = self._sealed_with(spec.kms_key_id)
                 found.tell = partial(_tell_backup, self.run_dir(spec.workload_id) / BACKUP, user_of(spec.uid))
                 self._mirrors[spec.workload_id] = found
             return found
@@ -320,12 +320,16 @@ class WorkspaceDriver:
         if old is not None:
             old.stop()
 
+    def _sealed_with(self, kms_key_id: str) -> str | None:
+        # Not every S3 of somebody else's takes an order to encrypt; those that encrypt do it unasked.
+        return kms_key_id or (None if self._settings.s3_endpoint else "")
+
     def set_encryption(self, record: Record, kms_key_id: str) -> None:
         """Seal with another key from now on."""
         record.spec = {**record.spec, "kms_key_id": kms_key_id}
         mirror = self._mirrors.get(record.workload_id)
         if mirror is not None:
-            mirror.kms_key_id = kms_key_id
+            mirror.kms_key_id = self._sealed_with(kms_key_id)
 
     def flush(self, record: Record) -> None:
         mirror = self._mirrors.get(record.workload_id)

@@ -95,8 +95,8 @@ class Mirror:
         self._client: Any = None
         self.tell: Listener = lambda _status: None
         """Who is to know how far the mirror is."""
-        self.kms_key_id = ""
-        """The KMS key with which S3 seals what is written from now on; empty: S3's own."""
+        self.kms_key_id: str | None = ""
+        """The KMS key with which S3 seals what is written from now on; empty: S3's own; None: what it does unasked."""
         self._working = threading.Lock()
         self._condition = threading.Condition()
         self._dirty: set[str] = set()

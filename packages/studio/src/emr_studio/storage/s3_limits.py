@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import re
 from collections.abc import Mapping
 
 from emr_studio.aws.errors import ClientError
@@ -19,6 +20,7 @@ _OTHER_CLASSES = frozenset({"GLACIER", "DEEP_ARCHIVE", "OUTPOSTS", "SNOW", "EXPR
 # and a delete would not look at size and time.
 _OF_DIRECTORY_BUCKETS = ("x-amz-write-offset-bytes", "x-amz-if-match-last-modified-time", "x-amz-if-match-size")
 _METADATA = "x-amz-meta-"
+_NO_HEADER = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
 _MAX_METADATA = 2048
 """Bytes of all names and values of user metadata: S3's limit."""
 _MAX_PARTS = 10_000
@@ -50,6 +52,7 @@ def check_supported(request: S3Request, headers: Mapping[str, str], *, kms: bool
     for name in _OF_DIRECTORY_BUCKETS:
         if name in headers:
             raise not_implemented(f"A header you provided implies functionality that is not implemented: {name}")
+    _check_response_headers(request.parameters)
     if request.method not in {"PUT", "POST"} or not request.key:
         return
     _check_part(request.parameters)
@@ -62,6 +65,13 @@ def check_supported(request: S3Request, headers: Mapping[str, str], *, kms: bool
         check_acl_headers(headers)
     if "x-amz-website-redirect-location" in headers:
         raise not_implemented("Websites are not served: x-amz-website-redirect-location is not implemented.")
+
+
+def _check_response_headers(parameters: Mapping[str, str]) -> None:
+    """The store answers with these as they are, and no proxy passes on a header with such characters."""
+    for name, value in parameters.items():
+        if name.startswith("response-") and _NO_HEADER.search(value):
+            raise ClientError("InvalidArgument", f"{name} has characters that no header may have", 400)
 
 
 def _check_folder(request: S3Request, headers: Mapping[str, str]) -> None:

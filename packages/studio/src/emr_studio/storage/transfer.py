@@ -56,7 +56,7 @@ class Transfer:
     """Moves the files of one mirror. Thread-safe; `client` is a boto-style S3 client."""
 
     def __init__(
-        self, client: Any, bucket: str, prefix: str, tree: Tree, state: MirrorState, *, kms_key_id: str = ""
+        self, client: Any, bucket: str, prefix: str, tree: Tree, state: MirrorState, *, kms_key_id: str | None = ""
     ) -> None:
         self._sealing = sealing(kms_key_id)
         self._client = client
@@ -278,8 +278,10 @@ def _author(descriptor: int, node: Node) -> dict[str, str]:
     return {"author": name} if name else {}
 
 
-def sealing(kms_key_id: str) -> dict[str, Any]:
-    """How S3 is to encrypt what is written: with a KMS key, or with its own (SSE-S3)."""
+def sealing(kms_key_id: str | None) -> dict[str, Any]:
+    """How S3 is to encrypt what is written: with a KMS key, with its own (""), or unasked (None)."""
+    if kms_key_id is None:
+        return {}
     if not kms_key_id:
         return {"ServerSideEncryption": "AES256"}
     return {"ServerSideEncryption": "aws:kms", "SSEKMSKeyId": kms_key_id, "BucketKeyEnabled": True}
