@@ -16,15 +16,14 @@ import pytest
 
 from emr_studio.clock import FakeClock, SystemClock
 from emr_studio.controllers import (
-    LEASE_SECONDS,
     WORKLOAD,
     ControllerManager,
-    Leases,
     OrphanSweep,
     SocketWaker,
     backoff_seconds,
 )
 from emr_studio.db import Base, Database
+from emr_studio.leases import LEASE_SECONDS, Leases
 from emr_studio.runtime.contract import ProcessSpec, WorkloadState
 from emr_studio.runtime.inprocess import InProcessRuntime
 from emr_studio.settings import Settings
@@ -236,7 +235,7 @@ def test_a_lease_of_a_killed_process_ends_by_itself(database: Database, settings
 
 
 def test_a_lease_of_a_process_that_is_gone_is_taken_over_at_once(database: Database) -> None:
-    code = "from emr_studio.controllers import Leases; print(Leases(None, None).owner, end='')"
+    code = "from emr_studio.leases import Leases; print(Leases(None, None).owner, end='')"
     gone = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
     clock = FakeClock()
     mine = Leases(database, clock)

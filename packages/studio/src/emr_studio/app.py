@@ -60,7 +60,7 @@ DOMAINS = (
 )
 """Rooms with an `operations` module, or a package that loads its own by `load()`."""
 TABLES = (
-    "controllers",
+    "leases",
     "iam.model",
     "network.model",
     "network.zones",
