@@ -369,6 +369,13 @@ def test_two_states_of_a_notebook_are_compared_cell_by_cell(notebook: Notebook) 
     assert compared("{", "{}", True).status_code == 400
 
 
+def test_a_repository_is_made_where_git_knows_no_name(notebook: Notebook) -> None:
+    assert notebook.client.post("/git/init", json={}).status_code == 200
+    assert notebook.workspace.shell("git --no-pager log --no-color --format='%an: %s'") == "ana: First Commit"
+    # The panel asks for a name before the next one.
+    assert notebook.client.post("/git/config", json={}).json()["options"].get("user.name") is None
+
+
 OFTEN = "import time\nfor i in range(60):\n    print('line', i, flush=True); time.sleep(0.1)"
 
 

@@ -144,6 +144,7 @@ function Rows({ context, show }: { context: Context; show: VersionProps["show"] 
             <button
               className="jp-mod-styled emrs-button"
               aria-label={`Compare with ${when(version)}`}
+              disabled={busy}
               title="Show it beside what the document is now, cell by cell"
               onClick={() => attempt(() => show(context, version))}
             >

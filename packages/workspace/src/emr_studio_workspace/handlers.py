@@ -12,6 +12,7 @@ from jupyter_server.base.handlers import APIHandler
 from jupyter_server.services.sessions.handlers import SessionRootHandler
 from tornado.web import HTTPError, authenticated
 
+from emr_studio_workspace import git_init
 from emr_studio_workspace.backup import backup_state
 from emr_studio_workspace.disk import disk_state
 from emr_studio_workspace.gateway import pointer
@@ -114,6 +115,7 @@ class SessionsHandler(SessionRootHandler):
 def routes() -> list[tuple[str, type[APIHandler]]]:
     """Addresses and their handlers."""
     return [
+        (git_init.ROUTE, git_init.InitHandler),
         (r"/api/sessions", SessionsHandler),
         (r"/api/emr-studio/status", StatusHandler),
         (r"/api/emr-studio/examples", ExamplesHandler),
