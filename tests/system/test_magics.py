@@ -39,6 +39,20 @@ class Notebooks:
         shown = self.workspace.run(self.kernels[kernel], cell, 180)
         return [output for output in shown if PROGRESS not in output.get("data", {})]
 
+    def execute(self, cell: str, kernel: str = "python3") -> list[dict[str, Any]]:
+        """What is in the notebook after the Workspace's server has run the cell, as JupyterLab has it do."""
+        self.run("1", kernel)
+        origin, address = self.workspace.origin, f"/api/kernels/{self.kernels[kernel]}/execute"
+        place = origin.request("POST", address, json={"code": cell, "metadata": {}}).headers["Location"]
+        ended = until("it ends", lambda: done(origin.request("GET", place)), 180)
+        assert ended is not None
+        found: list[dict[str, Any]] = json.loads(ended.json()["outputs"])
+        return found
+
+    def said(self, cell: str) -> str:
+        """What the server's run of a cell prints."""
+        return "".join("".join(output.get("text", "")) for output in self.execute(cell))
+
     def text(self, cell: str, kernel: str = "python3") -> str:
         """What the cell prints and shows, in plain words."""
         return "".join(
@@ -54,6 +68,10 @@ class Notebooks:
         """Bucket and prefix of the Workspace's files."""
         bucket, _, prefix = self.editor["S3Location"].removeprefix("s3://").partition("/")
         return bucket, prefix
+
+
+def done(answer: httpx.Response) -> httpx.Response | None:
+    return answer if answer.status_code == 200 else None
 
 
 @pytest.fixture(scope="module")
@@ -75,7 +93,7 @@ def notebooks(studio: Studio) -> Iterator[Notebooks]:
 @pytest.mark.capability("MG-01")
 def test_magics_are_listed(notebooks: Notebooks) -> None:
     listed = notebooks.text("%lsmagic")
-    for name in ("%%sql", "%%display", "%%configure", "%%sh", "%generate_s3_download_url"):
+    for name in ("%%sql", "%%display", "%%configure", "%%sh", "%generate_s3_download_url", "%mount_workspace_dir"):
         assert name in listed
     assert "%%sql [-o VAR]" in notebooks.text("%%help")
     assert notebooks.text("%%local\nprint('here')") == "here\n"
@@ -172,13 +190,19 @@ def test_a_session_is_configured(notebooks: Notebooks) -> None:
 def test_a_driver_is_configured(notebooks: Notebooks) -> None:
     classic = "pysparkclassic"
     asked = (
-        "print(sc._jvm.java.lang.Runtime.getRuntime().maxMemory() >> 20, spark.conf.get('spark.fruit', ''), "
+        "print('it has', sc._jvm.java.lang.Runtime.getRuntime().maxMemory() >> 20, spark.conf.get('spark.fruit', '-'), "
         "sc.parallelize(range(4)).sum())"
     )
-    # What a JVM says when it starts comes before.
-    before = int(notebooks.text(asked, classic).splitlines()[-1].split()[0])
+
+    def answer() -> tuple[str, ...]:
+        """What it has, between what a JVM says when it starts."""
+        found = re.search(r"^it has (\d+) (\S+) (\d+)$", notebooks.text(asked, classic), re.MULTILINE)
+        assert found
+        return found.groups()
+
+    before = int(answer()[0])
     notebooks.run('%%configure -f\n{"driverMemory": "700m", "conf": {"spark.fruit": "pear"}}', classic)
-    memory, fruit, total = notebooks.text(asked, classic).splitlines()[-1].split()
+    memory, fruit, total = answer()
     assert (fruit, total) == ("pear", "6")
     assert int(memory) != before
     assert 600 < int(memory) <= 700
@@ -208,3 +232,86 @@ def test_a_file_in_s3_gets_a_link(notebooks: Notebooks) -> None:
     assert "Request has expired" in httpx.get(short).text
     assert "does not exist" in notebooks.text(f"%generate_s3_download_url s3://{bucket}/magics/none")
     s3.delete_object(Bucket=bucket, Key="magics/a b.txt")
+
+
+@pytest.mark.capability("MG-07")
+def test_the_workspaces_files_are_mounted(notebooks: Notebooks) -> None:
+    write(notebooks, "lib/fruit.py", "NAME = 'pear'\n")
+    assert "has no folder 'nothing'" in notebooks.said("%mount_workspace_dir nothing")
+    assert "read-only" in notebooks.said("%mount_workspace_dir .")
+    assert notebooks.text("import os; from lib import fruit; print(fruit.NAME, os.getuid() > 0)") == "pear True\n"
+    for code in ("open('new.py', 'w')", "open('lib/fruit.py', 'w')", "os.mkdir('lib/more')"):
+        assert "PermissionError" in json.dumps(notebooks.execute(code))
+    write(notebooks, "lib/fruit.py", "NAME = 'apple'\n")
+    assert "fetched again" in notebooks.said("%mount_workspace_dir .")
+    assert "NAME = 'apple'" in notebooks.text("print(open('lib/fruit.py').read())")
+    assert "Unmounted" in notebooks.said("%umount_workspace_dir")
+    assert notebooks.text("print(os.path.exists('lib'))") == "False\n"
+
+
+def test_files_are_given_to_no_cell_that_does_not_ask_for_them(notebooks: Notebooks) -> None:
+    """Neither to code that a cell imports, nor to whoever else speaks to the kernel."""
+    hidden = "get_ipython().run_line_magic('mount_' + 'workspace_dir', '.')"
+    execution = notebooks.workspace.origin.request(
+        "POST", f"/api/kernels/{notebooks.kernels['python3']}/execute", json={"code": hidden, "metadata": {}}
+    )
+    place = execution.headers["Location"]
+    shown = until("it asks the user", lambda: asked(notebooks.workspace.origin.request("GET", place)), 60)
+    assert shown is not None
+    assert shown["input_request"]["prompt"].startswith("emr-studio/workspace-folder")
+    notebooks.workspace.origin.request("POST", f"/api/kernels/{notebooks.kernels['python3']}/interrupt")
+    until("it ends", lambda: done(notebooks.workspace.origin.request("GET", place)), 60)
+    assert "cells of its notebooks only" in notebooks.text("%mount_workspace_dir .")
+
+
+def asked(answer: httpx.Response) -> dict[str, Any] | None:
+    found: dict[str, Any] = answer.json() if answer.content else {}
+    return found if "input_request" in found else None
+
+
+def write(notebooks: Notebooks, path: str, text: str) -> None:
+    """A file of the Workspace, as JupyterLab saves it."""
+    origin = notebooks.workspace.origin
+    folder = path.rpartition("/")[0]
+    origin.json("PUT", f"/api/contents/{folder}", json={"type": "directory"})
+    origin.json("PUT", f"/api/contents/{path}", json={"type": "file", "format": "text", "content": text})
+
+
+def test_scala_shares_the_session_with_python_and_sql(notebooks: Notebooks) -> None:
+    classic = "pysparkclassic"
+    notebooks.run("spark.range(3).createOrReplaceTempView('numbers')", classic)
+    made = 'val doubled = spark.table("numbers").select($"id" * 2 as "twice")'
+    cell = f'%%scalaspark\n{made}\ndoubled.createOrReplaceTempView("doubled")\nprintln(doubled.count())'
+    assert "3\n" in notebooks.text(cell, classic)
+    found = notebooks.data("%%sql\nSELECT sum(twice) AS total FROM doubled", TABLE, classic)
+    assert found["rows"] == [[6]]
+    with pytest.raises(BrowserError, match="The cell failed"):
+        notebooks.run("%%scalaspark\nval x: Int = true", classic)
+    assert "choose PySpark (classic)" in notebooks.text("%%scalaspark\n1", "pysparkkernel")
+
+
+SLOW_FAILURE = """import time
+def broken(n):
+    time.sleep(1.5)
+    return 1 // (n - 3)
+sc.parallelize(range(4), 4).map(broken).collect()"""
+
+
+@pytest.mark.soak
+@pytest.mark.capability("DB-08")
+def test_scala_shows_progress(notebooks: Notebooks) -> None:
+    slow = "println(sc.parallelize(1 to 4, 4).map { n => Thread.sleep(1500); n }.sum.toInt)"
+    shown = notebooks.execute(slow, "sparkkernel")
+    told = next(output["data"][PROGRESS] for output in shown if PROGRESS in output.get("data", {}))
+    assert (told["state"], told["work"], told["tasks"]) == ("done", [1, 1], [4, 4])
+    assert "10\n" in [output.get("text") for output in shown]
+
+
+@pytest.mark.capability("DB-08")
+def test_a_drivers_failure_is_explained_below_the_cell(notebooks: Notebooks) -> None:
+    shown = notebooks.execute(SLOW_FAILURE, "pysparkclassic")
+    told = next(output["data"][PROGRESS] for output in shown if PROGRESS in output.get("data", {}))
+    assert (told["state"], told["unit"], told["work"], told["ui"]) == ("failed", "job", [1, 1], "history")
+    [stage] = told["shown"]
+    assert (stage["state"], stage["tasks"], stage["failed"] > 0) == ("failed", 4, True)
+    assert "ZeroDivisionError" in told["reason"] + stage["reason"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import datetime as dt
 import os
 from collections.abc import Iterator
@@ -16,6 +17,8 @@ from IPython.core.interactiveshell import InteractiveShell
 from emr_studio_cluster import magics
 from emr_studio_cluster.magics import first_line, forbidden, help_text, settings, tables
 from emr_studio_cluster.magics.downloads import download_url
+from emr_studio_cluster.magics.workspace_folder import WorkspaceFolder
+from emr_studio_workspace.share import FolderShare
 
 
 @pytest.fixture
@@ -153,3 +156,71 @@ def test_display_takes_pandas(shell: InteractiveShell) -> None:
 def test_urls_that_are_refused(url: str, seconds: int, said: str) -> None:
     with pytest.raises(UsageError, match=said):
         download_url(url, seconds)
+
+
+@pytest.fixture
+def mounts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> WorkspaceFolder:
+    """A kernel that asks a Workspace's server with the folder `home`."""
+    monkeypatch.setenv("KERNEL_WORKSPACE_ID", "e-1")
+    (tmp_path / "home/lib").mkdir(parents=True)
+    (tmp_path / "home/lib/fruit.py").write_text("NAME = 'pear'")
+    (tmp_path / "kernel").mkdir()
+    monkeypatch.chdir(tmp_path / "kernel")
+    share = FolderShare(lambda: str(tmp_path / "home"))
+    # An event loop of its own for each: as far as the kernel goes, the server is elsewhere.
+    return WorkspaceFolder(lambda question: asyncio.run(share.answer("1", question)))
+
+
+def test_a_mount_is_the_folder_as_it_is_now(
+    mounts: WorkspaceFolder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("emr_studio_workspace.share.PIECE", 20)
+    folder = tmp_path / "kernel/e-1"
+    mounts.mount(".")
+    assert (Path.cwd(), Path("lib/fruit.py").read_text()) == (folder, "NAME = 'pear'")
+    assert [oct(path.stat().st_mode & 0o777) for path in (folder, folder / "lib", folder / "lib/fruit.py")] == [
+        "0o500",
+        "0o500",
+        "0o400",
+    ]
+    (tmp_path / "home/lib/fruit.py").rename(tmp_path / "home/lib/apple.py")
+    mounts.mount(".")
+    assert [path.name for path in Path("lib").iterdir()] == ["apple.py"]
+    with pytest.raises(UsageError, match="umount_workspace_dir first"):
+        mounts.mount("lib")
+    mounts.umount()
+    assert (Path.cwd(), list((tmp_path / "kernel").iterdir())) == (tmp_path / "kernel", [])
+    assert "Mounted already; fetched again: 1 files" in capsys.readouterr().out
+    mounts.mount("lib")
+    assert Path("apple.py").exists()
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("/etc", "no folder"),
+        ("../kernel", "no folder"),
+        ("nothing", "no folder 'nothing'"),
+        (". --fuse-type nfs", "invalid choice"),
+        ("", "required"),
+    ],
+)
+def test_mounts_that_are_refused(mounts: WorkspaceFolder, line: str, said: str, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=said):
+        mounts.mount(line)
+    assert list((tmp_path / "kernel").iterdir()) == []
+    with pytest.raises(UsageError, match="not mounted"):
+        mounts.umount()
+
+
+@pytest.mark.parametrize("answer", ["", "a user's words", "[]"])
+def test_what_is_no_answer_of_a_workspace(answer: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("KERNEL_WORKSPACE_ID", "e-1")
+    with pytest.raises(UsageError, match="cells of its notebooks only"):
+        WorkspaceFolder(lambda _question: answer)._asked({"path": ".", "from": 0})
+
+
+def test_a_kernel_of_no_workspace_mounts_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("KERNEL_WORKSPACE_ID", raising=False)
+    with pytest.raises(UsageError, match="belongs to no Workspace"):
+        WorkspaceFolder(lambda _question: "").mount(".")

@@ -291,7 +291,10 @@ class ClassicKeeper(SessionKeeper):
     """The same with a driver of the kernel's own: RDDs, `sc`, all that needs a JVM."""
 
     _group = ""
+    _label = ""
     _watch: progress.DriverWatch | None = None
+    _classes = Path()
+    _scala: Any = None
 
     def __init__(self, shell: Any, config: NodeConfig) -> None:
         super().__init__(shell, config)
@@ -318,7 +321,12 @@ class ClassicKeeper(SessionKeeper):
         }
 
     def _open(self) -> dict[str, Any]:
-        spark = driver.start(self._config, "notebook", self.properties)
+        # Beside the libraries: the working folder may be another by now.
+        classes = libraries.session.folder.with_name(f".classes-{uuid.uuid4().hex}")
+        classes.mkdir()
+        properties = {"spark.repl.class.outputDir": str(classes), **self.properties}
+        spark = driver.start(self._config, "notebook", properties)
+        self._classes, self._scala = classes, None
         context = spark.sparkContext
         libraries.extend(context)
         return {"spark": spark, "sc": context}
@@ -329,9 +337,24 @@ class ClassicKeeper(SessionKeeper):
         if self._usable and self._thread is None:
             self._group = f"cell-{uuid.uuid4()}"
             context = self._given["sc"]
-            context.setJobGroup(self._group, _first_line_of(info.raw_cell or ""))
+            self._label = _first_line_of(info.raw_cell or "")
+            self.set_group()
             self._watch = progress.DriverWatch(context, self._group, self._reporter)
             self._watch.start()
+
+    def set_group(self) -> None:
+        """What this thread submits belongs to the cell."""
+        self._given["sc"].setJobGroup(self._group, self._label)
+
+    def scala(self) -> Any:
+        """Scala's side of the session (`scala/Notebook.scala`)."""
+        if self._scala is None:
+            self._scala = self._given["sc"]._jvm.emr.studio.Notebook(str(self._classes))
+        return self._scala
+
+    def cancel(self) -> None:
+        """Stop the cell's jobs."""
+        self._cancel(self._given["spark"])
 
     def after_cell(self, result: Any) -> None:
         """As above."""

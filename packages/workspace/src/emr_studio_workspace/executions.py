@@ -23,6 +23,7 @@ from emr_studio_workspace.authors import of_request
 from emr_studio_workspace.kernel_link import KernelGone
 from emr_studio_workspace.outputs import CellOutputs
 from emr_studio_workspace.remembered import Remembered
+from emr_studio_workspace.share import FolderShare
 from emr_studio_workspace.worker import Execution, Surroundings, Worker
 
 _RESULTS_KEPT = 500
@@ -49,7 +50,8 @@ class Executions:
         self._all: OrderedDict[str, Execution] = OrderedDict()
         self._workers: dict[str, Worker] = {}
         self._memory = Remembered("executions")
-        self._around = Surroundings(self._is_idle, self._note, self._done)
+        self._share = FolderShare(lambda: str(notebooks.serverapp.root_dir))
+        self._around = Surroundings(self._is_idle, self._note, self._done, self._share)
         self._savers: set[asyncio.Task[None]] = set()
 
     def take_up(self) -> None:
@@ -77,6 +79,7 @@ class Executions:
         self._memory.keep(execution.id, execution.to_keep())
 
     def _done(self, execution: Execution) -> None:
+        self._share.forget(execution.id)
         task = asyncio.create_task(self._forget_when_saved(execution))
         self._savers.add(task)
         task.add_done_callback(self._savers.discard)

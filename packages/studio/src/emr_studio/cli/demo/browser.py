@@ -145,7 +145,7 @@ class Workspace:
         with channels:
             message_id = uuid.uuid4().hex
             channels.send(json.dumps(_execute_request(session, message_id, code)))
-            return list(_outputs(channels, message_id, timeout))
+            return _as_shown(_messages(channels, message_id, timeout))
 
 
 def _execute_request(session: str, message_id: str, code: str) -> dict[str, Any]:
@@ -161,7 +161,32 @@ def _execute_request(session: str, message_id: str, code: str) -> dict[str, Any]
     }
 
 
-def _outputs(channels: ClientConnection, message_id: str, timeout: float) -> Iterator[dict[str, Any]]:
+def _as_shown(messages: Iterator[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Outputs of a cell; what is shown again under its own id takes its place.
+
+    Raises:
+        BrowserError: the cell failed.
+    """
+    outputs: list[dict[str, Any]] = []
+    places: dict[str, int] = {}
+    for message in messages:
+        kind, content = message["msg_type"], message["content"]
+        display = content.get("transient", {}).get("display_id", "")
+        if kind == "stream":
+            outputs.append({"output_type": "stream", "name": content["name"], "text": content["text"]})
+        elif kind in {"display_data", "execute_result"}:
+            places[display] = len(outputs)
+            count = {"execution_count": content["execution_count"]} if kind == "execute_result" else {}
+            outputs.append({"output_type": kind, "data": content["data"], "metadata": content["metadata"]} | count)
+        elif kind == "update_display_data" and display in places:
+            outputs[places[display]] |= {"data": content["data"], "metadata": content["metadata"]}
+        elif kind == "error":
+            raise BrowserError("\n".join(content["traceback"]) or f"{content['ename']}: {content['evalue']}")
+    return outputs
+
+
+def _messages(channels: ClientConnection, message_id: str, timeout: float) -> Iterator[dict[str, Any]]:
+    """What the kernel says of a cell, to its end."""
     while True:
         try:
             message = json.loads(channels.recv(timeout=timeout))
@@ -169,13 +194,6 @@ def _outputs(channels: ClientConnection, message_id: str, timeout: float) -> Ite
             raise BrowserError(f"the kernel said nothing for {timeout:.0f} s: {error}") from error
         if message["parent_header"].get("msg_id") != message_id:
             continue
-        kind, content = message["msg_type"], message["content"]
-        if kind == "status" and content["execution_state"] == "idle":
+        if message["msg_type"] == "status" and message["content"]["execution_state"] == "idle":
             return
-        if kind == "stream":
-            yield {"output_type": "stream", "name": content["name"], "text": content["text"]}
-        elif kind in {"display_data", "execute_result"}:
-            output = {"output_type": kind, "data": content["data"], "metadata": content["metadata"]}
-            yield output | ({"execution_count": content["execution_count"]} if kind == "execute_result" else {})
-        elif kind == "error":
-            raise BrowserError("\n".join(content["traceback"]) or f"{content['ename']}: {content['evalue']}")
+        yield message
