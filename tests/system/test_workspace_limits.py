@@ -7,16 +7,22 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from pathlib import Path
 
 import httpx
 import pytest
 
 from emr_studio.runtime import disks
-from emr_studio.runtime.contract import Cause, Limits, Observation
-from tests.support.agent_rig import AgentRig, Workspace, until
+from emr_studio.runtime.contract import Cause, Limits, Observation, ProcessSpec
+from tests.support.agent_rig import AgentRig, Workspace, unprivileged, until
+from tests.support.documents import Client, room_of
 
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can set limits")
 needs_disks = pytest.mark.skipif(not disks.can_mount(), reason="no file system can be mounted here")
+needs_open_checkout = pytest.mark.skipif(
+    any(not folder.stat().st_mode & 0o001 for folder in Path(__file__).resolve().parents),
+    reason="another user cannot read this checkout",
+)
 MB = 1024**2
 LIMITS = Limits(memory_bytes=400 * MB, cpus=1.0, pids=80, disk_bytes=96 * MB)
 FILL = "dd if=/dev/zero of=big bs=1M count=200 2>&1 | grep -o 'No space left'"
@@ -81,6 +87,54 @@ def test_a_full_disk_refuses_saves_and_loses_nothing(rig: AgentRig, full: Worksp
     assert saves(full, "work.txt", "second").status_code == 200
 
 
+def opened(workspace: Workspace, name: str) -> Client:
+    """A page with the notebook in it."""
+    page = Client(workspace, room_of(workspace, name))
+
+    def has_come() -> bool:
+        page.receive(0.5)
+        return len(page.cells) > 0
+
+    until(has_come, 60)
+    return page
+
+
+def write(page: Client, text: str) -> None:
+    """Type at the end of the first cell."""
+    source = page.cells[0]["source"]
+    source += text
+    page.flush()
+
+
+@needs_root
+@needs_disks
+def test_an_open_notebook_survives_a_full_disk(rig: AgentRig) -> None:
+    """What is typed meanwhile is seen by others, is kept, and is in the file as soon as there is room."""
+    busy = rig.launch("e-BUSY", 412506, limits=LIMITS)
+    name = "My first.ipynb"
+    file = rig.settings.workspaces_dir / busy.id / "files" / name
+    page = opened(busy, name)
+    write(page, "before")
+    until(lambda: "before" in file.read_text(), 60)
+    assert busy.shell(FILL, 60) == "No space left"
+    assert busy.shell("dd if=/dev/zero of=rest bs=4k count=9999 2>&1 | grep -o 'No space left'", 60) == "No space left"
+    # More than what is left in the last blocks.
+    write(page, " meanwhile " + "x" * MB)
+    suffers(rig, busy, Cause.DISK_FULL)
+    other = opened(busy, name)
+    assert "meanwhile" in next(iter(other.sources().values()))
+    assert "before" in file.read_text()
+    assert "meanwhile" not in file.read_text()
+    busy.shell("rm big rest")
+    until(lambda: "meanwhile" in file.read_text(), 60)
+    write(other, " after")
+    until(lambda: "after" in file.read_text(), 60)
+    for client in (page, other):
+        client.offline()
+    rig.runtime.stop(busy.id)
+    rig.ended(busy.id)
+
+
 @needs_root
 @needs_disks
 def test_its_disk_is_there_again_after_a_stop_and_a_killed_agent(rig: AgentRig) -> None:
@@ -141,3 +195,34 @@ def test_a_server_that_the_kernel_ended_says_why(rig: AgentRig, neighbour: Works
     assert (seen.cause, seen.reason.split(":")[0]) == (Cause.OUT_OF_MEMORY, "The Workspace ran out of memory")
     works(rig.launch(small.id, 412505, limits=LIMITS))
     works(neighbour)
+
+
+@needs_root
+@needs_disks
+def test_a_cluster_that_starts_meanwhile_does_not_hold_a_workspaces_disk(rig: AgentRig, full: Workspace) -> None:
+    folder = rig.settings.clusters_dir / "node"
+    argv = ("/bin/sleep", "987640")
+    spec = ProcessSpec("j-1/ci-1/node", "j-1", argv, str(folder), str(folder.parent / "node.log"), uid=412507)
+    rig.runtime.launch(spec)
+    pid = rig.started(spec.workload_id).pid
+    until(lambda: b"sleep" in Path(f"/proc/{pid}/cmdline").read_bytes())
+    assert str(rig.settings.workspaces_dir / full.id / "disk") in Path("/proc/self/mounts").read_text()
+    assert str(rig.settings.workspaces_dir) not in Path(f"/proc/{pid}/mounts").read_text()
+    rig.runtime.stop(spec.workload_id)
+    rig.ended(spec.workload_id)
+
+
+@needs_root
+@needs_open_checkout
+def test_without_root_its_folders_are_measured_and_saves_refused() -> None:
+    with unprivileged(54322) as rig:
+        plain = rig.launch("e-PLAIN", limits=Limits(disk_bytes=64 * MB))
+        until(lambda: disk_of(plain))
+        assert disk_of(plain)["enforcedBy"] == "server"
+        plain.shell("dd if=/dev/zero of=big bs=1M count=65 2>/dev/null", 60)
+        suffers(rig, plain, Cause.DISK_FULL)
+        refused = saves(plain, "work.txt", "first")
+        assert (refused.status_code, "disk is full" in refused.json()["message"]) == (507, True)
+        plain.shell("rm big")
+        suffers(rig, plain, "")
+        assert saves(plain, "work.txt", "first").status_code == 201
