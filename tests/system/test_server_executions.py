@@ -19,6 +19,7 @@ import pytest
 
 from emr_studio.runtime.contract import Gateway
 from tests.support.agent_rig import AgentRig, ClusterGateway, KernelGateway, Workspace, until
+from tests.support.documents import Client, room_of
 from tests.support.s3_rig import Rig, s3_rig
 from tests.system.test_agent_kernels import start_kernel
 
@@ -430,6 +431,39 @@ def test_a_server_that_is_killed_in_the_middle_of_a_cell_finds_every_line(
         assert (session["path"], session["kernel"]["id"]) == (NAME, running.kernel_id)
         done = running.result(running.run("print(i)"))
         assert done["outputs"][0]["text"] == "59\n", "it is another kernel"
+
+
+def test_a_tab_that_comes_back_to_the_new_server_shows_each_line_once(rig: AgentRig, cluster: ClusterGateway) -> None:
+    workspace = rig.launch("e-TAB")
+    _attach(rig, workspace, cluster)
+    kernel_id = start_kernel(workspace)
+    with workspace.client() as client:
+        notebook = Notebook(workspace, client, kernel_id)
+        (cell_id,) = notebook.write(OFTEN)
+        tab = Client(workspace, room_of(workspace, NAME))
+        address = notebook.run(OFTEN, cell_id)
+        # As early as can be: what the tab has seen is in no file yet.
+        until(lambda: "line 1\n" in _shown(tab))
+    os.kill(workspace.pid, signal.SIGKILL)
+    rig.ended(workspace.id)
+    assert "line 1\n" in _shown(tab)
+    tab.offline()
+    again = rig.launch(workspace.id)
+    with again.client() as notebook.client:
+        back = Client(again, room_of(again, NAME), tab.document)
+        _attach(rig, again, cluster)
+        assert notebook.result(address)["status"] == "ok"
+        until(lambda: notebook.text() == lines(60))
+        until(lambda: _shown(back) == lines(60))
+    back.offline()
+    rig.runtime.stop(workspace.id)
+    rig.ended(workspace.id)
+
+
+def _shown(tab: Client) -> str:
+    """What the tab shows in the first cell."""
+    tab.receive(0.02)
+    return "".join(str(output["text"]) for output in tab.cells[0]["outputs"])
 
 
 def test_a_cell_that_ends_while_the_server_is_dead_is_found_ended(
