@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import json
+import os
 import shutil
 import threading
 from collections.abc import Iterator
@@ -13,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from emr_studio.runtime.contract import WorkloadState
 from tests.support.agent_rig import AgentRig, Workspace, until
 from tests.support.s3_rig import Rig
 
@@ -62,19 +64,25 @@ def rig(tmp_path: Path) -> Iterator[AgentRig]:
 
 
 def keys(s3: Rig, prefix: str) -> set[str]:
-    listing = s3.client().list_objects_v2(Bucket=BUCKET, Prefix=prefix)
-    return {item["Key"].removeprefix(prefix) for item in listing.get("Contents", [])}
+    return set(all_keys(s3, prefix))
+
+
+def all_keys(s3: Rig, prefix: str) -> list[str]:
+    pages = s3.client().get_paginator("list_objects_v2").paginate(Bucket=BUCKET, Prefix=prefix)
+    return [item["Key"].removeprefix(prefix) for page in pages for item in page.get("Contents", [])]
 
 
 def mirrored(rig: AgentRig, endpoint: str, credentials: str, name: str) -> Workspace:
-    return rig.launch(
-        name,
-        456789,
-        s3_location=f"s3://{BUCKET}/saved/{name}/",
-        s3_endpoint_url=endpoint,
-        credentials_url=credentials,
-        credentials_token="role-token",
-    )
+    return rig.launch(name, 456789, **_place(name, endpoint, credentials))
+
+
+def _place(name: str, endpoint: str, credentials: str) -> dict[str, str]:
+    return {
+        "s3_location": f"s3://{BUCKET}/saved/{name}/",
+        "s3_endpoint_url": endpoint,
+        "credentials_url": credentials,
+        "credentials_token": "role-token",
+    }
 
 
 def save(workspace: Workspace, name: str, text: str) -> None:
@@ -124,3 +132,40 @@ def test_a_restore_that_fails_says_so(rig: AgentRig, credentials: str) -> None:
     seen = rig.ended("e-LOST")
     assert seen.exit_code == 1
     assert seen.reason.startswith("the files could not be restored from S3")
+
+
+@pytest.mark.soak
+@pytest.mark.timeout(3600)
+def test_a_great_many_files_and_a_great_one(rig: AgentRig, s3: Rig, endpoint: str, credentials: str) -> None:
+    """Made and deleted in a terminal, restored on an empty host; `SCALE_FILES`, `SCALE_MB` make it smaller."""
+    many, megabytes = int(os.environ.get("SCALE_FILES", "10000")), int(os.environ.get("SCALE_MB", "2048"))
+    prefix, patience = "saved/e-SCALE/", 1200.0
+    workspace = mirrored(rig, endpoint, credentials, "e-SCALE")
+    made = f"for i in $(seq {many}); do mkdir -p many/$((i % 100)); echo $i > many/$((i % 100))/$i.txt; done"
+    workspace.shell(f"{made}; head -c {megabytes}M /dev/urandom > great.bin", patience)
+    digest = workspace.shell("sha256sum < great.bin", patience).split()[0]
+
+    def all_there() -> bool:
+        return len([key for key in all_keys(s3, prefix) if key.startswith("many/")]) == many
+
+    until(all_there, patience)
+    until(lambda: "great.bin" in all_keys(s3, prefix), patience)
+    rig.runtime.stop("e-SCALE")
+    assert rig.ended("e-SCALE").reason == ""
+    shutil.rmtree(rig.settings.workspaces_dir / "e-SCALE")
+    rig.runtime.launch(rig.spec("e-SCALE", 456789, **_place("e-SCALE", endpoint, credentials)))
+    told: set[str] = set()
+
+    def is_up() -> bool:
+        seen = rig.runtime.observe("e-SCALE")
+        told.add(seen.progress.split(" ")[0])
+        return seen.state is WorkloadState.RUNNING
+
+    until(is_up, patience)
+    assert "restoring" in told
+    again = Workspace(rig, rig.started("e-SCALE"))
+    assert again.shell("sha256sum < great.bin", patience).split()[0] == digest
+    assert again.shell("cat many/*/*.txt | sort -n | uniq | wc -l", patience) == str(many)
+    again.shell("rm -r many great.bin", patience)
+    until(lambda: not [key for key in all_keys(s3, prefix) if key.startswith(("many", "great"))], patience)
+    rig.runtime.stop("e-SCALE")
