@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
+from emr_studio.runtime import disks
 from tests.support.studio import Studio, until
 
 pytestmark = pytest.mark.timeout(300)
@@ -143,9 +144,13 @@ def _stop_and_start(studio: Studio, keyed: Saved) -> None:
     emr = studio.client("emr")
     emr.stop_editor(EditorId=keyed.id)
     until("it is idle", lambda: keyed.status() == "Idle", 60)
-    for path in (studio.settings.workspaces_dir / keyed.id / "files").iterdir():
+    # Its disk, if it has one of its own, is there only while it runs.
+    base = studio.settings.workspaces_dir / keyed.id
+    disks.open_disk(base, 0)
+    for path in (base / "files").iterdir():
         if path.is_file():
             path.unlink()
+    disks.close_disk(base)
     emr.start_editor(EditorId=keyed.id)
     until("it is ready again", lambda: keyed.status() == "Ready", 60)
 

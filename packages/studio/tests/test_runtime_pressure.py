@@ -147,3 +147,20 @@ def test_plain_folders_stay_plain(tmp_path: Path) -> None:
     disks.open_disk(tmp_path, 100 * MB)
     assert not (tmp_path / "disk.img").exists()
     assert not disks.is_mounted(tmp_path)
+
+
+@pytest.mark.skipif(not disks.can_mount(), reason="no file system can be made here")
+def test_where_nothing_can_be_mounted_a_new_workspace_is_measured(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(_image: Path, _target: Path) -> None:
+        raise disks.DiskFailed("mount failed: operation not permitted")
+
+    monkeypatch.setattr(disks, "_mount", refuse)
+    disks.open_disk(tmp_path, 100 * MB)
+    assert sorted(path.name for path in tmp_path.iterdir()) == []
+    assert disks.usage(tmp_path, 100 * MB).enforced_by == disks.SERVER
+    # One whose files lie in there is not started without them.
+    (tmp_path / "disk.img").write_bytes(b"x")
+    with pytest.raises(disks.DiskFailed):
+        disks.open_disk(tmp_path, 0)

@@ -110,3 +110,24 @@ async def test_a_target_that_is_away_ends_the_connection(tmp_path: Path, process
     listen = point(tmp_path, "127.0.0.1:1")
     await listening(listen)
     assert await greeted(listen) == b""
+
+
+def test_one_workspace_does_not_use_up_what_all_share(process: subprocess.Popen[bytes], tmp_path: Path) -> None:
+    async def scenario() -> None:
+        listen = tmp_path / "n.sock"
+        pointer = {"listen": str(listen), "uid": 0, "target": "out", "ask": str(tmp_path / "api"), "workspace": "e-1"}
+        write_private(tmp_path / "pointers" / "e-1.out.json", json.dumps(pointer))
+        await listening(listen)
+        lines = [await asyncio.open_unix_connection(listen) for _ in range(relay._MOST_OUT + 20)]
+        # What is too much is closed at once; the rest may still say what it wants.
+        ended = [asyncio.ensure_future(reader.read(1)) for reader, _ in lines]
+        deadline = time.monotonic() + 10
+        while sum(task.done() for task in ended) < 20 and time.monotonic() < deadline:
+            await asyncio.sleep(0.02)
+        assert sum(task.done() for task in ended) == 20
+        for _, writer in lines:
+            writer.close()
+        await asyncio.gather(*ended)
+
+    asyncio.run(scenario())
+    assert process.poll() is None

@@ -63,15 +63,25 @@ def open_disk(base: Path, limit: int) -> None:
     Raises:
         DiskFailed: its files lie in an image that cannot be mounted.
     """
-    image = base / _IMAGE
-    if not image.exists() and (limit < SMALLEST or (base / "files").is_dir() or not _make(image, limit)):
+    image, mount_point = base / _IMAGE, base / _MOUNT
+    is_new = not image.exists()
+    if is_new and (limit < SMALLEST or (base / "files").is_dir() or not _make(image, limit)):
         return
     if is_mounted(base):
         return
     _grow(image, limit)
-    (base / _MOUNT).mkdir(mode=0o711, exist_ok=True)
-    _mount(image, base / _MOUNT)
-    (base / _MOUNT).chmod(0o711)
+    mount_point.mkdir(mode=0o711, exist_ok=True)
+    try:
+        _mount(image, mount_point)
+    except DiskFailed as error:
+        if not is_new:
+            raise
+        # Some machines (containers) have the devices and may not use them.
+        log.warning("%s cannot be mounted, the folder is measured instead: %s", image, error)
+        image.unlink()
+        mount_point.rmdir()
+        return
+    mount_point.chmod(0o711)
     for name in OWN:
         with suppress(FileExistsError):
             (base / name).symlink_to(f"{_MOUNT}/{name}")
@@ -125,12 +135,6 @@ def _make(image: Path, limit: int) -> bool:
         os.close(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
         os.truncate(new, limit)
         _run(*_FORMAT, str(new))
-        # Some machines (containers) have the device and may not use it: seen before files lie in there.
-        trial = image.with_suffix(".trial")
-        trial.mkdir(mode=0o700, exist_ok=True)
-        _mount(new, trial)
-        _run("umount", str(trial))
-        trial.rmdir()
     except (OSError, DiskFailed) as error:
         log.warning("%s could not be made, the folder is measured instead: %s", image, error)
         new.unlink(missing_ok=True)

@@ -14,6 +14,7 @@ import argparse
 import asyncio
 import json
 import os
+import resource
 import signal
 import sys
 from collections.abc import Mapping
@@ -30,6 +31,7 @@ _CONNECT_SECONDS = 10.0
 _PIECE = 1 << 16
 _BACKLOG = 512
 _MOST_CONNECTIONS = 1024
+_MOST_OUT = 128
 """At once, from one socket: a Workspace must not use up the descriptors that all share."""
 
 
@@ -75,7 +77,8 @@ class Listener:
     async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task, values = asyncio.current_task(), _read(self.pointer)
         target = str(values.get("target", ""))
-        if task is None or not target or len(self._connections) >= _MOST_CONNECTIONS:
+        most = _MOST_OUT if "ask" in values else _MOST_CONNECTIONS
+        if task is None or not target or len(self._connections) >= most:
             writer.close()
             return
         self._connections[task] = target
@@ -182,6 +185,9 @@ def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="emr-studio-relay", description=__doc__)
     parser.add_argument("--folder", type=Path, required=True, help="folder of pointer files")
     folder: Path = parser.parse_args(argv).folder
+    # Two descriptors a connection, for all Workspaces of the host together.
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     asyncio.run(Relay(folder).run())
     return 0
 
