@@ -98,7 +98,8 @@ class Livy:
 @pytest.fixture(scope="module")
 def livy(studio: Studio) -> Iterator[Livy]:
     made = Livy(studio)
-    yield made
+    with made.http:
+        yield made
     made.emr.terminate_job_flows(JobFlowIds=[made.cluster_id])
     until("the cluster has ended", lambda: made.state() == "TERMINATED", WAIT)
 
