@@ -98,8 +98,8 @@ class Livy:
 @pytest.fixture(scope="module")
 def livy(studio: Studio) -> Iterator[Livy]:
     made = Livy(studio)
-    with made.http:
-        yield made
+    yield made
+    made.http.close()
     made.emr.terminate_job_flows(JobFlowIds=[made.cluster_id])
     until("the cluster has ended", lambda: made.state() == "TERMINATED", WAIT)
 
