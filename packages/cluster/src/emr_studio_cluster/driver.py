@@ -17,6 +17,8 @@ from emr_studio_cluster.config import NodeConfig
 NODE_FOLDER = "EMR_STUDIO_NODE_FOLDER"
 _SHELL = "shell"
 _END_SECONDS = 60
+# What Spark draws into a terminal would stand among what the cell prints.
+_OURS = {"spark.ui.showConsoleProgress": "false"}
 # Executors come with work and leave after it; what they wrote is kept track of until nobody needs it.
 _AS_NEEDED = {
     "spark.dynamicAllocation.enabled": "true",
@@ -44,7 +46,7 @@ def start(config: NodeConfig, name: str, properties: Mapping[str, str] | None = 
     from pyspark.sql import SparkSession
 
     builder = SparkSession.builder.appName(name)
-    for key, value in {**({} if config.local_mode else _AS_NEEDED), **(properties or {})}.items():
+    for key, value in {**_OURS, **({} if config.local_mode else _AS_NEEDED), **(properties or {})}.items():
         builder = builder.config(key, value)
     return builder.getOrCreate()
 
