@@ -17,6 +17,7 @@ from playwright.sync_api import Browser, Page, WebSocket, expect
 
 from tests.browser.conftest import FLAGS
 from tests.chaos.test_kill_parts import cluster_state, editor_status, kill, start_cluster
+from tests.support.cable import cable
 from tests.support.lab import Lab, stored, write_notebook
 from tests.support.studio import Studio, until
 
@@ -78,10 +79,10 @@ def shared(studio: Studio) -> Iterator[Shared]:
 
 
 @contextmanager
-def another_browser(browser: Browser) -> Iterator[Page]:
+def another_browser(browser: Browser, *flags: str) -> Iterator[Page]:
     """A page in another Chromium, which ends as a whole."""
     program = shutil.which("chromium")
-    other = browser.browser_type.launch(executable_path=program, args=FLAGS)
+    other = browser.browser_type.launch(executable_path=program, args=[*FLAGS, *flags])
     try:
         yield other.new_page(viewport={"width": 1400, "height": 900})
     finally:
@@ -125,6 +126,35 @@ def test_an_open_page_goes_on_when_parts_are_killed(shared: Shared, page: Page, 
     lab.run(1)
     lab.shows(1, "42")
     page.screenshot(path=artifacts / "outputs-after-kills.png")
+
+
+@pytest.mark.timeout(300)
+def test_a_laptop_that_sleeps_for_an_hour_loses_nothing(shared: Shared, browser: Browser, artifacts: Path) -> None:
+    name = shared.notebook("asleep.ipynb", PRINT, "")
+    with (
+        cable(shared.studio.settings.port) as line,
+        another_browser(browser, f"--host-resolver-rules=MAP * 127.0.0.1:{line.port}") as page,
+    ):
+        page.clock.install()
+        lab = Lab(page, shared.ana, shared.editor_id, name)
+        lab.has_kernel()
+        lab.run(0)
+        lab.shows(0, "line 1")
+        line.cut()
+        lab.write(1, "# typed without a network")
+        until("S3 has every line", lambda: shared.saved_lines(name) == EXPECTED, LINES + 30)
+        assert lab.lines(0) != EXPECTED, "the page still has a line"
+        assert b"typed without" not in stored(shared.studio.client("s3"), shared.location, name)
+        page.clock.fast_forward("01:00:00")
+        line.mend()
+        until(f"the page has every line, not {lab.lines(0)}", lambda: lab.lines(0) == EXPECTED, 90)
+        page.screenshot(path=artifacts / "outputs-after-a-sleep.png")
+        s3 = shared.studio.client("s3")
+        until("what was typed is saved", lambda: b"typed without" in stored(s3, shared.location, name), 60)
+        lab.write(1, "\nprint('awake', i)")
+        lab.run(1)
+        lab.shows(1, f"awake {LINES - 1}", 60)
+        until("all is in S3", lambda: shared.saved_lines(name) == EXPECTED)
 
 
 @pytest.mark.timeout(300)

@@ -197,3 +197,13 @@ def test_an_example_is_read_saved_and_changed(world: World, lab: Lab, artifacts:
     page.keyboard.press("Control+s")
     s3, location = world.studio.client("s3"), world.editor["S3Location"]
     until("S3 has the changed copy", lambda: b"# mine" in stored(s3, location, "dataframes.ipynb"))
+
+
+@pytest.mark.timeout(180)
+def test_an_idle_workspace_warns_before_it_is_stopped(world: World, lab: Lab, artifacts: Path) -> None:
+    world.emr.update_editor(EditorId=world.editor_id, IdleTimeoutSeconds=60)
+    warning = bar(lab.page, "unless used")
+    expect(warning).to_be_visible(timeout=LONG)
+    lab.page.screenshot(path=artifacts / "panel-idle.png")
+    world.emr.update_editor(EditorId=world.editor_id, IdleTimeoutSeconds=0)
+    expect(warning).to_have_count(0)
