@@ -102,6 +102,15 @@ def test_a_second_up_keeps_all_data(tmp_path: Path) -> None:
 
 
 @pytest.mark.timeout(300)
+def test_an_up_that_fails_late_leaves_nothing(tmp_path: Path) -> None:
+    # It is written last, when everything runs already.
+    (tmp_path / "studio.json").mkdir()
+    done = command("up", "--detach", "--data-dir", str(tmp_path), "--port", "0", check=False)
+    assert done.returncode == 1
+    assert "studio.json" in done.stderr
+    until("no process is left", lambda: not processes_of(tmp_path))
+
+
 def test_up_after_a_killed_supervisor(tmp_path: Path) -> None:
     with running(tmp_path) as studio:
         record = json.loads((studio.settings.run_dir / "supervisor.json").read_text())

@@ -12,7 +12,7 @@ from contextlib import suppress
 
 from emr_studio.cli import installation, parts, preflight
 from emr_studio.runtime.client import LocalRuntime
-from emr_studio.runtime.contract import RuntimeUnavailable
+from emr_studio.runtime.contract import RuntimeUnavailable, WorkloadState
 from emr_studio.runtime.processes import is_alive, signal_if_alive
 from emr_studio.runtime.supervisor import PartFailed, Supervisor, read_record
 from emr_studio.settings import Settings
@@ -55,7 +55,7 @@ def supervise(settings: Settings, report: Report, ready: Callable[[], None]) -> 
     try:
         _start(settings, supervisor, report)
     except (PartFailed, OSError) as error:
-        supervisor.stop()
+        _give_up(settings, supervisor)
         raise UpFailed(str(error)) from error
     ready()
     supervisor.run()
@@ -97,6 +97,15 @@ def _stop(settings: Settings, supervisor: Supervisor) -> None:
     supervisor.stop({"controller"})
     with suppress(RuntimeUnavailable):
         LocalRuntime(settings).shutdown(keep=supervisor.keep_workloads)
+    supervisor.stop()
+
+
+def _give_up(settings: Settings, supervisor: Supervisor) -> None:
+    """Stop what was started. Workloads that an earlier supervisor left go on, and the agent's helpers for them."""
+    supervisor.stop({"controller"})
+    runtime = LocalRuntime(settings)
+    with suppress(RuntimeUnavailable):
+        runtime.shutdown(keep=any(seen.state is not WorkloadState.EXITED for seen in runtime.list()))
     supervisor.stop()
 
 
