@@ -1,129 +1,28 @@
-"""The Workspaces' controller with the in-process runtime: every transition, every cut, every failure."""
+"""The Workspaces' controller with the in-process runtime: every transition, every failure."""
 
 from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from emr_studio.clock import FakeClock
-from emr_studio.db import Database
 from emr_studio.iam import entities
-from emr_studio.iam.model import RoleGrant
 from emr_studio.iam.services import find_grant
 from emr_studio.runtime.contract import Cause, WorkloadState, WorkspaceSpec
-from emr_studio.runtime.inprocess import InProcessRuntime, Stage
-from emr_studio.settings import Settings
+from emr_studio.runtime.inprocess import Stage
 from emr_studio.studios.model import Studio
-from emr_studio.workspaces import controller
-from emr_studio.workspaces.controller import MAX_CRASHES, WorkspaceReconciler
-from emr_studio.workspaces.model import Editor, Status, Target, edge_target, held_by_other, next_uid, note_activity
-from tests.support.emr_world import ACCOUNT, World, emr_world
-
-ID = "e-ABCDEFGHIJKLMNOPQRSTUVWXY"
-ROLE = f"arn:aws:iam::{ACCOUNT}:role/EMRStudio_ServiceRole"
-
-
-@dataclass
-class Play:
-    """A world, a runtime and one Workspace in it."""
-
-    emr: World
-    runtime: InProcessRuntime
-
-    @property
-    def settings(self) -> Settings:
-        return self.emr.settings
-
-    @property
-    def database(self) -> Database:
-        return self.emr.database
-
-    @property
-    def clock(self) -> FakeClock:
-        return self.emr.clock
-
-    def grants(self) -> list[RoleGrant]:
-        """Those that are good now."""
-        with self.database.read() as session:
-            return list(session.query(RoleGrant))
-
-    def reconciler(self) -> WorkspaceReconciler:
-        """A new one each time: as after a kill, it knows nothing but what was saved."""
-        return WorkspaceReconciler(self.database, self.clock, self.runtime, self.settings, identity_public_key="PEM")
-
-    def editor(self) -> Editor:
-        with self.database.read() as session:
-            return session.get_one(Editor, ID)
-
-    def exists(self) -> bool:
-        with self.database.read() as session:
-            return session.get(Editor, ID) is not None
-
-    def change(self, **columns: Any) -> None:
-        """What a request does."""
-        with self.database.write() as session:
-            editor = session.get_one(Editor, ID)
-            for column, value in columns.items():
-                setattr(editor, column, value)
-            editor.unsettled = True
-
-    def settle(self, turns: int = 60) -> list[str]:
-        """Take turns until nothing is left, time passing as asked; return the statuses seen."""
-        seen: list[str] = []
-        for _ in range(turns):
-            if not self.exists():
-                return seen
-            if not seen or seen[-1] != self.editor().status:
-                seen.append(self.editor().status)
-            again = self.reconciler().reconcile(ID)
-            if again is None:
-                if self.exists() and seen[-1] != self.editor().status:
-                    seen.append(self.editor().status)
-                return seen
-            self.clock.advance(again)
-        raise AssertionError(f"not settled after {turns} turns: {seen}")
-
-    def start(self) -> None:
-        self.settle()
-        assert self.editor().status == Status.READY
-
-    def stop(self) -> None:
-        self.change(status=Status.STOPPING, target=Target.IDLE, address="", wanted_cluster_id=None)
+from emr_studio.workspaces.controller import MAX_CRASHES
+from emr_studio.workspaces.model import Status, Target, edge_target, held_by_other, note_activity
+from tests.support.controller_play import ID, ROLE, Play, controller_play
 
 
 @pytest.fixture
 def world(tmp_path: Path) -> Iterator[Play]:
-    with emr_world(tmp_path) as emr:
-        studio_id = emr.studio()
-        with emr.database.write() as session:
-            session.add(_editor(emr, studio_id, next_uid(session, ID)))
-        yield Play(emr, InProcessRuntime())
-
-
-def _editor(emr: World, studio_id: str, uid: int) -> Editor:
-    now = emr.clock.now()
-    return Editor(
-        id=ID,
-        account_id=ACCOUNT,
-        region="us-east-1",
-        studio_id=studio_id,
-        name="work",
-        creator_user_id="AIDAX",
-        creation_time=now,
-        last_modified_time=now,
-        s3_location=f"s3://bucket/studio/{ID}/",
-        service_role_arn=ROLE,
-        status=Status.STARTING,
-        target=Target.READY,
-        uid=uid,
-        subnet_id=emr.network.subnet_ids[0],
-        availability_zone="us-east-1a",
-    )
+    with controller_play(tmp_path) as made:
+        yield made
 
 
 # Starting.
@@ -436,87 +335,6 @@ def test_stop_waits_for_the_agent(world: Play, stage: Stage) -> None:
     world.stop()
     world.settle()
     assert world.editor().status == Status.IDLE
-
-
-# Cuts.
-
-
-class Killed(BaseException):
-    """Stands for kill -9: no handler of the controller catches it."""
-
-
-def kill_at(world: Play, patch: pytest.MonkeyPatch, call: str, before: bool) -> None:
-    """Let the runtime's `call`, or the controller's own, die once, before or after it did its work."""
-    owner: Any = world.runtime if hasattr(world.runtime, call) else controller
-    real, left = getattr(owner, call), [1]
-
-    def dying(*args: Any, **kwargs: Any) -> Any:
-        dies = left[0] > 0
-        left[0] = 0
-        if dies and before:
-            raise Killed
-        result = real(*args, **kwargs)
-        if dies:
-            raise Killed
-        return result
-
-    patch.setattr(owner, call, dying)
-
-
-def settle_killed(world: Play) -> None:
-    for _ in range(4):
-        try:
-            world.settle()
-        except Killed:
-            continue
-        return
-
-
-@pytest.mark.parametrize("before", [True, False])
-@pytest.mark.parametrize("call", ["observe", "launch", "wait", "grant_service_role", "end_grants"])
-def test_a_kill_anywhere_in_a_start_is_made_good(
-    world: Play, monkeypatch: pytest.MonkeyPatch, call: str, before: bool
-) -> None:
-    kill_at(world, monkeypatch, call, before)
-    settle_killed(world)
-    world.start()
-    assert len(world.runtime.workloads) == 1
-    assert len(world.grants()) == 1
-    spec = world.runtime.workloads[ID].spec
-    assert isinstance(spec, WorkspaceSpec)
-    with world.database.read() as session:
-        assert find_grant(session, spec.credentials_token) is not None
-
-
-@pytest.mark.parametrize("before", [True, False])
-@pytest.mark.parametrize("call", ["observe", "stop", "wait", "forget", "end_grants"])
-@pytest.mark.parametrize("target", [Target.IDLE, Target.GONE])
-def test_a_kill_anywhere_in_an_end_is_made_good(
-    world: Play, monkeypatch: pytest.MonkeyPatch, call: str, before: bool, target: Target
-) -> None:
-    world.start()
-    kill_at(world, monkeypatch, call, before)
-    world.change(status=Status.STOPPING if target is Target.IDLE else Status.DELETING, target=target, address="")
-    settle_killed(world)
-    world.settle()
-    assert world.grants() == []
-    assert world.runtime.workloads == {}
-    assert not world.exists() if target is Target.GONE else world.editor().status == Status.IDLE
-
-
-def test_a_request_in_the_middle_of_a_turn_wins(world: Play, monkeypatch: pytest.MonkeyPatch) -> None:
-    real = world.runtime.wait
-
-    def wait_while_the_user_stops(*args: Any) -> Any:
-        monkeypatch.setattr(world.runtime, "wait", real)
-        seen = real(*args)
-        world.stop()
-        return seen
-
-    monkeypatch.setattr(world.runtime, "wait", wait_while_the_user_stops)
-    assert world.reconciler().reconcile(ID) == 0.0
-    assert world.editor().status == Status.STOPPING
-    assert world.settle() == ["Stopping", "Idle"]
 
 
 # What other rooms ask.
