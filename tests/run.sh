@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# All tests in an order that fails early: the console's and those that need no whole studio (in parallel), then
-# everything on a running studio (one process: they share it), then the API on PostgreSQL.
+# All tests in an order that fails early: the console's and those that need no whole studio, then everything on a
+# running studio (each process has one, and runs whole files), then the API on PostgreSQL.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 # What the tests leave in temporary folders goes with the run: gigabytes else, and a full disk makes the next run fail.
@@ -15,6 +15,6 @@ export FUZZ_SEED="${FUZZ_SEED:-20261126}"
 PYTEST=(.venv/bin/pytest -q -m "not soak")
 for web in console packages/workspace/lab; do if [ -d $web/node_modules ]; then (cd $web && npm test --silent); fi; done
 "${PYTEST[@]}" -n "${WORKERS:-2}" --dist loadgroup packages tests/api tests/security tests/fuzz
-"${PYTEST[@]}" tests/system tests/browser tests/chaos
+"${PYTEST[@]}" -n "${WORKERS:-2}" --dist loadfile tests/system tests/browser tests/chaos
 "${PYTEST[@]}" -n "${WORKERS:-2}" -p tests.support.postgres tests/api packages/studio/tests \
   -k "(studios or workspaces or clusters or iam or network or controllers or signin or migrate or trail_journal or trail_lookup or trail_trails or keys_api or secrets_api) and not the_command"

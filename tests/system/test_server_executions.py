@@ -211,18 +211,6 @@ def test_every_line_is_in_the_document_and_the_file(notebook: Notebook) -> None:
         assert f"line {SECONDS - 1}".encode() in _synchronised(back)
 
 
-def test_no_line_is_lost_with_the_line_to_the_kernel(rig: AgentRig, notebook: Notebook) -> None:
-    cell_id = notebook.write(PRINT)[0]
-    address = notebook.run(PRINT, cell_id)
-    until(lambda: "line 1\n" in notebook.text())
-    relay = rig.runtime.helpers()["relay"]
-    os.kill(relay, signal.SIGKILL)
-    done = notebook.result(address)
-    assert done["status"] == "ok", done
-    assert rig.runtime.helpers()["relay"] not in (0, relay)
-    until(lambda: notebook.text() == lines())
-
-
 def test_a_cell_that_never_pauses_is_saved_while_it_runs(notebook: Notebook) -> None:
     code = "import time\nfor i in range(60):\n    print('line', i, flush=True); time.sleep(0.1)"
     cell_id = notebook.write(code)[0]
@@ -484,6 +472,13 @@ def test_a_gateway_that_is_killed_in_the_middle_of_a_cell_loses_no_line(
     cluster.kill()
     cluster.start()
     _all_there(running)
+
+
+def test_no_line_is_lost_with_the_line_to_the_kernel(rig: AgentRig, running: Notebook) -> None:
+    relay = rig.runtime.helpers()["relay"]
+    os.kill(relay, signal.SIGKILL)
+    _all_there(running)
+    assert rig.runtime.helpers()["relay"] not in (0, relay)
 
 
 def test_a_kernel_that_ended_while_the_server_was_dead(
