@@ -6,6 +6,7 @@ import json
 import os
 import re
 import shutil
+import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -15,6 +16,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, Page, WebSocket, expect
 
+from emr_studio.runtime.client import LocalRuntime
 from tests.browser.conftest import FLAGS
 from tests.chaos.test_kill_parts import cluster_state, editor_status, kill, start_cluster
 from tests.support.cable import cable
@@ -126,6 +128,30 @@ def test_an_open_page_goes_on_when_parts_are_killed(shared: Shared, page: Page, 
     lab.run(1)
     lab.shows(1, "42")
     page.screenshot(path=artifacts / "outputs-after-kills.png")
+
+
+@pytest.mark.timeout(300)
+def test_an_open_page_goes_on_when_the_server_itself_is_killed(shared: Shared, page: Page, artifacts: Path) -> None:
+    often = f"import time\nfor i in range({LINES * 5}):\n    print('line', i, flush=True); time.sleep(0.2)"
+    name = shared.notebook("server.ipynb", often, "print('i was', i)")
+    lab = Lab(page, shared.ana, shared.editor_id, name)
+    lab.has_kernel()
+    lab.run(0)
+    lab.run(1)
+    lab.shows(0, "line 3")
+    runtime = LocalRuntime(shared.studio.settings)
+    before = runtime.observe(shared.editor_id).pid
+    os.kill(before, signal.SIGKILL)
+    # Nobody starts it by hand.
+    until("another server runs", lambda: runtime.observe(shared.editor_id).pid not in (0, before), 60)
+    expected = [f"line {i}" for i in range(LINES * 5)]
+    until("S3 has every line", lambda: shared.saved_lines(name) == expected, LINES + 60)
+    lab.shows(1, f"i was {LINES * 5 - 1}", 60)
+    until(f"the page has every line, not {lab.lines(0)}", lambda: lab.lines(0) == expected)
+    page.screenshot(path=artifacts / "outputs-after-the-servers-death.png")
+    lab.write(1, "\nprint('it is the same kernel', i)")
+    lab.run(1)
+    lab.shows(1, f"it is the same kernel {LINES * 5 - 1}", 60)
 
 
 @pytest.mark.timeout(300)

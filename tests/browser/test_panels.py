@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -199,11 +200,114 @@ def test_an_example_is_read_saved_and_changed(world: World, lab: Lab, artifacts:
     until("S3 has the changed copy", lambda: b"# mine" in stored(s3, location, "dataframes.ipynb"))
 
 
-@pytest.mark.timeout(180)
-def test_an_idle_workspace_warns_before_it_is_stopped(world: World, lab: Lab, artifacts: Path) -> None:
-    world.emr.update_editor(EditorId=world.editor_id, IdleTimeoutSeconds=60)
-    warning = bar(lab.page, "unless used")
-    expect(warning).to_be_visible(timeout=LONG)
-    lab.page.screenshot(path=artifacts / "panel-idle.png")
-    world.emr.update_editor(EditorId=world.editor_id, IdleTimeoutSeconds=0)
-    expect(warning).to_have_count(0)
+def test_a_denial_says_why_and_compute_is_detached(world: World, lab: Lab, artifacts: Path) -> None:
+    page, iam = lab.page, world.studio.client("iam")
+    who = world.studio.json["sample"]["user_name"]
+    statement = {"Effect": "Deny", "Action": "elasticmapreduce:DetachEditor", "Resource": "*"}
+    policy = json.dumps({"Version": "2012-10-17", "Statement": statement})
+    compute = show(page, "Compute")
+    if world.attached is None:
+        compute.get_by_role("button", name="Attach beta").click()
+        expect(compute).to_contain_text("Attached to beta")
+    iam.put_user_policy(UserName=who, PolicyName="stay", PolicyDocument=policy)
+    try:
+        compute.get_by_role("button", name="Detach").click()
+        expect(compute).to_contain_text("not authorized to perform: elasticmapreduce:DetachEditor")
+        expect(compute).to_contain_text("with an explicit deny in an identity-based policy")
+        page.screenshot(path=artifacts / "panel-denial.png")
+    finally:
+        iam.delete_user_policy(UserName=who, PolicyName="stay")
+    compute.get_by_role("button", name="Detach").click()
+    expect(compute).to_contain_text("No compute attached")
+    expect(bar(page, "No compute")).to_be_visible()
+    assert world.attached is None
+
+    # The sample user may not take one.
+    compute.get_by_text("Attach with a runtime role").click()
+    compute.get_by_label("Runtime role").fill("arn:aws:iam::123456789012:role/analyst")
+    compute.get_by_role("button", name="Attach alpha").click()
+    expect(compute.get_by_role("alert")).to_contain_text("elasticmapreduce:GetClusterSessionCredentials")
+    assert world.attached is None
+    compute.get_by_label("Runtime role").fill("")
+    compute.get_by_role("button", name="Attach alpha").click()
+    expect(compute).to_contain_text("Attached to alpha")
+
+
+def test_a_collaborator_is_added_and_removed(world: World, lab: Lab) -> None:
+    page, iam = lab.page, world.studio.client("iam")
+    iam.create_user(UserName="guest")
+    panel = show(page, "Collaboration")
+    titles = page.locator(".jp-SideBar [role=tab]").evaluate_all("tabs => tabs.map(tab => tab.title)")
+    assert len([title for title in titles if title.startswith("Collaboration")]) == 1, titles
+    assert any(title.startswith("People: ") for title in titles), titles
+    panel.get_by_role("switch").click()
+    expect(panel.get_by_role("switch")).to_be_checked()
+    panel.get_by_label("Add a collaborator").fill("guest")
+    panel.get_by_role("button", name="Add").click()
+    people = panel.get_by_role("list", name="Collaborators").get_by_role("listitem")
+    expect(people).to_have_count(1)
+    panel.get_by_label("Add a collaborator").fill("nobody-of-that-name")
+    panel.get_by_role("button", name="Add").click()
+    expect(panel.get_by_role("alert")).to_contain_text("nobody-of-that-name")
+    panel.get_by_role("button", name="Remove guest").click()
+    expect(panel).to_contain_text("Nobody was added")
+    assert world.emr.list_workspace_access_identities(EditorId=world.editor_id)["WorkspaceAccessIdentities"] == []
+    panel.get_by_role("switch").click()
+    expect(panel.get_by_role("switch")).not_to_be_checked()
+    iam.delete_user(UserName="guest")
+
+
+def test_versions_tell_who_saved_are_compared_and_restored(world: World, lab: Lab, artifacts: Path) -> None:
+    page, s3, location = lab.page, world.studio.client("s3"), world.editor["S3Location"]
+    bucket = location.removeprefix("s3://").partition("/")[0]
+    s3.put_bucket_versioning(Bucket=bucket, VersioningConfiguration={"Status": "Enabled"})
+    write_notebook(world.emr, world.editor_id, "times.ipynb", "one = 1\nprint(one)", "two = 2")
+    until("S3 has it", lambda: b"one = 1" in stored(s3, location, "times.ipynb"))
+    then = Lab(page, world.emr, world.editor_id, "times.ipynb")
+    then.write(0, "\nprint('changed')")
+    until("S3 has the change", lambda: b"changed" in stored(s3, location, "times.ipynb"))
+    backup = show(page, "Backup")
+    versions = backup.get_by_role("list", name="Versions").get_by_role("listitem")
+    who = world.studio.json["sample"]["user_name"]
+
+    def oldest_is_shown() -> bool:
+        backup.get_by_role("button", name="Refresh").click()
+        return bool(versions.count())
+
+    until("there is an earlier version", oldest_is_shown)
+    expect(versions.last).to_contain_text(f"by {who}")
+    versions.last.get_by_role("button", name="Compare").click()
+    shown = page.locator(".emrs-preview:visible")
+    expect(shown).to_contain_text("1 cells differ from now")
+    expect(shown.locator(".emrs-lines [data-mark=new]")).to_have_text("+ print('changed')")
+    page.screenshot(path=artifacts / "panel-versions.png")
+    shown.get_by_role("button", name="Restore").click()
+    expect(shown.get_by_role("status")).to_have_text("Restored.")
+    until("S3 has it as it was", lambda: b"changed" not in stored(s3, location, "times.ipynb"))
+    page.get_by_role("tab", name="times.ipynb", exact=True).click()
+    assert "changed" not in then.source(0)
+    s3.put_bucket_versioning(Bucket=bucket, VersioningConfiguration={"Status": "Suspended"})
+
+
+def test_git_commits_from_its_panel(world: World, lab: Lab, artifacts: Path) -> None:
+    page = lab.page
+    page.locator(".jp-SideBar [role=tab][title='Git']").click()
+    panel = page.get_by_role("region", name="side panel content")
+    panel.get_by_role("button", name="Initialize a Repository").click()
+    page.get_by_role("dialog").get_by_role("button", name="Yes").click()
+    # Its first commit is jupyterlab-git's own, in the name of who is signed in.
+    history = panel.get_by_role("listitem", name="View commit details")
+    expect(history).to_contain_text(["First Commit"])
+    expect(history).to_contain_text([world.studio.json["sample"]["user_name"]])
+    panel.get_by_text("work.ipynb", exact=True).first.hover()
+    panel.locator("button[title='Track this file']:visible").first.click()
+    panel.get_by_role("textbox", name="Commit message").fill("What I have")
+    panel.get_by_role("button", name="Commit", exact=True).click()
+    page.screenshot(path=artifacts / "panel-git-asks.png")
+    dialog = page.get_by_role("dialog")
+    dialog.get_by_placeholder("Name").fill("Ana")
+    dialog.get_by_placeholder("Email").fill("ana@example.com")
+    dialog.get_by_role("button", name="OK").click()
+    expect(history).to_have_count(2)
+    expect(history.first).to_contain_text("What I have")
+    page.screenshot(path=artifacts / "panel-git.png")
