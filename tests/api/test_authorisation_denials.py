@@ -73,7 +73,9 @@ def _plain(name: str, shape: Any) -> Any:
             if name.endswith(("Arn", "ARN"))
             else "x" * max(20, shape.metadata.get("min", 0))
         )
-    return {"integer": 1, "long": 1, "boolean": True, "blob": b"x", "timestamp": 0}.get(shape.type_name, {})
+    return {"integer": 1, "long": 1, "double": 1.0, "boolean": True, "blob": b"x", "timestamp": 0}.get(
+        shape.type_name, {}
+    )
 
 
 @pytest.mark.parametrize(("service", "name"), NAMES)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -143,6 +144,8 @@ def test_no_java_is_said(
         raise spark.NoJava("Java was not found: install Java 17")
 
     monkeypatch.setattr(spark, "java", missing)
+    # It is a process of its own; here it must not change this one's.
+    monkeypatch.setattr(os, "umask", lambda mask: mask)
     monkeypatch.chdir(tmp_path)
     (tmp_path / NODE_FILE).write_text(json.dumps(config.__dict__))
     assert node.main(["master", str(tmp_path)]) == 1

@@ -44,6 +44,19 @@ def test_starts_and_stops(tmp_path: Path) -> None:
     assert read_record(tmp_path) is None
 
 
+def test_folders_can_be_gone_through_whatever_the_umask_of_the_user(tmp_path: Path) -> None:
+    part = Part("sleeper", SLEEPER, lambda: True)
+    supervisor = make(tmp_path, part)
+    mask = os.umask(0o077)
+    try:
+        supervisor.start({"sleeper"}, 10)
+    finally:
+        os.umask(mask)
+    assert part.process is not None
+    assert "\nUmask:\t0022\n" in Path(f"/proc/{part.process.pid}/status").read_text()
+    supervisor.stop()
+
+
 def test_a_part_that_ends_is_named_with_its_log(tmp_path: Path) -> None:
     part = Part("broken", (sys.executable, "-c", "import sys; sys.exit('no database here')"), lambda: False)
     with pytest.raises(PartFailed, match=r"(?s)broken ended with exit status 1.*no database here"):

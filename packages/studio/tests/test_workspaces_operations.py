@@ -52,6 +52,7 @@ def test_create_and_describe(play: Play) -> None:
         "CreatorUserId": play.emr.admin.user_id,
         "CollaborationEnabled": False,
         "IdleTimeoutSeconds": 86_400,
+        "DiskQuotaMiB": 10_240,
         "S3Location": f"s3://emr-studio-123456789012-us-east-1/studio/{editor_id}/",
         "DefaultNotebook": "My work.ipynb",
         "Tags": [*tags, {"Key": "creatorUserId", "Value": play.emr.admin.user_id}],

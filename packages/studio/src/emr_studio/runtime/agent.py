@@ -25,6 +25,7 @@ from emr_studio.controllers import WORKLOAD, SocketWaker
 from emr_studio.runtime import wire
 from emr_studio.runtime.contract import RuntimeUnavailable, WorkloadState
 from emr_studio.runtime.host import Host
+from emr_studio.runtime.supervisor import UMASK
 from emr_studio.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -121,6 +122,7 @@ def run_agent(settings: Settings) -> None:
     Raises:
         SystemExit: another agent serves this data folder.
     """
+    os.umask(UMASK)
     prepare_folders(settings)
     with (settings.agent_dir / "lock").open("w") as lock:
         try:

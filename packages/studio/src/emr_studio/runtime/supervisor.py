@@ -40,6 +40,10 @@ class Part:
     restarts: int = 0
 
 
+UMASK = 0o022
+"""Whatever that of whoever started the studio is."""
+
+
 class PartFailed(Exception):
     """A part did not become ready; `str()` says which, why and what its log ends with."""
 
@@ -152,6 +156,8 @@ class Supervisor:
                 stderr=subprocess.STDOUT,
                 env=self._environment,
                 start_new_session=True,
+                # Users of Workspaces and clusters go through folders of ours; what is secret has a mode of its own.
+                umask=UMASK,
             )
         part.started_at, part.restart_at = time.monotonic(), 0.0
         self._record()
