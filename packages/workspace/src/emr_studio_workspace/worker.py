@@ -166,10 +166,18 @@ class Worker:
     async def _next(self) -> Execution:
         """The next request; meanwhile what the kernel says is read, for nobody."""
         getter = asyncio.ensure_future(self._queue.get())
-        while not getter.done():
-            reader = asyncio.ensure_future(self._idle())
-            await asyncio.wait([getter, reader], return_when=asyncio.FIRST_COMPLETED)
-            reader.cancel()
+        try:
+            while not getter.done():
+                reader = asyncio.ensure_future(self._idle())
+                try:
+                    await asyncio.wait([getter, reader], return_when=asyncio.FIRST_COMPLETED)
+                finally:
+                    reader.cancel()
+        except asyncio.CancelledError:
+            if not getter.cancel():
+                # It came in the moment of the end, and nobody else knows of it.
+                self._finish(getter.result(), "aborted")
+            raise
         return getter.result()
 
     async def _idle(self) -> None:
