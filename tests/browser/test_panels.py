@@ -289,7 +289,7 @@ def test_versions_tell_who_saved_are_compared_and_restored(world: World, lab: La
     s3.put_bucket_versioning(Bucket=bucket, VersioningConfiguration={"Status": "Suspended"})
 
 
-def test_git_makes_a_repository_from_its_panel(world: World, lab: Lab, artifacts: Path) -> None:
+def test_git_commits_from_its_panel(world: World, lab: Lab, artifacts: Path) -> None:
     page = lab.page
     page.locator(".jp-SideBar [role=tab][title='Git']").click()
     panel = page.get_by_role("region", name="side panel content")
@@ -299,4 +299,19 @@ def test_git_makes_a_repository_from_its_panel(world: World, lab: Lab, artifacts
     history = panel.get_by_role("listitem", name="View commit details")
     expect(history).to_contain_text(["First Commit"])
     expect(history).to_contain_text([world.studio.json["sample"]["user_name"]])
+    panel.get_by_role("button", name="Untracked").hover()
+    panel.locator("button[title='Track all untracked files']").first.click()
+    panel.get_by_role("textbox", name="Commit message").fill("What I have")
+    panel.get_by_role("button", name="Commit", exact=True).click()
+    dialog = page.get_by_role("dialog")
+    dialog.get_by_placeholder("Name").fill("Ana")
+    dialog.get_by_placeholder("Email").fill("ana@example.com")
+    dialog.get_by_role("button", name="OK").click()
+    # It asks about outputs if there is a notebook with some: whether tests before this one ran any.
+    keep, made = page.get_by_role("button", name="Keep Outputs & Commit"), history.filter(has_text="What I have")
+    expect(keep.or_(made).first).to_be_visible()
+    if keep.is_visible():
+        keep.click()
+    expect(made).to_be_visible()
+    expect(history).to_have_count(2)
     page.screenshot(path=artifacts / "panel-git.png")

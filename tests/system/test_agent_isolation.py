@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
@@ -25,14 +24,6 @@ needs_open_checkout = pytest.mark.skipif(
 )
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root may give each Workspace a user of its own")
 UIDS = (412345, 412346)
-
-
-@pytest.fixture(scope="module")
-def rig(tmp_path_factory: pytest.TempPathFactory) -> Iterator[AgentRig]:
-    rig = AgentRig(tmp_path_factory.mktemp("agent"))
-    rig.start()
-    yield rig
-    rig.close()
 
 
 @pytest.fixture(scope="module")

@@ -18,14 +18,6 @@ from tests.support.agent_rig import AgentRig, KernelGateway, Workspace, alive, u
 
 
 @pytest.fixture(scope="module")
-def rig(tmp_path_factory: pytest.TempPathFactory) -> Iterator[AgentRig]:
-    rig = AgentRig(tmp_path_factory.mktemp("agent"))
-    rig.start()
-    yield rig
-    rig.close()
-
-
-@pytest.fixture(scope="module")
 def gateways(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[KernelGateway, KernelGateway]]:
     folder = tmp_path_factory.mktemp("gateways")
     pair = (KernelGateway(folder, "token-a"), KernelGateway(folder, "token-b"))

@@ -12,7 +12,6 @@ import os
 import random
 import re
 import signal
-from collections.abc import Iterator
 from pathlib import Path
 
 import nbformat.v4
@@ -26,14 +25,6 @@ NAME = "My first.ipynb"
 CLIENTS, STEPS = 3, 60
 SEEDS = range(1, int(os.environ.get("CONVERGE_SEEDS", "2")) + 1)
 MARK = re.compile(r"<\d+>")
-
-
-@pytest.fixture(scope="module")
-def rig(tmp_path_factory: pytest.TempPathFactory) -> Iterator[AgentRig]:
-    rig = AgentRig(tmp_path_factory.mktemp("agent"))
-    rig.start()
-    yield rig
-    rig.close()
 
 
 class Play:

@@ -34,14 +34,6 @@ def gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[KernelGateway]
     gateway.close()
 
 
-@pytest.fixture(scope="module")
-def rig(tmp_path_factory: pytest.TempPathFactory) -> Iterator[AgentRig]:
-    rig = AgentRig(tmp_path_factory.mktemp("agent"))
-    rig.start()
-    yield rig
-    rig.close()
-
-
 class Notebook:
     """A notebook with a kernel, and what its part in a browser asks of the server."""
 

@@ -6,7 +6,6 @@ The attacks are typed into a terminal of a real Workspace under a real agent.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
@@ -26,14 +25,6 @@ needs_open_checkout = pytest.mark.skipif(
 MB = 1024**2
 LIMITS = Limits(memory_bytes=400 * MB, cpus=1.0, pids=80, disk_bytes=96 * MB)
 FILL = "dd if=/dev/zero of=big bs=1M count=200 2>&1 | grep -o 'No space left'"
-
-
-@pytest.fixture(scope="module")
-def rig(tmp_path_factory: pytest.TempPathFactory) -> Iterator[AgentRig]:
-    rig = AgentRig(tmp_path_factory.mktemp("agent"))
-    rig.start()
-    yield rig
-    rig.close()
 
 
 @pytest.fixture(scope="module")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -20,7 +21,7 @@ from tests.support.workspace_play import Play
 
 
 @pytest.fixture
-def play(tmp_path: Path):  # type: ignore[no-untyped-def]
+def play(tmp_path: Path) -> Iterator[Play]:
     with emr_world(tmp_path) as emr:
         yield Play(emr, InProcessRuntime(instant=True), emr.studio())
 
