@@ -120,6 +120,8 @@ class Worker:
         self._current: Execution | None = None
         self._question: dict[str, Any] | None = None
         self._sharing: asyncio.Task[None] | None = None
+        self._unsure: list[dict[str, Any]] | None = None
+        """What was heard of an execution while it is not known whether the gateway keeps all of it."""
         self.displays: Displays = {}
         self.put(first)
         self._task = asyncio.create_task(self._work())
@@ -281,18 +283,24 @@ class Worker:
             _Lost: the kernel never began it.
         """
         await self._link.open()
+        self._unsure = []
         listening = asyncio.ensure_future(self._listen(execution))
         recalling = asyncio.ensure_future(self._recall(execution, end, after))
         try:
             done, _ = await asyncio.wait([listening, recalling], return_when=asyncio.FIRST_COMPLETED)
             (recalling if recalling in done else listening).result()
+        except NoJournal:
+            # What was said while nobody knew that is told by the line alone.
+            for message in self._unsure or []:
+                self._take(execution, end, message)
+            raise
         finally:
             for task in (listening, recalling):
                 task.cancel()
             await asyncio.gather(listening, recalling, return_exceptions=True)
 
     async def _listen(self, execution: Execution) -> None:
-        """Questions of the code, and the kernel's death, which are not kept."""
+        """Questions of the code, and the kernel's death, which are not kept; and all, while nothing may be."""
         while True:
             try:
                 message = await self._link.read()
@@ -302,6 +310,8 @@ class Worker:
                 self._watch(message)
             elif message["header"]["msg_type"] == "input_request":
                 self._ask(execution, message)
+            elif self._unsure is not None:
+                self._unsure.append(message)
 
     async def _recall(self, execution: Execution, end: _End, after: str) -> None:
         start = looks = 0
@@ -312,6 +322,7 @@ class Worker:
             except (HTTPError, OSError):
                 await asyncio.sleep(_LOOK_SECONDS)
                 continue
+            self._unsure = None
             if not following:
                 looks = looks + 1 if await self._around.is_idle(self._kernel_id) else 0
                 if looks >= _IDLE_LOOKS:
