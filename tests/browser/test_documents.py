@@ -109,6 +109,7 @@ def test_outputs_outlive_the_browser(shared: Shared, browser: Browser, page: Pag
 
 
 @pytest.mark.timeout(300)
+@pytest.mark.capability("SG-01")
 def test_an_open_page_goes_on_when_parts_are_killed(shared: Shared, page: Page, artifacts: Path) -> None:
     name = shared.notebook("killed.ipynb", PRINT, "")
     lab = Lab(page, shared.ana, shared.editor_id, name)

@@ -179,6 +179,7 @@ def test_the_kernel_goes_on_when_relay_and_agent_die(
     attach(rig, workspace, None)
 
 
+@pytest.mark.capability("WS-08")
 def test_a_stopped_workspace_leaves_no_kernel(rig: AgentRig, gateways: tuple[KernelGateway, KernelGateway]) -> None:
     workspace = rig.launch("e-STOP")
     attach(rig, workspace, gateways[1])

@@ -51,11 +51,12 @@ describe("lists", () => {
 });
 
 describe("CreateEditor", () => {
-  it("names the cluster only when one was chosen", async () => {
+  it("says only what was chosen", async () => {
     const call = vi.spyOn(client, "call").mockResolvedValue({ EditorId: "e-1" });
-    await createEditor("es-1", "n", "");
-    await createEditor("es-1", "n", "", "j-1");
+    const asked = { studioId: "es-1", name: "n", description: "", collaboration: false, clusterId: undefined };
+    await createEditor(asked);
+    await createEditor({ ...asked, collaboration: true, clusterId: "j-1" });
     expect(call.mock.calls[0]?.[1]).toEqual({ StudioId: "es-1", Name: "n" });
-    expect(call.mock.calls[1]?.[1]).toMatchObject({ ExecutionEngine: { Id: "j-1", Type: "EMR" } });
+    expect(call.mock.calls[1]?.[1]).toMatchObject({ CollaborationEnabled: true, ExecutionEngine: { Id: "j-1", Type: "EMR" } });
   });
 });

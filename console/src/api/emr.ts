@@ -61,11 +61,19 @@ export const listEditors = (studioId?: string, signal?: AbortSignal) =>
 export const describeEditor = async (id: string, signal?: AbortSignal) =>
   (await emr<{ Editor: Editor }>("DescribeEditor", { EditorId: id }, signal)).Editor;
 const engine = (clusterId: string) => ({ Id: clusterId, Type: "EMR" });
-export const createEditor = (studioId: string, name: string, description: string, clusterId?: string) =>
+export interface NewEditor {
+  studioId: string;
+  name: string;
+  description: string;
+  collaboration: boolean;
+  clusterId: string | undefined;
+}
+export const createEditor = ({ studioId, name, description, collaboration, clusterId }: NewEditor) =>
   emr<{ EditorId: string }>("CreateEditor", {
     StudioId: studioId,
     Name: name,
     ...(description ? { Description: description } : {}),
+    ...(collaboration ? { CollaborationEnabled: true } : {}),
     ...(clusterId ? { ExecutionEngine: engine(clusterId) } : {}),
   });
 export const startEditor = (id: string, clusterId?: string) =>

@@ -112,6 +112,21 @@ def test_attach_and_detach_are_wanted_as_by_the_cli(rig: SignInRig) -> None:
     assert row(rig).wanted_cluster_id is None
 
 
+def test_what_does_not_fit_is_told_with_the_reason_to_who_may_list(rig: SignInRig) -> None:
+    ann = rig.person("ann")
+    browser = rig.opened(ann)
+    assert browser.request("GET", f"{PATH}/unfit").json() == {"Unfit": {}}
+    rig.world.cluster()
+    bare = rig.world.cluster("127.31.0.10", applications=["Spark"])
+    abroad = rig.world.cluster("127.31.0.11", vpc_id="vpc-0")
+    found = browser.request("GET", f"{PATH}/unfit").json()["Unfit"]
+    assert sorted(found) == sorted([bare, abroad])
+    assert "lacks the application(s) Livy, JupyterEnterpriseGateway" in found[bare]
+    assert "vpc-0" in found[abroad]
+    rig.change_policy(ann, statement(sorted(ALL)))
+    assert browser.request("GET", f"{PATH}/unfit").json() == {"Unfit": {}}
+
+
 def test_iam_decides_and_its_words_reach_the_page(rig: SignInRig) -> None:
     ann = rig.person("ann", statement(sorted(ALL)))
     browser, cluster = rig.opened(ann), rig.world.cluster()

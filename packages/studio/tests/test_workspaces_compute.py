@@ -126,7 +126,7 @@ def test_a_crashed_server_is_attached_again(play: Play) -> None:
         ({"applications": ["Spark", "Livy"]}, "JupyterEnterpriseGateway"),
         ({"state": State.TERMINATED}, "TERMINATED"),
         ({"state": State.TERMINATING}, "TERMINATING"),
-        ({"vpc_id": "vpc-0"}, "vpc-0"),
+        pytest.param({"vpc_id": "vpc-0"}, "vpc-0", marks=pytest.mark.capability("NW-05")),
         ({"details": {"KerberosAttributes": {"Realm": "X"}}}, "Kerberos"),
     ],
 )

@@ -1,3 +1,4 @@
+import Checkbox from "@cloudscape-design/components/checkbox";
 import ExpandableSection from "@cloudscape-design/components/expandable-section";
 import FormField from "@cloudscape-design/components/form-field";
 import Input from "@cloudscape-design/components/input";
@@ -32,6 +33,7 @@ const COMPUTE = [
 export function CreateWorkspace({ studioId, subnetIds, onClose, onCreated }: Props) {
   const [name, setName] = useState("");
   const [description, setDescription] = useState("");
+  const [collaboration, setCollaboration] = useState(false);
   const [compute, setCompute] = useState<Compute>("none");
   const [clusterId, setClusterId] = useState<string>();
   const [touched, setTouched] = useState(false);
@@ -52,7 +54,8 @@ export function CreateWorkspace({ studioId, subnetIds, onClose, onCreated }: Pro
   }
 
   async function run(): Promise<void> {
-    await createEditor(studioId, name.trim(), description.trim(), await engine());
+    const clusterId = await engine();
+    await createEditor({ studioId, name: name.trim(), description: description.trim(), collaboration, clusterId });
     notices.success(`Workspace ${name.trim()} is being created.`);
     onCreated();
   }
@@ -89,6 +92,13 @@ export function CreateWorkspace({ studioId, subnetIds, onClose, onCreated }: Pro
       >
         <Textarea value={description} onChange={({ detail }) => setDescription(detail.value)} rows={2} />
       </FormField>
+      <Checkbox
+        checked={collaboration}
+        onChange={({ detail }) => setCollaboration(detail.checked)}
+        description="Only you and whom you add see it then, and work in it together. You add people in its Collaboration panel."
+      >
+        Allow Workspace collaboration
+      </Checkbox>
       <ExpandableSection headerText="Advanced configuration">
         <SpaceBetween size="s">
           <RadioGroup

@@ -2,6 +2,7 @@ import Button from "@cloudscape-design/components/button";
 import ButtonDropdown from "@cloudscape-design/components/button-dropdown";
 import Box from "@cloudscape-design/components/box";
 import Link from "@cloudscape-design/components/link";
+import Select from "@cloudscape-design/components/select";
 import type { TableProps } from "@cloudscape-design/components/table";
 import { useMemo, useState } from "react";
 import { deleteEditor, detachEditor, listEditors, listStudios, startEditor, stopEditor } from "../../api/emr";
@@ -85,9 +86,29 @@ function studioColumn(studios: StudioSummary[]): Column {
   };
 }
 
-function textOf(editor: Editor): string {
-  const { EditorId, Name, Status, User, ExecutionEngine, Description } = editor;
-  return [EditorId, Name, Status, User, ExecutionEngine?.Id, Description, time(editor.CreationTime)].join("\n");
+const ANY = { value: "any", label: "Any column" };
+const SEARCHED = [
+  ANY,
+  { value: "name", label: "Name" },
+  { value: "status", label: "Status" },
+  { value: "created", label: "Creation time" },
+  { value: "modified", label: "Last modified" },
+  { value: "user", label: "User" },
+  { value: "compute", label: "Compute" },
+];
+
+/** What the filter searches: one column as it is shown, or all that is known of the Workspace. */
+function textOf(editor: Editor, column: string): string {
+  const shown: Record<string, string | undefined> = {
+    name: editor.Name,
+    status: editor.Status,
+    created: time(editor.CreationTime),
+    modified: time(editor.LastModifiedTime),
+    user: editor.User,
+    compute: editor.ExecutionEngine?.Id,
+  };
+  if (column !== ANY.value) return shown[column] ?? "";
+  return [editor.EditorId, editor.Description, ...Object.values(shown)].join("\n");
 }
 
 type Dialog = "create" | "attach" | "launch" | "delete";
@@ -106,6 +127,7 @@ export default function WorkspacesPage({ studioId, subnetIds, create = false }: 
     () => (studioId ? COLUMNS : [...COLUMNS, studioColumn(studios.data ?? [])]),
     [studioId, studios.data],
   );
+  const [searched, setSearched] = useState(ANY.value);
   const [selectedIds, setSelectedIds] = useState<string[]>([]);
   const [dialog, setDialog] = useState<Dialog | undefined>(create ? "create" : undefined);
   const [busy, setBusy] = useState(false);
@@ -144,7 +166,17 @@ export default function WorkspacesPage({ studioId, subnetIds, create = false }: 
         columns={columns}
         idOf={(editor) => editor.EditorId}
         nameOf={(editor) => editor.Name}
-        textOf={textOf}
+        textOf={(editor) => textOf(editor, searched)}
+        filters={
+          <div style={{ flex: "0 1 200px" }}>
+            <Select
+              ariaLabel="Search in"
+              options={SEARCHED}
+              selectedOption={SEARCHED.find(({ value }) => value === searched) ?? ANY}
+              onChange={({ detail }) => setSearched(detail.selectedOption.value ?? ANY.value)}
+            />
+          </div>
+        }
         sortedBy={{ id: "created", descending: true }}
         selected={selected}
         onSelect={(items) => setSelectedIds(items.map((editor) => editor.EditorId))}

@@ -68,6 +68,8 @@ export const attach = (clusterId: string, roleArn: string) => {
 export const detach = () => call("DetachEditor");
 export const listClusters = (states: ClusterState[]) =>
   all<"Clusters", ClusterSummary>("ListClusters", "Clusters", { ClusterStates: states });
+/** Clusters that this Workspace can never be attached to, and why. */
+export const unfitClusters = async () => (await send<{ Unfit: Record<string, string> }>(`${PATH}/unfit`, {})).Unfit;
 export const describeCluster = async (id: string) =>
   (await call<{ Cluster: Cluster }>("DescribeCluster", { ClusterId: id })).Cluster;
 /** A link, good once and for a minute, to the Spark UI of the attached cluster, or to another of its UIs. */

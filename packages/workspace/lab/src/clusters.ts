@@ -6,7 +6,10 @@ import type { Cluster, ClusterState, ClusterSummary } from "./types";
 export const LIVE: ClusterState[] = ["STARTING", "BOOTSTRAPPING", "RUNNING", "WAITING"];
 export const ATTACHABLE: ClusterState[] = ["RUNNING", "WAITING"];
 
-export type Described = ClusterSummary & Partial<Pick<Cluster, "ReleaseLabel" | "Applications">>;
+export interface Described extends ClusterSummary, Partial<Pick<Cluster, "ReleaseLabel" | "Applications">> {
+  /** Why it can never be attached to this Workspace. */
+  unfit?: string;
+}
 
 export function applications(cluster: Described): string {
   const named = cluster.Applications?.map((application) => application.Name).join(", ");

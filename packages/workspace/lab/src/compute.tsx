@@ -68,6 +68,28 @@ function Row({ cluster, role, state }: { cluster: Described; role: string; state
   );
 }
 
+/** Clusters that are not offered. */
+function Unfit({ clusters }: { clusters: Described[] }) {
+  return (
+    <details>
+      <summary title="Clusters that run, but cannot run this Workspace's notebooks">
+        {clusters.length === 1 ? "1 cluster does" : `${clusters.length} clusters do`} not fit this Workspace
+      </summary>
+      <ul className="emrs-list" aria-label="Clusters that do not fit">
+        {clusters.map((cluster) => (
+          <li key={cluster.Id} className="emrs-row">
+            <div className="emrs-grow">
+              <span className="emrs-strong">{cluster.Name}</span>
+              <p className="emrs-quiet">{cluster.Id}</p>
+              <p className="emrs-warning">{cluster.unfit}</p>
+            </div>
+          </li>
+        ))}
+      </ul>
+    </details>
+  );
+}
+
 function Clusters({ state }: { state: StudioState }) {
   const [filter, setFilter] = React.useState("");
   const [role, setRole] = React.useState("");
@@ -75,7 +97,11 @@ function Clusters({ state }: { state: StudioState }) {
   if (state.clusters.error) return <Failure text={state.clusters.error} retry={() => void state.refresh()} />;
   if (!clusters) return <p>Loading clusters…</p>;
   if (clusters.length === 0) return <Empty title="No cluster is running">Create one, then attach it here.</Empty>;
-  const shown = matching(clusters, filter);
+  const shown = matching(
+    clusters.filter((cluster) => !cluster.unfit || cluster.Id === state.clusterId),
+    filter,
+  );
+  const unfit = clusters.filter((cluster) => cluster.unfit && cluster.Id !== state.clusterId);
   return (
     <>
       <input
@@ -86,12 +112,13 @@ function Clusters({ state }: { state: StudioState }) {
         value={filter}
         onChange={(event) => setFilter(event.target.value)}
       />
-      {shown.length === 0 && <Empty title={`No cluster matches “${filter}”`} />}
+      {shown.length === 0 && <Empty title={filter ? `No cluster matches “${filter}”` : "No cluster fits this Workspace"} />}
       <ul className="emrs-list" aria-label="Clusters">
         {shown.map((cluster) => (
           <Row key={cluster.Id} cluster={cluster} role={role.trim()} state={state} />
         ))}
       </ul>
+      {unfit.length > 0 && <Unfit clusters={unfit} />}
       <details>
         <summary title="For clusters whose security configuration allows runtime roles">Attach with a runtime role</summary>
         <input

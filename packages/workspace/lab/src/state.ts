@@ -148,9 +148,12 @@ export class StudioState {
 
   private async readClusters(): Promise<void> {
     await this.read(this.clusters, async () => {
-      const found = await api.listClusters(LIVE);
+      const [found, unfit] = await Promise.all([api.listClusters(LIVE), api.unfitClusters()]);
       await Promise.all(found.slice(0, MOST_DESCRIBED).map((cluster) => this.describe(cluster.Id)));
-      return found.map((cluster) => ({ ...this.details.get(cluster.Id), ...cluster }));
+      return found.map((cluster) => {
+        const reason = unfit[cluster.Id];
+        return { ...this.details.get(cluster.Id), ...cluster, ...(reason ? { unfit: reason } : {}) };
+      });
     });
     const coming = this.clusters.value?.some((cluster) => !ATTACHABLE.includes(cluster.Status.State));
     const interval = this.watched() ? (coming ? OFTEN : SELDOM) : RARELY;

@@ -1,6 +1,7 @@
 """What a Workspace's page may ask of the AWS API: a few operations, as its user, about this Workspace.
 
     GET  /_studio/api               who is here, and what the panels may offer
+    GET  /_studio/api/unfit         which clusters can never be attached to this Workspace, and why
     GET  /_studio/api/versions?path=        what S3 keeps of a file of this Workspace
     GET  /_studio/api/version?path=&id=     the content of one of them
     POST /_studio/api/<Operation>   an operation of EMR; JSON in and out as in AWS JSON 1.1
@@ -46,6 +47,7 @@ from emr_studio.signin.sessions import ConsoleSessions, cookie_of
 from emr_studio.signin.visitors import NotAdmitted, Visitor, Visitors, in_use
 from emr_studio.storage.versions import FileVersion
 from emr_studio.tagging import resource_tag_context
+from emr_studio.workspaces.compute import unfit
 from emr_studio.workspaces.model import Editor, display_name, editor_arn
 
 PATH = "/_studio/api"
@@ -105,6 +107,7 @@ class PanelApi:
         """The addresses above."""
         return [
             Route(PATH, self._describe, methods=["GET"]),
+            Route(PATH + "/unfit", self._unfit, methods=["GET"]),
             Route(PATH + "/versions", self._versions, methods=["GET"]),
             Route(PATH + "/version", self._version, methods=["GET"]),
             Route(PATH + "/{operation}", self._call, methods=["POST"]),
@@ -119,6 +122,9 @@ class PanelApi:
         except _Refused as refusal:
             return _refusal(refusal)
         return await _answered(self._called, request, body)
+
+    async def _unfit(self, request: Request) -> Response:
+        return await _answered(self._judged, request)
 
     async def _versions(self, request: Request) -> Response:
         return await _answered(self._listed, request)
@@ -154,6 +160,19 @@ class PanelApi:
         lately = ConsoleSession.last_used >= self.clock.now() - HERE
         found = session.scalars(select(ConsoleSession.caller).where(ConsoleSession.origin == origin.host, lately))
         return (display_name(caller_of(facts)) for facts in found)
+
+    # Which clusters the panel offers. Whoever may list clusters may know why one does not fit.
+
+    def _judged(self, request: Request) -> Response:
+        origin = self._origin(request)
+        with self.database.read() as session:
+            visitor = self._visitor(session, request, origin)
+            listing = Check("elasticmapreduce:ListClusters")
+            may = self.sessions.access.allows(
+                session, visitor.signed_in.caller, listing, origin, source_ip(request.headers)
+            )
+            found = unfit(session, session.get_one(Editor, visitor.target.editor_id)) if may else {}
+        return json_response({"Unfit": found})
 
     # The time machine: who may be in a Workspace may read its files, the earlier ones too.
 

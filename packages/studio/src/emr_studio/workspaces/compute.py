@@ -21,6 +21,7 @@ from emr_studio.clusters.model import (
     compatible_for_attach,
     find_cluster,
     gateway_of,
+    is_outside,
 )
 from emr_studio.network.model import GATEWAY_PORT, connection_allowed
 from emr_studio.runtime.contract import Gateway
@@ -30,7 +31,7 @@ from emr_studio.workspaces.runtime_roles import kernels_of, lost_kernels
 
 ENGINE_TYPE = "EMR"
 
-__all__ = ["ENGINE_TYPE", "Verdict", "check_attachable", "engine_id", "engine_of", "lost", "verdict"]
+__all__ = ["ENGINE_TYPE", "Verdict", "check_attachable", "engine_id", "engine_of", "lost", "unfit", "verdict"]
 
 
 @dataclass(frozen=True)
@@ -69,6 +70,18 @@ def check_attachable(session: Session, studio: Studio | None, cluster: Cluster) 
     """
     if reason := _mismatch(session, studio, cluster):
         raise InvalidRequest(f"Cluster id '{cluster.id}' cannot be attached: {reason}")
+    if away := _away(cluster):
+        raise InvalidRequest(f"Cluster id '{cluster.id}' cannot be attached now: {away}")
+
+
+def unfit(session: Session, editor: Editor) -> dict[str, str]:
+    """Living clusters of the Workspace's account that it can never be attached to, each with the reason."""
+    alive = select(Cluster).where(
+        Cluster.account_id == editor.account_id, Cluster.region == editor.region, Cluster.state.in_((*COMING, *USABLE))
+    )
+    studio = session.get(Studio, editor.studio_id)
+    reasons = {cluster.id: _mismatch(session, studio, cluster) for cluster in session.scalars(alive)}
+    return {cluster_id: reason for cluster_id, reason in reasons.items() if reason}
 
 
 def verdict(session: Session, editor: Editor, cluster_id: str) -> Verdict:
@@ -85,7 +98,16 @@ def verdict(session: Session, editor: Editor, cluster_id: str) -> Verdict:
         return Verdict(refused=f"{reason} (Cluster {cluster_id}.)")
     if cluster.state in COMING:
         return Verdict(waiting=f"Cluster {cluster_id} is {cluster.state}.")
+    if away := _away(cluster):
+        return Verdict(waiting=away)
     return Verdict(gateway=gateway_of(session, cluster))
+
+
+def _away(cluster: Cluster) -> str:
+    """Why a cluster from outside does not serve at present; empty if it does."""
+    if is_outside(cluster) and cluster.state in USABLE and cluster.state_code:
+        return f"{cluster.state_code}: {cluster.state_message}"
+    return ""
 
 
 def _verdict_with_role(session: Session, editor: Editor, cluster_id: str) -> Verdict:
