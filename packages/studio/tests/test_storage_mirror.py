@@ -19,7 +19,7 @@ from typing import Any
 import pytest
 
 from emr_studio.settings import Settings
-from emr_studio.storage import s3, store
+from emr_studio.storage import quick, store
 from emr_studio.storage.mirror import Mirror, MirrorError
 
 BUCKET = "mirrors"
@@ -27,7 +27,7 @@ BUCKET = "mirrors"
 
 @pytest.fixture(scope="module")
 def client(store_settings: Settings) -> Any:
-    found = s3.unsigned_client(f"http://{store.store_address(store_settings)}", "us-east-1")
+    found = quick.unsigned_client(f"http://{store.store_address(store_settings)}", "us-east-1")
     with contextlib.suppress(found.exceptions.BucketAlreadyExists, found.exceptions.BucketAlreadyOwnedByYou):
         found.create_bucket(Bucket=BUCKET)
     return found
@@ -362,7 +362,7 @@ def test_links_out_of_the_folder_are_not_followed(place: Place) -> None:
 
 
 def test_while_the_store_is_away_nothing_is_lost(place: Place) -> None:
-    nowhere = s3.unsigned_client("http://127.0.0.1:9", "us-east-1")
+    nowhere = quick.unsigned_client("http://127.0.0.1:9", "us-east-1")
     reachable: list[Any] = [nowhere]
     mirror = Mirror(
         place.folder, f"s3://{BUCKET}/{place.prefix}", lambda: reachable[0], place.base / "state", os.getuid()
@@ -423,10 +423,10 @@ def test_random_edits_end_equal(place: Place, seed: int) -> None:
 _CHILD = """
 import os, sys, time
 from pathlib import Path
-from emr_studio.storage import s3
+from emr_studio.storage import quick
 from emr_studio.storage.mirror import Mirror
 folder, location, endpoint, state = sys.argv[1:]
-mirror = Mirror(Path(folder), location, lambda: s3.unsigned_client(endpoint, "us-east-1"), Path(state), os.getuid())
+mirror = Mirror(Path(folder), location, lambda: quick.unsigned_client(endpoint, "us-east-1"), Path(state), os.getuid())
 mirror.start()
 print("started", flush=True)
 while True:

@@ -21,7 +21,7 @@ from botocore.exceptions import ClientError
 
 import emr_studio.storage.model  # noqa: F401
 from emr_studio.iam.services import grant_role
-from emr_studio.storage import s3, store
+from emr_studio.storage import quick, store
 from emr_studio.storage.mirror import Mirror
 from tests.support.s3_door import BUCKET, REGION, Door
 
@@ -271,7 +271,7 @@ def test_container_credentials_of_a_role(door: Door) -> None:
         )
     bucket = f"emr-studio-{door.settings.account_id}-{REGION}"
     door.client(door.admin).create_bucket(Bucket=bucket)
-    client = s3.role_client(door.url, REGION, f"{door.url}/_credentials", token)
+    client = quick.role_client(door.url, REGION, f"{door.url}/_credentials", token)
     client.put_object(Bucket=bucket, Key="workspaces/x", Body=b"x", Metadata={"mode": "0644"})
     assert client.get_object(Bucket=bucket, Key="workspaces/x")["Body"].read() == b"x"
     with pytest.raises(ClientError) as error:
@@ -293,7 +293,7 @@ def test_a_mirror_through_the_edge_with_the_service_role(door: Door, tmp_path: P
     door.client(door.admin).create_bucket(Bucket=bucket)
 
     def client() -> Any:
-        return s3.role_client(door.url, REGION, f"{door.url}/_credentials", token)
+        return quick.role_client(door.url, REGION, f"{door.url}/_credentials", token)
 
     folder, other = tmp_path / "files", tmp_path / "other"
     (folder / "a b").mkdir(parents=True)

@@ -25,7 +25,7 @@ from emr_studio.runtime.turns import Turns
 from emr_studio.runtime.zygotes import Zygote, ZygoteFailed
 from emr_studio.settings import Settings
 from emr_studio.storage.mirror import Mirror, MirrorError, MirrorStatus
-from emr_studio.storage.s3 import role_client
+from emr_studio.storage.quick import role_client
 from emr_studio.storage.versions import FileVersion
 
 log = logging.getLogger(__name__)

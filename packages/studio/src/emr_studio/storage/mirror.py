@@ -40,8 +40,10 @@ Progress = Callable[[int, int], None]
 Listener = Callable[["MirrorStatus"], None]
 """Called when a save begins that has something to do, and after each; quick, and raises nothing."""
 
-_QUIET_SECONDS = 0.25
+_SOON_SECONDS = 0.03
 """Save when nothing happened for so long …"""
+_QUIET_SECONDS = 0.25
+"""… or for so long, where the save before it was a moment ago: something writes all the time …"""
 _LATEST_SECONDS = 1.0
 """… or so long after the first change at the latest."""
 _POLL_SECONDS = 3.0
@@ -103,6 +105,8 @@ class Mirror:
         self._everything = False
         self._since = 0.0
         self._latest = 0.0
+        self._ended = 0.0
+        """When the thread's last attempt ended."""
         self._stopping = False
         self._thread: threading.Thread | None = None
         self._torn: dict[str, int] = {}
@@ -228,6 +232,7 @@ class Mirror:
                 else:
                     backoff = min(max(backoff * 2, 0.25), _LONGEST_BACKOFF)
                     self._look_again(folders)
+            self._ended = time.monotonic()
 
     def _next_folders(self, pause: float) -> set[str] | None:
         """Wait for changes and for quiet; return the folders to look at, None for all of them."""
@@ -235,7 +240,7 @@ class Mirror:
             not_before = time.monotonic() + pause
             while not self._stopping:
                 now = time.monotonic()
-                due = max(min(self._latest + _QUIET_SECONDS, self._since + _LATEST_SECONDS), not_before)
+                due = max(min(self._latest + self._quiet, self._since + _LATEST_SECONDS), not_before)
                 if not self._dirty and not self._everything:
                     if not self._condition.wait(_POLL_SECONDS if self._scanner.must_poll else None):
                         self._everything = True
@@ -246,6 +251,11 @@ class Mirror:
                     self._dirty, self._everything = set(), False
                     return folders
         return _STOP
+
+    @property
+    def _quiet(self) -> float:
+        """Seconds without a change that a save waits for."""
+        return _QUIET_SECONDS if self._since < self._ended + _LATEST_SECONDS else _SOON_SECONDS
 
     def _look_again(self, folders: set[str] | None) -> None:
         with self._condition:

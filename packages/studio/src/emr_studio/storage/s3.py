@@ -40,15 +40,17 @@ def parse_s3_uri(uri: str) -> tuple[str, str]:
 
 
 def role_client(endpoint_url: str, region: str, credentials_url: str, credentials_token: str) -> Any:
-    """A boto-style S3 client whose keys come from a container-credentials endpoint and renew themselves.
+    """A boto-style S3 client whose keys come from a container-credentials endpoint and renew themselves."""
+    return client_of(endpoint_url, region, role_keys(credentials_url, credentials_token))
 
-    The keys are fetched at the first request, and again before they expire.
-    """
+
+def role_keys(credentials_url: str, credentials_token: str) -> RefreshableCredentials:
+    """Keys that are fetched from there when they are first used, and again before they expire."""
 
     def refresh() -> dict[str, str]:
         return _fetch_keys(credentials_url, credentials_token)
 
-    keys = RefreshableCredentials(
+    return RefreshableCredentials(
         access_key="",
         secret_key="",
         token="",
@@ -59,12 +61,11 @@ def role_client(endpoint_url: str, region: str, credentials_url: str, credential
         advisory_timeout=120,
         mandatory_timeout=30,
     )
-    return _client(endpoint_url, region, keys)
 
 
 def unsigned_client(endpoint_url: str, region: str) -> Any:
     """A client that does not sign: for the store itself, which only the edge and its probes reach."""
-    return _client(endpoint_url, region, None, signature_version=UNSIGNED)
+    return client_of(endpoint_url, region, None, signature_version=UNSIGNED)
 
 
 def _fetch_keys(url: str, token: str) -> dict[str, str]:
@@ -89,7 +90,8 @@ class _FixedProvider:
         return self._keys
 
 
-def _client(endpoint_url: str, region: str, keys: Credentials | None, **extra: Any) -> Any:
+def client_of(endpoint_url: str, region: str, keys: Credentials | None, **extra: Any) -> Any:
+    """A boto-style S3 client that signs with `keys`; `extra`: more of botocore's `Config`."""
     session = Session()
     # One loader for all clients of a process: the parsed models are shared, a client costs little.
     session.register_component("data_loader", _loader)
