@@ -18,6 +18,8 @@ from emr_studio.settings import Settings
 
 MOST_ACTIONS = 16
 """EMR: "You can specify up to 16 bootstrap actions per cluster"."""
+RUNNING_ACTIONS = "Running bootstrap actions"
+"""The reason of a cluster that does."""
 
 
 class ActionFailed(Exception):

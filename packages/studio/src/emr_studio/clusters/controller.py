@@ -1,7 +1,7 @@
 """The clusters' controller: moves `state` to `target`, one saved step at a time.
 
-    STARTING        build the release's environment if it lacks, check the machine, take addresses and the role's grant,
-                    start what needs no other
+    STARTING        build the release's environment if it lacks, wait for its turn (`admission.py`), take addresses and
+                    the role's grant, start what needs no other
     BOOTSTRAPPING   run bootstrap actions, start the rest, wait until every node takes part and the gateway answers
     RUNNING         run steps (`steps/`); then on to WAITING, or to the end if the cluster is not kept alive
     WAITING         back to RUNNING for a new step
@@ -25,7 +25,8 @@ from sqlalchemy.orm import Session
 
 from emr_studio.aws.errors import AwsError
 from emr_studio.clock import Clock
-from emr_studio.clusters.bootstrapping import ActionFailed, Bootstrapping
+from emr_studio.clusters.admission import Admission
+from emr_studio.clusters.bootstrapping import RUNNING_ACTIONS, ActionFailed, Bootstrapping
 from emr_studio.clusters.failure import Failure
 from emr_studio.clusters.logs.appinfo import AppInfo
 from emr_studio.clusters.logs.archive import LogArchive
@@ -54,7 +55,7 @@ from emr_studio.clusters.scaling.idle import IdleWatch
 from emr_studio.clusters.scaling.managed import ManagedScaling
 from emr_studio.clusters.scaling.resizing import Resizing
 from emr_studio.clusters.sessions.model import has_sessions
-from emr_studio.clusters.spares import is_spare, make_room
+from emr_studio.clusters.spares import is_spare
 from emr_studio.clusters.steps.model import has_unfinished_steps
 from emr_studio.clusters.steps.progress import Outcome, StepProgress
 from emr_studio.clusters.tools import Tools
@@ -78,12 +79,13 @@ _RESTART_WINDOW = dt.timedelta(minutes=10)
 _LOOK_SECONDS = 2.0
 _WAIT_SECONDS = 1.0
 _SOON = 0.1
+_TURN_SECONDS = 0.5
+"""How often one that waits for its turn to start is looked at."""
 _STEP_SECONDS = 1.0
 """A step's end wakes the controller; this is for a wake that was lost."""
 _AGENT_AWAY_SECONDS = 0.5
 _GRACE_SECONDS = 5.0
 _LOG_LINES = 20
-_ACTIONS = "Running bootstrap actions"
 _STARTING = "Starting Spark on all instances"
 _NAMES = {
     "master": "the Spark master",
@@ -120,6 +122,7 @@ class ClusterReconciler:
         self._next_look = 0.0
         tools = Tools(database, clock, runtime, settings, self._probe)
         self._preparing = Preparing(tools)
+        self._admission = Admission(tools)
         self._actions = Bootstrapping(database, runtime, settings)
         self._sizing = (ManagedScaling(tools), AutomaticScaling(tools), Resizing(tools, self._actions))
         self._idle = IdleWatch(tools)
@@ -238,7 +241,7 @@ class ClusterReconciler:
         if not all(instance.bind_ip for instance in layout.instances):
             return self._provision(layout)
         if layout.cluster.bootstrap_actions:
-            self._enter(layout.cluster, State.BOOTSTRAPPING, message=_ACTIONS)
+            self._enter(layout.cluster, State.BOOTSTRAPPING, message=RUNNING_ACTIONS)
         elif self._first_ones_run(layout, START_SECONDS):
             self._enter(layout.cluster, State.BOOTSTRAPPING, message=_STARTING)
         return 0
@@ -255,14 +258,14 @@ class ClusterReconciler:
 
     def _provision(self, layout: Layout) -> float:
         """Addresses and the grant of the role, in one transaction."""
-        if not self._machine_has_room(layout):
-            return _SOON
+        if not self._admission.turn(layout):
+            return _TURN_SECONDS
         with self._database.write() as session:
             cluster = self._change(session, layout.cluster)
             if cluster is None:
                 return 0
             owner = workload_owner(cluster.id)
-            cluster.phase_since = self._clock.now()
+            cluster.phase_since, cluster.state_message = self._clock.now(), None
             try:
                 for instance in instances_of(session, cluster.id):
                     instance.private_ip = allocate_address(session, cluster.subnet_id, owner)
@@ -273,19 +276,6 @@ class ClusterReconciler:
             except AwsError as error:
                 raise Failure(Reason.VALIDATION_ERROR, error.message) from error
         return 0
-
-    def _machine_has_room(self, layout: Layout) -> bool:
-        """True once the cluster can start; warm spares give way to it."""
-        needed, free = layout.needed_memory(), self._probe.free_memory()
-        if free < needed and not is_spare(layout.cluster) and make_room(self._database):
-            return False
-        if free < needed:
-            raise Failure(
-                Reason.INSTANCE_FAILURE,
-                f"The machine has too little memory: {len(layout.instances)} instance(s) need about {needed} MB, "
-                f"{free} MB are free. Terminate another cluster or use fewer instances.",
-            )
-        return True
 
     def _bootstrap(self, layout: Layout) -> float:
         if not self._actions_are_done(layout) or not self._first_ones_run(layout, BOOTSTRAP_SECONDS):
@@ -308,7 +298,7 @@ class ClusterReconciler:
         except ActionFailed as failed:
             raise Failure(Reason.BOOTSTRAP_FAILURE, failed.message, failed.lines) from failed
         if seen is None:
-            if layout.cluster.state_message != _ACTIONS:
+            if layout.cluster.state_message != RUNNING_ACTIONS:
                 return True
             # Spark's own time begins now.
             self._enter(layout.cluster, State.BOOTSTRAPPING, message=_STARTING)

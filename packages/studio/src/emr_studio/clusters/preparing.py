@@ -17,6 +17,8 @@ from emr_studio.clusters.nodes import release_of
 from emr_studio.clusters.tools import Tools
 from emr_studio.runtime.contract import ProcessSpec, WorkloadState
 
+BUILDING = "Building the environment of"
+"""How the reason of a cluster begins that waits for one."""
 _WAIT_SECONDS = 1.0
 _OWNER = "installation"
 """No row owns it: it belongs to all clusters, and ends by itself."""
@@ -89,7 +91,7 @@ class Preparing:
 
     @staticmethod
     def _doing(release: Release) -> str:
-        return f"Building the environment of {release.label}"
+        return f"{BUILDING} {release.label}"
 
     def _message(self, release: Release) -> str:
         lines = self._runtime.logs(self.workload_id(release), 1)
