@@ -14,6 +14,7 @@ from emr_studio.clusters.controller import ClusterReconciler
 from emr_studio.clusters.fleets import operations as fleet_operations
 from emr_studio.clusters.job_flows import operations as job_flow_operations
 from emr_studio.clusters.model import Cluster, Instance, instances_of
+from emr_studio.clusters.outside import operations as outside_operations
 from emr_studio.clusters.probe import Load
 from emr_studio.clusters.scaling import operations as scaling_operations
 from emr_studio.clusters.security import operations as security_operations
@@ -37,6 +38,7 @@ REGISTERED = (
     job_flow_operations,
     fleet_operations,
     session_operations,
+    outside_operations,
 )
 """Importing them registered the clusters' operations."""
 EC2 = "ec2.amazonaws.com"
@@ -56,6 +58,7 @@ class RuntimeProbe:
     kernels_now: int | None = 0
     used: dict[str, int] = field(default_factory=dict)
     """Executors, by the address of the worker."""
+    outside_now: tuple[str, str] | None = ("", "")
     decommissioned: set[str] = field(default_factory=set)
 
     def alive_workers(self, primary: Instance) -> set[str]:
@@ -76,6 +79,9 @@ class RuntimeProbe:
 
     def executors(self, node: Instance) -> int | None:
         return self.used.get(node.bind_ip, 0)
+
+    def outside(self, cluster: Cluster, primary: Instance) -> tuple[str, str] | None:
+        return self.outside_now
 
     def free_memory(self) -> int:
         return self.memory

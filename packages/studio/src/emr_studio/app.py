@@ -53,6 +53,7 @@ DOMAINS = (
     "clusters.scaling",
     "clusters.fleets",
     "clusters.security",
+    "clusters.outside",
     "clusters.job_flows",
     "clusters.catalog",
     "clusters.history",
@@ -75,6 +76,7 @@ TABLES = (
     "clusters.steps.model",
     "clusters.sessions.model",
     "clusters.security.model",
+    "clusters.outside.model",
     "clusters.history.model",
     "trail.model",
 )

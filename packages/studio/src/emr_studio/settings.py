@@ -81,6 +81,8 @@ class Settings(BaseSettings):
     """How long the credentials live that Workspaces, kernels and nodes fetch, and never longer than these."""
     warm_spares: int | None = Field(default=None, ge=0, le=16)
     """Clusters that are kept running for the next RunJobFlow; not set: 1, or 0 on a machine with less than 8 GB."""
+    outside_local_targets: str = ""
+    """This machine's own `address:port`s that registered clusters may be at, by commas: `127.0.0.1:8888`; else none."""
     external_kms_key_id: str = ""
     """A key of another KMS that wraps the keys of this one; empty: the master key in the data folder's `keys`."""
     external_kms_endpoint_url: str = ""
@@ -121,6 +123,11 @@ class Settings(BaseSettings):
     def endpoint_url(self) -> str:
         """The one AWS endpoint (and the console)."""
         return f"{self.scheme}://{self.host_port}"
+
+    @property
+    def outside_targets(self) -> tuple[str, ...]:
+        """`outside_local_targets`, one by one."""
+        return tuple(one.strip() for one in self.outside_local_targets.split(",") if one.strip())
 
     @property
     def partition(self) -> str:

@@ -7,7 +7,17 @@ from collections.abc import Iterable
 from emr_studio.aws.context import Check, Context
 from emr_studio.aws.errors import InvalidRequest, ValidationError
 from emr_studio.aws.registry import ChecksFunction, Request
-from emr_studio.clusters.model import CLUSTERS, COMING, KIND, USABLE, Cluster, Collection, Target, find_cluster
+from emr_studio.clusters.model import (
+    CLUSTERS,
+    COMING,
+    KIND,
+    USABLE,
+    Cluster,
+    Collection,
+    Target,
+    find_cluster,
+    is_outside,
+)
 from emr_studio.controllers import Waker
 
 
@@ -35,10 +45,25 @@ def changeable(cluster: Cluster) -> Cluster:
     """Return a cluster that can be given work and other sizes.
 
     Raises:
-        ValidationError: it ends, or has ended.
+        ValidationError: it ends, or has ended, or is from outside.
     """
+    inside(cluster)
     if cluster.target != Target.RUNNING or cluster.state not in (*COMING, *USABLE):
         raise ValidationError("A job flow that is shutting down, terminating, or finished may not be modified.")
+    return cluster
+
+
+def inside(cluster: Cluster) -> Cluster:
+    """Return a cluster that is ours.
+
+    Raises:
+        ValidationError: it is from outside.
+    """
+    if is_outside(cluster):
+        raise ValidationError(
+            f"Cluster {cluster.id} is from outside: it was registered, and can only be attached to Workspaces. Its "
+            "size, steps, sessions and application UIs are the business of whoever runs it."
+        )
     return cluster
 
 

@@ -27,6 +27,7 @@ from emr_studio.aws.errors import AwsError
 from emr_studio.clock import Clock
 from emr_studio.clusters.admission import Admission
 from emr_studio.clusters.bootstrapping import RUNNING_ACTIONS, ActionFailed, Bootstrapping
+from emr_studio.clusters.ending import forget_credentials, mark
 from emr_studio.clusters.failure import Failure
 from emr_studio.clusters.logs.appinfo import AppInfo
 from emr_studio.clusters.logs.archive import LogArchive
@@ -42,11 +43,14 @@ from emr_studio.clusters.model import (
     Target,
     governed_at_rest,
     instances_of,
+    is_outside,
     is_unbalanced,
     living_instances_of,
     workload_owner,
 )
 from emr_studio.clusters.nodes import MASTER, WORKER, Layout, Program, folder_of, specification
+from emr_studio.clusters.outside.model import find_outside, registered
+from emr_studio.clusters.outside.program import OutsideWatch
 from emr_studio.clusters.preparing import Preparing
 from emr_studio.clusters.probe import NodeProbe, Probe
 from emr_studio.clusters.roles import grant_nodes
@@ -94,6 +98,7 @@ _NAMES = {
     "gateway": "the kernel gateway",
     "kernels": "the kernels' host",
     "livy": "Livy",
+    "door": "the way to the cluster",
 }
 _GOING = (WorkloadState.STARTING, WorkloadState.RUNNING)
 
@@ -124,7 +129,12 @@ class ClusterReconciler:
         self._preparing = Preparing(tools)
         self._admission = Admission(tools)
         self._actions = Bootstrapping(database, runtime, settings)
-        self._sizing = (ManagedScaling(tools), AutomaticScaling(tools), Resizing(tools, self._actions))
+        self._sizing = (
+            ManagedScaling(tools),
+            AutomaticScaling(tools),
+            Resizing(tools, self._actions),
+            OutsideWatch(tools),
+        )
         self._idle = IdleWatch(tools)
         self._steps = StepProgress(tools, self._archive)
 
@@ -148,7 +158,7 @@ class ClusterReconciler:
 
     def _governed(self) -> list[str]:
         with self._database.read() as session:
-            return governed_at_rest(session)
+            return governed_at_rest(session) + registered(session)
 
     def changed(self) -> list[str]:
         """Clusters at rest with a program that does not run."""
@@ -208,7 +218,9 @@ class ClusterReconciler:
     def _load(self, cluster_id: str) -> Layout | None:
         with self._database.read() as session:
             cluster = session.get(Cluster, cluster_id)
-            return None if cluster is None else Layout(cluster, living_instances_of(session, cluster_id))
+            if cluster is None:
+                return None
+            return Layout(cluster, living_instances_of(session, cluster_id), find_outside(session, cluster))
 
     def _change(self, session: Session, seen: Cluster) -> Cluster | None:
         """The row to write to; None if a request changed what is wanted since `seen` was read."""
@@ -231,7 +243,7 @@ class ClusterReconciler:
             for name, value in changes.items():
                 setattr(cluster, name, value)
             if not (seen.state in USABLE and state in USABLE):
-                _mark(living_instances_of(session, cluster.id), state, now)
+                mark(living_instances_of(session, cluster.id), state, now)
 
     # Start.
 
@@ -271,7 +283,7 @@ class ClusterReconciler:
                     instance.private_ip = allocate_address(session, cluster.subnet_id, owner)
                     instance.bind_ip = loopback_address(self._settings, instance.private_ip)
                     instance.state = "PROVISIONING"
-                if not is_spare(cluster):
+                if not is_spare(cluster) and not is_outside(cluster):
                     grant_nodes(session, self._settings, cluster, layout.primary.ec2_id)
             except AwsError as error:
                 raise Failure(Reason.VALIDATION_ERROR, error.message) from error
@@ -316,7 +328,7 @@ class ClusterReconciler:
         wanted = {instance.bind_ip for instance in layout.workers}
         if wanted and not wanted <= self._probe.alive_workers(layout.primary):
             return False
-        return self._probe.gateway_answers(layout.cluster, layout.primary)
+        return is_outside(layout.cluster) or self._probe.gateway_answers(layout.cluster, layout.primary)
 
     def _ensure(self, layout: Layout, programs: list[Program]) -> list[tuple[Program, Observation]]:
         """Start those that do not run; all that have ended on the way up are failures."""
@@ -473,15 +485,5 @@ class ClusterReconciler:
             revoke_grants(session, owner)
             row = session.get_one(Cluster, cluster.id)
             row.state, row.end_time, row.phase_since, row.role_token = state, now, now, ""
-            _mark(living_instances_of(session, cluster.id), state, now)
-
-
-def _mark(instances: list[Instance], state: State, now: dt.datetime) -> None:
-    """States of instances follow that of their cluster."""
-    for instance in instances:
-        if state in ENDED:
-            instance.state, instance.end_time = "TERMINATED", now
-        elif state in USABLE:
-            instance.state, instance.ready_time = "RUNNING", instance.ready_time or now
-        elif state == State.BOOTSTRAPPING:
-            instance.state = "BOOTSTRAPPING"
+            forget_credentials(session, cluster.id)
+            mark(living_instances_of(session, cluster.id), state, now)

@@ -7,13 +7,25 @@ from collections.abc import Sequence
 from typing import Any
 
 from emr_studio.clusters.catalog.releases import find_release
-from emr_studio.clusters.model import COMING, ENDED, Cluster, Instance, InstanceGroup, State, cluster_arn
+from emr_studio.clusters.model import (
+    COMING,
+    ENDED,
+    OUTSIDE,
+    Cluster,
+    Instance,
+    InstanceGroup,
+    State,
+    cluster_arn,
+    is_outside,
+)
 from emr_studio.tagging import tag_list
 
 
 def cluster_shape(cluster: Cluster, primary: Instance) -> dict[str, Any]:
     """`Cluster` of DescribeCluster."""
     details = {name: value for name, value in cluster.details.items() if name != "Ec2InstanceAttributes"}
+    if is_outside(cluster):
+        return _outside_shape(cluster)
     shape: dict[str, Any] = {
         **details,
         **summary_shape(cluster),
@@ -33,6 +45,19 @@ def cluster_shape(cluster: Cluster, primary: Instance) -> dict[str, Any]:
     return shape
 
 
+def _outside_shape(cluster: Cluster) -> dict[str, Any]:
+    """That of one from outside, of which we know neither release nor instances."""
+    return {
+        **summary_shape(cluster),
+        "Ec2InstanceAttributes": {"Ec2SubnetId": cluster.subnet_id, "Ec2AvailabilityZone": cluster.availability_zone},
+        "AutoTerminate": False,
+        "TerminationProtected": cluster.termination_protected,
+        "VisibleToAllUsers": cluster.visible_to_all_users,
+        "Applications": [],
+        "Tags": tag_list(cluster.tags),
+    }
+
+
 def summary_shape(cluster: Cluster) -> dict[str, Any]:
     """`ClusterSummary` of ListClusters."""
     status: dict[str, Any] = {
@@ -49,7 +74,8 @@ def summary_shape(cluster: Cluster) -> dict[str, Any]:
                 "ErrorData": [{"log": line} for line in cluster.log_lines],
             }
         ]
-    return {"Id": cluster.id, "Name": cluster.name, "Status": status, "ClusterArn": cluster_arn(cluster)}
+    shape = {"Id": cluster.id, "Name": cluster.name, "Status": status, "ClusterArn": cluster_arn(cluster)}
+    return shape | ({OUTSIDE: cluster.details[OUTSIDE]} if is_outside(cluster) else {})
 
 
 def _applications(cluster: Cluster) -> list[dict[str, str]]:

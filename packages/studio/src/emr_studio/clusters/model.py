@@ -29,6 +29,8 @@ KIND = "cluster"
 _UID_BASE = 300_000
 REQUIRED_APPLICATIONS = ("Spark", "Livy", "JupyterEnterpriseGateway")
 """What a cluster must have for a Workspace to attach to it (emr-studio.md 5.1)."""
+OUTSIDE = "OutsideCluster"
+"""The member of a cluster's details that only one from outside has (`outside/`)."""
 
 
 class State(StrEnum):
@@ -306,6 +308,11 @@ def gateway_of(session: Session, cluster: Cluster) -> Gateway:
     return Gateway(f"{address}:{GATEWAY_PORT}", cluster.gateway_token, cluster.id, cluster.role_token)
 
 
+def is_outside(cluster: Cluster) -> bool:
+    """True for a cluster that was registered, not made by us."""
+    return OUTSIDE in (cluster.details or {})
+
+
 def compatible_for_attach(cluster: Cluster) -> str | None:
     """Return why no Workspace can ever attach to the cluster, or None if one can (CL-07).
 
@@ -314,6 +321,8 @@ def compatible_for_attach(cluster: Cluster) -> str | None:
     """
     if cluster.state not in (*COMING, *USABLE):
         return f"The cluster is {cluster.state}."
+    if is_outside(cluster):
+        return None
     release = find_release(cluster.release_label)
     if release is None:
         return f"The release {cluster.release_label} is not available any more."

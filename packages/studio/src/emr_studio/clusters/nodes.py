@@ -18,7 +18,9 @@ from typing import Any
 
 from emr_studio.clusters.catalog.releases import Release, find_release
 from emr_studio.clusters.limits import limits_of
-from emr_studio.clusters.model import Cluster, Instance, Role, workload_owner
+from emr_studio.clusters.model import Cluster, Instance, Role, is_outside, workload_owner
+from emr_studio.clusters.outside.model import Outside
+from emr_studio.clusters.outside.program import door_specification
 from emr_studio.clusters.ui_keys import livy_token, ui_key
 from emr_studio.iam.bootstrap import bucket_name
 from emr_studio.network.model import GATEWAY_PORT
@@ -27,6 +29,8 @@ from emr_studio.settings import Settings
 
 MASTER_PORT, CONNECT_PORT, WORKER_PORT, KERNELS_PORT, LIVY_PORT = 7077, 15002, 7078, 18889, 8998
 MASTER, WORKER, CONNECT, GATEWAY, KERNELS, LIVY = "master", "worker", "connect", "gateway", "kernels", "livy"
+DOOR = "door"
+"""The only program of a cluster from outside."""
 _PORTS = {
     MASTER: MASTER_PORT,
     WORKER: WORKER_PORT,
@@ -34,11 +38,20 @@ _PORTS = {
     GATEWAY: GATEWAY_PORT,
     KERNELS: KERNELS_PORT,
     LIVY: LIVY_PORT,
+    DOOR: GATEWAY_PORT,
 }
 _DAEMON_MB, _DRIVER_MB, _EXECUTOR_MB = 256, 1024, 1024
 # A JVM needs more than its heap.
 _EXECUTOR_NEEDED_MB = 700
-_NEEDED_MB = {MASTER: 300, WORKER: 300 + _EXECUTOR_NEEDED_MB, CONNECT: 900, GATEWAY: 100, KERNELS: 200, LIVY: 50}
+_NEEDED_MB = {
+    MASTER: 300,
+    WORKER: 300 + _EXECUTOR_NEEDED_MB,
+    CONNECT: 900,
+    GATEWAY: 100,
+    KERNELS: 200,
+    LIVY: 50,
+    DOOR: 20,
+}
 _SPARK_DEFAULTS, _LIVY_CONF = "spark-defaults", "livy-conf"
 _WITH_LIVY = (GATEWAY, KERNELS, LIVY, "step")
 """Those that may use it: who asks for them could do the same without it."""
@@ -81,6 +94,8 @@ class Layout:
 
     cluster: Cluster
     instances: Sequence[Instance]
+    outside: Outside | None = None
+    """What is known of one from outside; needed to start its program."""
 
     @property
     def primary(self) -> Instance:
@@ -94,6 +109,8 @@ class Layout:
 
     def programs(self) -> list[Program]:
         """All programs, those of the primary first."""
+        if is_outside(self.cluster):
+            return [Program(DOOR, self.primary)]
         kinds = (MASTER, GATEWAY, KERNELS, CONNECT) if self.workers else (GATEWAY, KERNELS, CONNECT)
         if has_livy(self.cluster):
             kinds = (*kinds, LIVY)
@@ -170,6 +187,16 @@ def specification(settings: Settings, layout: Layout, program: Program) -> Proce
     """What the runtime is asked to start for a program that a node runs all the time."""
     place = f"{program.instance.id}/{program.kind}"
     folder = folder_of(settings, layout.cluster.id)
+    if layout.outside:
+        return door_specification(
+            settings,
+            layout.cluster,
+            layout.outside,
+            workload_id=program.workload_id,
+            address=program.address,
+            folder=folder,
+            log=logs_of(settings, layout.cluster.id) / f"{program.instance.id}-{program.kind}.log",
+        )
     return _process(
         settings,
         layout,

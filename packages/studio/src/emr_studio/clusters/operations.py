@@ -16,19 +16,19 @@ from emr_studio.clusters.access import changeable, find, on_cluster, require, wa
 from emr_studio.clusters.bootstrapping import action_shapes
 from emr_studio.clusters.creation import MAX_CONCURRENCY, create_cluster
 from emr_studio.clusters.describe import cluster_shape, group_shape, instance_shape, summary_shape
+from emr_studio.clusters.ending import end_at_request
 from emr_studio.clusters.model import (
     CLUSTERS,
     ENDED,
     USABLE,
     Cluster,
     Collection,
-    Reason,
-    State,
     Target,
     cluster_arn,
     find_cluster,
     groups_of,
     instances_of,
+    is_outside,
     primary_of,
 )
 from emr_studio.clusters.roles import resolve_roles
@@ -46,7 +46,6 @@ _OF_COLLECTION = {
     Collection.GROUPS: ("InstanceGroupId", "InstanceGroupTypes"),
     Collection.FLEETS: ("InstanceFleetId", "InstanceFleetType"),
 }
-TERMINATED_BY_USER = "Terminated by user request"
 register("j-", CLUSTERS)
 
 
@@ -134,7 +133,7 @@ def list_instance_groups(context: Context, request: Request) -> Response:
     cluster = find(context, request)
     require(cluster, Collection.GROUPS, "ListInstanceGroups")
     instances = instances_of(context.session, cluster.id)
-    groups = groups_of(context.session, cluster.id)
+    groups = [] if is_outside(cluster) else groups_of(context.session, cluster.id)
     return {"InstanceGroups": [group_shape(group, cluster, instances) for group in groups]}
 
 
@@ -153,7 +152,7 @@ def list_instances(context: Context, request: Request) -> Response:
     kinds, states = [kind] if kind else request.get("InstanceGroupTypes"), request.get("InstanceStates")
     found = [
         instance_shape(instance, groups[instance.group_id], cluster)
-        for instance in instances_of(context.session, cluster.id)
+        for instance in ([] if is_outside(cluster) else instances_of(context.session, cluster.id))
         if wanted_group in (None, instance.group_id)
         and wanted_fleet in (None, groups[instance.group_id].fleet_id)
         and (not kinds or instance.role in kinds)
@@ -179,15 +178,12 @@ def list_bootstrap_actions(context: Context, request: Request) -> Response:
 
 @operation("emr", "TerminateJobFlows", checks=_on_job_flows("elasticmapreduce:TerminateJobFlows"))
 def terminate_job_flows(context: Context, request: Request) -> Response:
-    """Terminate clusters; all of them or, if one is protected, none."""
+    """Terminate clusters; all of them or, if one is protected, none. Those from outside are deregistered."""
     clusters = _job_flows(context, request)
     if any(cluster.termination_protected and cluster.state not in ENDED for cluster in clusters):
         raise ValidationError("Could not shut down one or more job flows since they are termination protected.")
     for cluster in clusters:
-        if cluster.target == Target.RUNNING:
-            cluster.target = Target.TERMINATED
-            cluster.state, cluster.phase_since = State.TERMINATING, context.now()
-            cluster.state_code, cluster.state_message = Reason.USER_REQUEST, TERMINATED_BY_USER
+        if end_at_request(cluster, context.now()):
             wake(context, cluster)
     return None
 
@@ -216,7 +212,7 @@ def set_visible_to_all_users(context: Context, request: Request) -> Response:
 def set_keep_job_flow_alive_when_no_steps(context: Context, request: Request) -> Response:
     """Keep clusters when their steps are done, or no longer: one at rest then ends."""
     for cluster in _alive(context, request):
-        cluster.keep_alive = request["KeepJobFlowAliveWhenNoSteps"]
+        cluster.keep_alive = changeable(cluster).keep_alive and request["KeepJobFlowAliveWhenNoSteps"]
         wake(context, cluster)
     return None
 

@@ -14,6 +14,7 @@ from emr_studio.clock import SystemClock
 from emr_studio.clusters.model import Cluster, Instance
 from emr_studio.clusters.ui_keys import token_for, ui_key
 from emr_studio.network.model import GATEWAY_PORT
+from emr_studio.runtime.door import HEALTH
 
 _MASTER_WEB_PORT = 8080
 _APPLICATION_WEB_PORT = 4040
@@ -68,6 +69,10 @@ class Probe(Protocol):
         """How many executors run on a worker; None if it does not answer."""
         ...
 
+    def outside(self, cluster: Cluster, primary: Instance) -> tuple[str, str] | None:
+        """Code and message of what keeps one from outside from serving, empty if it serves; None: not known."""
+        ...
+
     def free_memory(self) -> int:
         """Memory of the machine that new processes can have, in MB."""
         ...
@@ -100,10 +105,10 @@ class NodeProbe:
         return workers
 
     def gateway_answers(self, cluster: Cluster, primary: Instance) -> bool:
-        return self._ask_gateway(cluster, primary, "kernelspecs") is not None
+        return self._ask_gateway(cluster, primary, "/api/kernelspecs") is not None
 
     def kernels(self, cluster: Cluster, primary: Instance) -> int | None:
-        found = self._ask_gateway(cluster, primary, "kernels")
+        found = self._ask_gateway(cluster, primary, "/api/kernels")
         return None if found is None else len(found)
 
     def load(self, cluster: Cluster, primary: Instance) -> Load | None:
@@ -127,10 +132,14 @@ class NodeProbe:
             waiting_applications=len(waiting),
         )
 
+    def outside(self, cluster: Cluster, primary: Instance) -> tuple[str, str] | None:
+        found = self._ask_gateway(cluster, primary, HEALTH)
+        return None if found is None else (str(found.get("code", "")), str(found.get("message", "")))
+
     def _ask_gateway(self, cluster: Cluster, primary: Instance, what: str) -> Any:
         headers = {"Authorization": f"token {cluster.gateway_token}"}
         try:
-            return _get(f"http://{primary.bind_ip}:{GATEWAY_PORT}/api/{what}", headers)
+            return _get(f"http://{primary.bind_ip}:{GATEWAY_PORT}{what}", headers)
         except (httpx.HTTPError, ValueError):
             return None
 

@@ -95,21 +95,22 @@ async def _pipe_to(target: str, reader: asyncio.StreamReader, writer: asyncio.St
     host, _, port = target.rpartition(":")
     async with asyncio.timeout(_CONNECT_SECONDS):
         far_reader, far_writer = await asyncio.open_connection(host.strip("[]"), int(port))
-    await _pipe(reader, writer, far_reader, far_writer)
+    await pipe(reader, writer, far_reader, far_writer)
 
 
 async def _pipe_out(values: Mapping[str, object], reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
     far = await egress.connect(reader, writer, values, egress.resolved)
     if far is not None:
-        await _pipe(reader, writer, *far)
+        await pipe(reader, writer, *far)
 
 
-async def _pipe(
+async def pipe(
     reader: asyncio.StreamReader,
     writer: asyncio.StreamWriter,
     far_reader: asyncio.StreamReader,
     far_writer: asyncio.StreamWriter,
 ) -> None:
+    """Copy both ways until both have ended, or one fails."""
     try:
         await asyncio.gather(_copy(reader, far_writer), _copy(far_reader, writer))
     finally:

@@ -10,7 +10,7 @@ from urllib.parse import quote
 from emr_studio.aws.context import Check, Context
 from emr_studio.aws.errors import InvalidRequest
 from emr_studio.aws.registry import ChecksFunction, Request, Response, operation
-from emr_studio.clusters.access import find, on_cluster
+from emr_studio.clusters.access import find, inside, on_cluster
 from emr_studio.clusters.history.model import (
     KIND,
     HistoryServer,
@@ -81,7 +81,7 @@ def create_persistent_app_ui(context: Context, request: Request) -> Response:
     cluster_id = _cluster_id(context, request)
     if not cluster_id:
         raise InvalidRequest(f"TargetResourceArn '{request['TargetResourceArn']}' is not a cluster's of this account.")
-    cluster = _kept(context, find_cluster(context.session, context.account_id, cluster_id))
+    cluster = _kept(context, inside(find_cluster(context.session, context.account_id, cluster_id)))
     tags = read_tags(request.get("Tags"))
     row = add_ui(context.session, cluster, context.caller.user_id, tags, context.now())
     _wanted(context, cluster)
@@ -139,7 +139,7 @@ def get_on_cluster_app_ui_presigned_url(context: Context, request: Request) -> R
 
     Without a type: the history server if an application is named, else the live UI.
     """
-    cluster = find(context, request)
+    cluster = inside(find(context, request))
     if cluster.state not in USABLE:
         raise InvalidRequest(f"Cluster {cluster.id} is {cluster.state}: its on-cluster application UIs are not there.")
     application = _application(request)

@@ -13,7 +13,7 @@ from emr_studio.aws.context import Check, Context
 from emr_studio.aws.errors import ValidationError
 from emr_studio.aws.registry import Request, Response, operation
 from emr_studio.clusters.job_flows.shapes import JobFlow, job_flow_shape, old_state
-from emr_studio.clusters.model import CLUSTERS, ENDED, Cluster, Instance, InstanceGroup
+from emr_studio.clusters.model import CLUSTERS, ENDED, Cluster, Instance, InstanceGroup, is_outside
 from emr_studio.clusters.steps.model import Step
 from emr_studio.tagging import emr_arn
 
@@ -70,7 +70,8 @@ def _check_ids(context: Context, ids: Iterable[str]) -> None:
 
 def _has_state(cluster: Cluster, request: Request) -> bool:
     states = request.get("JobFlowStates")
-    return not states or old_state(cluster) in states
+    # One from outside is no job flow.
+    return not is_outside(cluster) and (not states or old_state(cluster) in states)
 
 
 def _flows(context: Context, clusters: Sequence[Cluster]) -> list[JobFlow]:

@@ -16,7 +16,7 @@ from emr_studio.aws.context import Context
 from emr_studio.aws.errors import InvalidRequest
 from emr_studio.aws.registry import Request, Response, operation
 from emr_studio.clock import Clock
-from emr_studio.clusters.access import find, on_cluster
+from emr_studio.clusters.access import find, inside, on_cluster
 from emr_studio.clusters.livy import credentials as livy
 from emr_studio.clusters.model import USABLE, Cluster, Target
 from emr_studio.clusters.runtime_roles import check_kernels_role
@@ -49,7 +49,7 @@ class Claims(msgspec.Struct, frozen=True):
 )
 def get_cluster_session_credentials(context: Context, request: Request) -> Response:
     """Give credentials for kernels with a runtime role, whose gateway starts if it does not run; without, for Livy."""
-    cluster, role_arn = find(context, request), request.get("ExecutionRoleArn")
+    cluster, role_arn = inside(find(context, request)), request.get("ExecutionRoleArn")
     if cluster.target != Target.RUNNING or cluster.state not in USABLE:
         raise InvalidRequest(f"The cluster {cluster.id} is {cluster.state}; it must be RUNNING or WAITING.")
     expires = (context.now() + LIFETIME).replace(microsecond=0)

@@ -11,7 +11,7 @@ from emr_studio.aws.context import Check, Context
 from emr_studio.aws.errors import InvalidRequest
 from emr_studio.aws.pagination import paginate
 from emr_studio.aws.registry import ChecksFunction, Request, Response, operation
-from emr_studio.clusters.access import find, on_cluster
+from emr_studio.clusters.access import find, inside, on_cluster
 from emr_studio.clusters.model import USABLE, Cluster, Target
 from emr_studio.clusters.reading import check_configurations
 from emr_studio.clusters.runtime_roles import check_runtime_role
@@ -70,7 +70,7 @@ def _on_session(action: str) -> ChecksFunction:
 @operation("emr", "StartSession", checks=_on_start)
 def start_session(context: Context, request: Request) -> Response:
     """Start a session; the same ClientRequestToken again returns the first one."""
-    cluster = find(context, request)
+    cluster = inside(find(context, request))
     before = _made_before(context, cluster, request.get("ClientRequestToken"))
     if before is not None:
         return _started(before)

@@ -1,0 +1,1 @@
+"""Clusters from outside: registered by URL, attached like any other, never started or ended by us."""

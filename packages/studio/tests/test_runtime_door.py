@@ -1,0 +1,225 @@
+"""The way to a kernel gateway from outside, as a process of its own, before a small server that notes what it gets."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import socket
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from emr_studio.runtime import door
+from tests.support.studio import until
+
+TOKEN = {"Authorization": "token ours"}
+
+
+class Outside:
+    """Answers every request with its head, as JSON; and as a gateway that knows its token."""
+
+    def __init__(self) -> None:
+        self.heads: list[str] = []
+        self.status = 200
+        self.port = 0
+        self.tasks: set[asyncio.Task[None]] = set()
+
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        self.tasks.add(task)
+        try:
+            await self._serve(reader, writer)
+        except (OSError, asyncio.IncompleteReadError):
+            pass
+        finally:
+            self.tasks.discard(task)
+            writer.close()
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        head = (await reader.readuntil(b"\r\n\r\n")).decode()
+        self.heads.append(head)
+        if "upgrade: websocket" in head.lower():
+            writer.write(b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n")
+            while piece := await reader.read(100):
+                writer.write(piece.upper())
+        else:
+            body = json.dumps({"kernelspecs": {}, "head": head}).encode()
+            writer.write(f"HTTP/1.1 {self.status} x\r\nContent-Length: {len(body)}\r\n\r\n".encode() + body)
+        await writer.drain()
+
+
+@contextlib.asynccontextmanager
+async def outside() -> AsyncIterator[Outside]:
+    found = Outside()
+    server = await asyncio.start_server(found.serve, "127.0.0.1", 0)
+    found.port = server.sockets[0].getsockname()[1]
+    async with server:
+        yield found
+        # The door has ended: nothing more comes, and what came ends.
+        await asyncio.gather(*found.tasks, return_exceptions=True)
+
+
+def free_port() -> int:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        return int(taken.getsockname()[1])
+
+
+@contextlib.contextmanager
+def process(tmp_path: Path, url: str, *local: str) -> Iterator[str]:
+    """A door to `url`; its own URL."""
+    address = f"127.0.0.1:{free_port()}"
+    told: dict[str, Any] = {
+        "listen": address,
+        "token": "ours",
+        "url": url,
+        "authorization": "token theirs",
+        "local_targets": local,
+    }
+    told |= {"look_seconds": 0.1, "last_seconds": 0.0}
+    (tmp_path / door.CONFIG_FILE).write_text(json.dumps(told))
+    started = subprocess.Popen([sys.executable, "-I", "-S", str(door.__file__), str(tmp_path)])
+    try:
+        until("the door listens", lambda: _listens(address), 30)
+        yield f"http://{address}"
+    finally:
+        started.terminate()
+        started.wait(30)
+
+
+def _listens(address: str) -> bool:
+    host, _, port = address.partition(":")
+    with contextlib.suppress(OSError), socket.create_connection((host, int(port)), 1):
+        return True
+    return False
+
+
+async def get(url: str, headers: dict[str, str]) -> httpx.Response:
+    async with httpx.AsyncClient(timeout=30) as client:
+        return await client.get(url, headers=headers)
+
+
+async def health(url: str, code: str) -> dict[str, str]:
+    """What it says once its code is this one."""
+    async with asyncio.timeout(60):
+        while True:
+            answer = await get(url + door.HEALTH, TOKEN)
+            if answer.status_code == 200 and answer.json()["code"] == code:
+                return dict(answer.json())
+            await asyncio.sleep(0.05)
+
+
+def test_the_outside_gets_its_own_credentials_and_nothing_of_ours(tmp_path: Path) -> None:
+    async def play() -> None:
+        async with outside() as far:
+            with process(tmp_path, f"http://127.0.0.1:{far.port}/base", f"127.0.0.1:{far.port}") as url:
+                await health(url, "")
+                theirs = {"Cookie": "c=1", "Origin": "http://e", "X-Forwarded-For": "1", "X-EMR-Studio-User": "u"}
+                answer = await get(f"{url}/api/kernels?a=b", TOKEN | theirs | {"X-Own": "kept"})
+                head = answer.json()["head"].lower()
+        lines = head.strip().split("\r\n")
+        assert lines[0] == "get /base/api/kernels?a=b http/1.1"
+        assert {"authorization: token theirs", "x-own: kept", "connection: close"} <= set(lines)
+        assert not [line for line in lines if line.startswith(("cookie", "origin", "x-forwarded", "x-emr"))]
+        assert "ours" not in head
+
+    asyncio.run(play())
+
+
+def test_who_has_no_token_or_wants_something_else_gets_nothing(tmp_path: Path) -> None:
+    async def play() -> None:
+        async with outside() as far:
+            with process(tmp_path, f"http://127.0.0.1:{far.port}", f"127.0.0.1:{far.port}") as url:
+                await health(url, "")
+                asked = len([head for head in far.heads if "kernelspecs" not in head])
+                for headers in ({}, {"Authorization": "token theirs"}, {"Authorization": "token"}):
+                    assert (await get(f"{url}/api/kernels", headers)).status_code == 401
+                    assert (await get(url + door.HEALTH, headers)).status_code == 401
+                paths = (
+                    "/",
+                    "/api/contents",
+                    "/api/kernelsx",
+                    "/api/kernels/%2e%2e/contents",
+                    "/api/kernels/..%2fcontents",
+                )
+                for path in (*paths, "/api/sessions", "/terminals/websocket/1"):
+                    assert (await get(url + path, TOKEN)).status_code == 404, path
+                assert len([head for head in far.heads if "kernelspecs" not in head]) == asked
+
+    asyncio.run(play())
+
+
+def test_websockets_pass(tmp_path: Path) -> None:
+    async def play() -> None:
+        async with outside() as far:
+            with process(tmp_path, f"http://127.0.0.1:{far.port}", f"127.0.0.1:{far.port}") as url:
+                reader, writer = await asyncio.open_connection("127.0.0.1", int(url.rpartition(":")[2]))
+                head = "GET /api/kernels/k/channels HTTP/1.1\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+                writer.write(f"{head}Authorization: token ours\r\n\r\n".encode())
+                assert b" 101 " in await reader.readuntil(b"\r\n\r\n")
+                writer.write(b"hello")
+                assert await reader.readexactly(5) == b"HELLO"
+                writer.close()
+
+    asyncio.run(play())
+
+
+def test_health_is_typed(tmp_path: Path) -> None:
+    async def play() -> None:
+        async with outside() as far:
+            with process(tmp_path, f"http://127.0.0.1:{far.port}", f"127.0.0.1:{far.port}") as url:
+                far.status = 401
+                assert "refuses the credentials" in (await health(url, door.REFUSED))["message"]
+                far.status = 500
+                await health(url, door.NOT_A_GATEWAY)
+                far.status = 200
+                await health(url, "")
+
+    asyncio.run(play())
+
+
+def test_one_that_is_away_says_so(tmp_path: Path) -> None:
+    async def play() -> None:
+        port = free_port()
+        with process(tmp_path, f"http://127.0.0.1:{port}", f"127.0.0.1:{port}") as url:
+            assert "Connection refused" in (await health(url, door.UNREACHABLE))["message"]
+            answer = await get(f"{url}/api/kernels", TOKEN)
+            assert (answer.status_code, answer.json()["reason"]) == (503, door.UNREACHABLE)
+
+    asyncio.run(play())
+
+
+def test_this_machine_is_never_dialled(tmp_path: Path) -> None:
+    async def play() -> None:
+        async with outside() as far:
+            with process(tmp_path, f"http://localhost:{far.port}") as url:
+                assert "outside_local_targets" in (await health(url, door.FORBIDDEN))["message"]
+                assert (await get(f"{url}/api/kernels", TOKEN)).json()["reason"] == door.FORBIDDEN
+            assert far.heads == []
+
+    asyncio.run(play())
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        b"",
+        b"GET\r\n\r\n",
+        b"GET / HTTP/2\r\n\r\n",
+        b"GET a HTTP/1.1\r\n\r\n",
+        b"GET / HTTP/1.1\r\nbad line\r\n\r\n",
+        b"GET / HTTP/1.1\r\nA : b\r\n\r\n",
+        b"GET / HTTP/1.1\r\nA: b\nC: d\r\n\r\n",
+        b"GET / HTTP/1.1\r\n : d\r\n\r\n",
+    ],
+)
+def test_no_requests(head: bytes) -> None:
+    with pytest.raises(ValueError, match=r".*"):
+        door.parse(head)
