@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import datetime as dt
+import json
 import os
 from collections.abc import Iterator
 from decimal import Decimal
@@ -17,6 +18,7 @@ from IPython.core.interactiveshell import InteractiveShell
 from emr_studio_cluster import magics
 from emr_studio_cluster.magics import first_line, forbidden, help_text, settings, tables
 from emr_studio_cluster.magics.downloads import download_url
+from emr_studio_cluster.magics.execute_notebook import ExecuteNotebook, ExecutionFailed
 from emr_studio_cluster.magics.workspace_folder import WorkspaceFolder
 from emr_studio_workspace.share import FolderShare
 
@@ -74,6 +76,59 @@ def test_help_names_what_there_is(shell: InteractiveShell) -> None:
             word = one.lstrip("%").split()[0]
             if word != "pip":
                 assert shell.find_magic(word, "cell" if one.startswith("%%") else "line"), one
+
+
+RUN = {"id": "ex-1", "output": "executions/ex-1/a.ipynb", "cells": 2, "done": 0, "reason": "", "status": "STARTING"}
+
+
+class Server:
+    """Answers for a run that stands so, one after the other."""
+
+    def __init__(self, *statuses: str, reason: str = "") -> None:
+        self._left, self._reason = list(statuses), reason
+        self.asked: list[dict[str, str]] = []
+
+    def __call__(self, question: str) -> str:
+        self.asked.append(json.loads(question.removeprefix("emr-studio/execute-notebook ")))
+        if self.asked[-1].get("begin") == "none.ipynb":
+            return json.dumps({"error": "The Workspace has no notebook 'none.ipynb'."})
+        return json.dumps(RUN | {"status": self._left.pop(0), "reason": self._reason})
+
+
+def test_a_notebook_is_run_and_waited_for(shell: InteractiveShell, capsys: pytest.CaptureFixture[str]) -> None:
+    server, waits = Server("STARTING", "RUNNING", "RUNNING", "FINISHED"), list[float]()
+    ExecuteNotebook(server, waits.append).run("a.ipynb --cluster-id j-1 --service-role EMR_Notebooks_DefaultRole")
+    assert server.asked == [{"begin": "a.ipynb", "cluster": "j-1"}, *[{"look": "ex-1"}] * 3]
+    assert len(waits) == 3
+    assert "ex-1 FINISHED, 0 of 2 cells, executions/ex-1/a.ipynb" in capsys.readouterr().out
+
+
+def test_a_notebook_that_does_not_end_well_fails_the_cell(shell: InteractiveShell) -> None:
+    failing = Server("STARTING", "FAILED", reason="ValueError: x")
+    with pytest.raises(ExecutionFailed, match=r"ex-1 FAILED, .*: ValueError: x"):
+        ExecuteNotebook(failing, lambda _seconds: None).run("a.ipynb")
+    slow = Server(*["RUNNING"] * 3)
+    with pytest.raises(ExecutionFailed, match="Not ended in time"):
+        ExecuteNotebook(slow, lambda _seconds: None).run("a.ipynb --timeout 1e-9")
+
+    def interrupt(_seconds: float) -> None:
+        raise KeyboardInterrupt
+
+    stopped = Server("RUNNING", "STOPPED")
+    with pytest.raises(KeyboardInterrupt):
+        ExecuteNotebook(stopped, interrupt).run("a.ipynb")
+    assert stopped.asked[-1] == {"stop": "ex-1"}
+    for line, said in (("none.ipynb", "has no notebook"), ("", "required"), ("a.ipynb --timeout 0", "seconds")):
+        with pytest.raises(UsageError, match=said):
+            ExecuteNotebook(Server("RUNNING")).run(line)
+    with pytest.raises(UsageError, match="cells of the Workspace's notebooks only"):
+        ExecuteNotebook(lambda _question: "hello").run("a.ipynb")
+
+
+def test_r_is_not_here_and_says_what_to_do(shell: InteractiveShell) -> None:
+    said = str(shell.run_cell("%%rspark\nhead(df)").error_in_exec)
+    assert "needs R" in said
+    assert "%%pyspark" in said
 
 
 @pytest.mark.parametrize("cell", ["%%sql\nSELECT 1", "%%configure\n{}", "%%info", "%info"])
@@ -193,6 +248,24 @@ def test_a_mount_is_the_folder_as_it_is_now(
     assert "Mounted already; fetched again: 1 files" in capsys.readouterr().out
     mounts.mount("lib")
     assert Path("apple.py").exists()
+
+
+def test_a_mount_is_there_again_after_a_restart_of_the_kernel(mounts: WorkspaceFolder, tmp_path: Path) -> None:
+    def restarted() -> WorkspaceFolder:
+        os.chdir(tmp_path / "kernel")
+        found = WorkspaceFolder(mounts._ask)
+        found.resume()
+        return found
+
+    assert not restarted()._path, "nothing was mounted"
+    mounts.mount("lib")
+    again = restarted()
+    assert (Path.cwd(), Path("fruit.py").exists()) == (tmp_path / "kernel/e-1", True)
+    with pytest.raises(UsageError, match="'lib' is mounted"):
+        again.mount(".")
+    again.umount()
+    assert list((tmp_path / "kernel").iterdir()) == []
+    assert restarted()._folder is None
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ from pathlib import Path
 
 _ENDS = """
 import asyncio, json
-from emr_studio_workspace.share import FolderShare
+from emr_studio_workspace.share import Answers
 from emr_studio_workspace.worker import Execution, Surroundings, Worker
 
 async def busy(_kernel_id):
@@ -17,7 +17,7 @@ async def busy(_kernel_id):
 async def end(asked, later):
     # The kernel's cluster is not attached: what is asked first fails at once, and then the worker waits.
     first, last = Execution("k", "1", {}, cluster_id="j-GONE"), Execution("k", "2", {})
-    around = Surroundings(busy, lambda _sent: None, lambda _done: None, FolderShare(str))
+    around = Surroundings(busy, lambda _sent: None, lambda _done: None, Answers())
     worker = Worker(first, around)
     for _ in range(20):
         await asyncio.sleep(0)

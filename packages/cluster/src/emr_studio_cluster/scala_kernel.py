@@ -1,5 +1,7 @@
 """The Scala kernel ("Spark"): cells run in the driver's JVM by Spark's own compiler (`scala/Notebook.scala`).
 
+Cells that begin with `%%sql` or `%%pyspark` run on the same session (`guests.py`).
+
 Neither almond nor Apache Toree is there for Spark 4; what Spark's shell is made of is part of every Spark.
 """
 
@@ -13,7 +15,7 @@ from typing import Any
 
 from ipykernel.kernelbase import Kernel
 
-from emr_studio_cluster import driver, progress
+from emr_studio_cluster import driver, guests, progress
 from emr_studio_cluster.session import node_config
 
 _LOOK_SECONDS = 0.05
@@ -40,6 +42,8 @@ class ScalaKernel(Kernel):  # type: ignore[misc]  # ipykernel is in the cluster'
         super().__init__(**arguments)
         self._context: Any = None
         self._notebook: Any = None
+        self._guests: guests.Guests | None = None
+        self._running: threading.Thread | None = None
         self._failure = ""
         config = node_config()
         self._reporter = progress.Reporter("job", "history" if config.events_dir and not config.master_url else "")
@@ -52,6 +56,7 @@ class ScalaKernel(Kernel):  # type: ignore[misc]  # ipykernel is in the cluster'
         try:
             session = driver.start(node_config(), "notebook", {"spark.repl.class.outputDir": str(classes)})
             self._context = session.sparkContext
+            self._guests = guests.Guests(session, self._display, self._print)
             self._notebook = self._context._jvm.emr.studio.Notebook(str(classes))
         except Exception as error:  # whatever it is, the user is to read it
             self._failure = str(error) or type(error).__name__
@@ -70,17 +75,20 @@ class ScalaKernel(Kernel):  # type: ignore[misc]  # ipykernel is in the cluster'
             if not self._ready():
                 self._starting.start()
                 return self._failed("SparkUnreachable", f"Spark's driver did not start: {self._failure}")
-            outcome = self._watched(code, silent) if code.strip() else "Success"
+            outcome = self._watched(guests.read(code), silent) if code.strip() else "Success"
         except KeyboardInterrupt as interrupt:
             self._interrupt()
             self._reporter.end(progress.reason_of(interrupt))
             return self._failed("KeyboardInterrupt", "The cell was interrupted.")
+        except guests.GuestError as error:
+            self._reporter.end(progress.reason_of(error.__cause__))
+            return self._failed(error.name, str(error), error.lines)
         if outcome == "Success":
             return {"status": "ok", "execution_count": self.execution_count, "payload": [], "user_expressions": {}}
         why = "The cell is incomplete." if outcome == "Incomplete" else "The cell failed."
         return self._failed(outcome, why)
 
-    def _watched(self, code: str, silent: bool) -> str:
+    def _watched(self, cell: guests.Cell, silent: bool) -> str:
         """Run a cell; how far its jobs are is shown below it."""
         group = f"cell-{uuid.uuid4()}"
         watch = progress.DriverWatch(self._context, group, self._reporter)
@@ -88,7 +96,7 @@ class ScalaKernel(Kernel):  # type: ignore[misc]  # ipykernel is in the cluster'
             self._reporter.begin(progress.publisher(self))
             watch.start()
         try:
-            outcome = self._run(code, silent, group)
+            outcome = self._run(cell.body, silent, group) if cell.language == guests.SCALA else self._ask(cell, group)
         finally:
             watch.stop()
         failed = outcome != "Success" and any(stage.state == progress.FAILED for stage in watch.look().stages)
@@ -100,30 +108,45 @@ class ScalaKernel(Kernel):  # type: ignore[misc]  # ipykernel is in the cluster'
 
         def work() -> None:
             # Of the thread that runs the cell, here as in the JVM.
-            self._context.setJobGroup(group, code.strip().splitlines()[0])
+            self._context.setJobGroup(group, (code.strip() or "cell").splitlines()[0])
             outcome.append(str(self._notebook.run(code)))
 
-        self._running = threading.Thread(target=work, daemon=True)
-        self._running.start()
-        while self._running.is_alive():
-            self._running.join(_LOOK_SECONDS)
+        running = self._running = threading.Thread(target=work, daemon=True)
+        running.start()
+        while running.is_alive():
+            running.join(_LOOK_SECONDS)
             self._show(silent)
         self._show(silent)
         return outcome[0] if outcome else "Error"
 
+    def _ask(self, cell: guests.Cell, group: str) -> str:
+        """A cell of another language, in this thread."""
+        self._running = None
+        self._context.setJobGroup(group, (cell.body.strip() or cell.language).splitlines()[0])
+        if self._guests is not None:
+            self._guests.run(cell)
+        return "Success"
+
     def _interrupt(self) -> None:
         self._context.cancelAllJobs()
-        self._notebook.interrupt()
-        self._running.join(_END_SECONDS)
+        if self._running is not None:
+            self._notebook.interrupt()
+            self._running.join(_END_SECONDS)
         self._show(silent=False)
 
     def _show(self, silent: bool) -> None:
         text = str(self._notebook.take())
         if text and not silent:
-            self.send_response(self.iopub_socket, "stream", {"name": "stdout", "text": text})
+            self._print(text)
 
-    def _failed(self, name: str, value: str) -> dict[str, Any]:
-        content = {"ename": name, "evalue": value, "traceback": [value]}
+    def _print(self, text: str) -> None:
+        self.send_response(self.iopub_socket, "stream", {"name": "stdout", "text": text})
+
+    def _display(self, data: dict[str, Any]) -> None:
+        self.send_response(self.iopub_socket, "display_data", {"data": data, "metadata": {}})
+
+    def _failed(self, name: str, value: str, lines: list[str] | None = None) -> dict[str, Any]:
+        content = {"ename": name, "evalue": value, "traceback": lines or [value]}
         self.send_response(self.iopub_socket, "error", content)
         return {"status": "error", "execution_count": self.execution_count, **content}
 

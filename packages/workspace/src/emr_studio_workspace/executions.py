@@ -23,7 +23,8 @@ from emr_studio_workspace.authors import of_request
 from emr_studio_workspace.kernel_link import KernelGone
 from emr_studio_workspace.outputs import CellOutputs
 from emr_studio_workspace.remembered import Remembered
-from emr_studio_workspace.share import FolderShare
+from emr_studio_workspace.runs import NotebookRuns
+from emr_studio_workspace.share import Answers, FolderShare
 from emr_studio_workspace.worker import Execution, Surroundings, Worker
 
 _RESULTS_KEPT = 500
@@ -50,12 +51,14 @@ class Executions:
         self._all: OrderedDict[str, Execution] = OrderedDict()
         self._workers: dict[str, Worker] = {}
         self._memory = Remembered("executions")
-        self._share = FolderShare(lambda: str(notebooks.serverapp.root_dir))
-        self._around = Surroundings(self._is_idle, self._note, self._done, self._share)
+        self._runs = NotebookRuns(notebooks.serverapp, self)
+        self._answers = Answers(FolderShare(lambda: str(notebooks.serverapp.root_dir)), self._runs)
+        self._around = Surroundings(self._is_idle, self._note, self._done, self._answers)
         self._savers: set[asyncio.Task[None]] = set()
 
     def take_up(self) -> None:
         """Go on with what a server before this one was killed over."""
+        self._runs.take_up()
         for name, values in sorted(self._memory.all().items(), key=lambda item: str(item[1].get("asked_at"))):
             try:
                 execution = Execution(**values)
@@ -79,7 +82,7 @@ class Executions:
         self._memory.keep(execution.id, execution.to_keep())
 
     def _done(self, execution: Execution) -> None:
-        self._share.forget(execution.id)
+        self._answers.forget(execution.id)
         task = asyncio.create_task(self._forget_when_saved(execution))
         self._savers.add(task)
         task.add_done_callback(self._savers.discard)
@@ -157,6 +160,7 @@ class Executions:
 
     async def close(self) -> None:
         """The server stops."""
+        await self._runs.close()
         for kernel_id in list(self._workers):
             self.end_kernel(kernel_id, "The Workspace was stopped while this ran.")
         with suppress(TimeoutError):

@@ -18,6 +18,7 @@ import os
 import tarfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Protocol
 
 ASKS = "emr-studio/workspace-folder "
 MAGIC = "%mount_workspace_dir"
@@ -31,8 +32,45 @@ class NotShared(Exception):
     """Why not, for the user."""
 
 
+class Answering(Protocol):
+    """Who answers questions of cells that begin with `asks`."""
+
+    asks: str
+
+    def is_asked(self, code: str, prompt: str) -> bool:
+        """Whether a cell's question is for it, and the cell may ask it."""
+
+    async def answer(self, execution_id: str, prompt: str) -> str:
+        """The answer to the code of an execution."""
+
+    def forget(self, execution_id: str) -> None:
+        """The execution is over."""
+
+
+class Answers:
+    """All of them."""
+
+    def __init__(self, *all_of_them: Answering) -> None:
+        self._all = all_of_them
+
+    def is_asked(self, code: str, prompt: str) -> bool:
+        """Whether one of them is asked, and may be."""
+        return any(one.is_asked(code, prompt) for one in self._all)
+
+    async def answer(self, execution_id: str, prompt: str) -> str:
+        """The answer of the one that is asked."""
+        return await next(one for one in self._all if prompt.startswith(one.asks)).answer(execution_id, prompt)
+
+    def forget(self, execution_id: str) -> None:
+        """The execution is over."""
+        for one in self._all:
+            one.forget(execution_id)
+
+
 class FolderShare:
     """Answers for a folder; `root` tells which, once the server has begun."""
+
+    asks = ASKS
 
     def __init__(self, root: Callable[[], str]) -> None:
         self._root = root

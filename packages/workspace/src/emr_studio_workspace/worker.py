@@ -19,7 +19,7 @@ from tornado.web import HTTPError
 
 from emr_studio_workspace.kernel_link import KernelGone, KernelLink, NoJournal, Reconnected
 from emr_studio_workspace.outputs import CellOutputs, Displays
-from emr_studio_workspace.share import FolderShare
+from emr_studio_workspace.share import Answers
 
 _IDLE_LOOKS, _LOOK_SECONDS, _RECALL_SECONDS = 3, 1.0, 10.0
 _log = logging.getLogger(__name__)
@@ -106,8 +106,8 @@ class Surroundings:
     """Told before the request is sent."""
     done: Callable[[Execution], None]
     """Told when it is over."""
-    share: FolderShare
-    """Answers cells that ask for this Workspace's files."""
+    answers: Answers
+    """For cells that ask this server, by a magic: for files, for a notebook to be run."""
 
 
 class Worker:
@@ -119,7 +119,7 @@ class Worker:
         self._queue: asyncio.Queue[Execution] = asyncio.Queue()
         self._current: Execution | None = None
         self._question: dict[str, Any] | None = None
-        self._sharing: asyncio.Task[None] | None = None
+        self._answering: asyncio.Task[None] | None = None
         self._unsure: list[dict[str, Any]] | None = None
         """What was heard of an execution while it is not known whether the gateway keeps all of it."""
         self.displays: Displays = {}
@@ -336,8 +336,8 @@ class Worker:
                 elif message["header"]["msg_id"] == after:
                     after = ""
 
-    async def _share(self, execution: Execution, message: dict[str, Any]) -> None:
-        value = await self._around.share.answer(execution.id, message["content"]["prompt"])
+    async def _answer(self, execution: Execution, message: dict[str, Any]) -> None:
+        value = await self._around.answers.answer(execution.id, message["content"]["prompt"])
         # A kernel that is gone is told by what is read from it.
         with suppress(KernelGone):
             await self._link.send("stdin", "input_reply", {"value": value, "status": "ok"}, message["header"])
@@ -349,8 +349,8 @@ class Worker:
             raise KernelGone("The kernel died. It may have run out of memory.")
 
     def _ask(self, execution: Execution, message: dict[str, Any]) -> None:
-        if self._around.share.is_asked(execution.code, message["content"].get("prompt", "")):
-            self._sharing = asyncio.create_task(self._share(execution, message))
+        if self._around.answers.is_asked(execution.code, message["content"].get("prompt", "")):
+            self._answering = asyncio.create_task(self._answer(execution, message))
             return
         self._question = message
         execution.status = INPUT

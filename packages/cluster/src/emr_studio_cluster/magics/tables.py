@@ -22,15 +22,19 @@ _PLAIN_ROWS = 20
 
 def show(frame: Any, more: bool = False) -> None:
     """Show a pandas DataFrame; `more`: there are rows beyond it."""
+    display(bundle(frame, more), raw=True)
+
+
+def bundle(frame: Any, more: bool = False) -> dict[str, Any]:
+    """A pandas DataFrame in each form, by MIME type."""
     shown = frame.head(MOST_ROWS)
     cut = more or len(frame) > len(shown)
     short = shown.head(_PLAIN_ROWS)
-    data = {
+    return {
         MIME: table(shown, cut),
         "text/html": short.to_html(index=False),
         "text/plain": f"{short.to_string(index=False)}\n[{len(shown)} rows{', and more' if cut else ''}]",
     }
-    display(data, raw=True)
 
 
 def table(frame: Any, more: bool) -> dict[str, Any]:

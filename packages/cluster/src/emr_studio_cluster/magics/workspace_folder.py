@@ -4,7 +4,8 @@ EMR mounts the Workspace's folder in S3 as the role of the cluster, for everybod
 reaches the Workspaces' files in S3. The kernel asks the Workspace's server, which runs the cell, as `input()` asks a
 user, and gets an archive of the folder as it is now (`emr_studio_workspace.share` has the other half). It is unpacked
 into a read-only folder of the kernel's own, `<workspace id>`, which becomes the working folder; the same line again
-fetches what has changed. Executors do not have it; it stays until it is unmounted, or its cluster ends.
+fetches what has changed. Executors do not have it; it stays, over restarts of the kernel too, until it is unmounted,
+or its cluster ends.
 """
 
 from __future__ import annotations
@@ -30,6 +31,8 @@ FUSE_TYPES = ("s3-fuse", "goofys")
 _READ_FILE, _READ_FOLDER, _OWN_FOLDER = 0o400, 0o500, 0o700
 _ONLY_IN_NOTEBOOKS = "The Workspace's files are given to cells of its notebooks only."
 _MOST_PIECES = 1000
+_KEPT = ".mounted-workspace"
+"""Beside the folder, which of the Workspace's it is: the kernel's folder outlives a restart of the kernel."""
 
 _OPTIONS = Options(prog="%mount_workspace_dir", add_help=False)
 _OPTIONS.add_argument("path")
@@ -41,6 +44,7 @@ _OPTIONS.add_argument("--params", default="")
 def install(shell: Any) -> None:
     """Give them to a shell."""
     magics = WorkspaceFolder(lambda question: str(shell.kernel.raw_input(question)))
+    magics.resume()
     shell.register_magic_function(magics.mount, "line", "mount_workspace_dir")
     shell.register_magic_function(magics.umount, "line", "umount_workspace_dir")
 
@@ -53,6 +57,14 @@ class WorkspaceFolder:
         self._folder: Path | None = None
         self._path = ""
         self._home = Path()
+
+    def resume(self) -> None:
+        """Have again what was mounted when the kernel was restarted."""
+        workspace, home = os.environ.get("KERNEL_WORKSPACE_ID", ""), Path.cwd()
+        folder, kept = home / workspace, home / _KEPT
+        if workspace and folder.is_dir() and kept.is_file():
+            self._home, self._folder, self._path = home, folder, kept.read_text()
+            os.chdir(folder)
 
     def mount(self, line: str) -> None:
         """The Workspace's files, read-only: %mount_workspace_dir PATH ('.' is all of them); again: as they are now."""
@@ -68,6 +80,7 @@ class WorkspaceFolder:
             self._home, self._path = Path.cwd(), path
             self._folder = self._home / workspace
         count = _unpack(archive, self._folder)
+        (self._home / _KEPT).write_text(path)
         os.chdir(self._folder)
         said = "Mounted already; fetched again:" if again else "Mounted:"
         print(f"{said} {count} files of the Workspace, read-only, at {self._folder}")
@@ -78,6 +91,7 @@ class WorkspaceFolder:
             raise UsageError("The Workspace's folder is not mounted.")
         folder, self._folder = self._folder, None
         os.chdir(self._home)
+        (self._home / _KEPT).unlink(missing_ok=True)
         _remove(folder)
         print(f"Unmounted {folder}")
 
