@@ -36,6 +36,7 @@ describe("the form of a new Studio", () => {
       vpcId: "vpc-1",
       subnetIds: ["subnet-1", "subnet-2"],
       engineSecurityGroupId: "sg-e",
+      workspaceSecurityGroupWithoutGitId: "sg-3",
       workspaceSecurityGroupId: "sg-w",
       serviceRole: "role",
       defaultS3Location: "s3://bucket/",

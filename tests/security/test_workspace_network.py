@@ -11,12 +11,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import pytest
-from sqlalchemy import delete
+from sqlalchemy import delete, select
 
 from emr_studio import ids
 from emr_studio.clock import SystemClock
 from emr_studio.db import Database
-from emr_studio.network.model import SecurityGroup, SecurityGroupRule, ensure_default_network
+from emr_studio.network.model import SecurityGroup, SecurityGroupRule, Subnet, ensure_default_network, set_outbound
 from emr_studio.settings import Settings
 from emr_studio.studios.model import Studio
 from emr_studio.workspaces.model import Editor
@@ -138,6 +138,24 @@ def test_git_goes_out_over_443_while_the_group_allows_it(scene: Scene) -> None:
     finally:
         scene.revoke()
         scene.authorize("0.0.0.0/0", 443)
+
+
+@pytest.mark.capability("NW-06")
+def test_git_needs_a_private_subnet_with_a_nat(scene: Scene) -> None:
+    def lead(way: str) -> None:
+        with scene.database.write() as session:
+            editor = session.get_one(Editor, MINE)
+            editor.subnet_id = session.scalars(select(Subnet.id).order_by(Subnet.id)).first() or ""
+            set_outbound(session, editor.subnet_id, way)
+
+    try:
+        for way in ("igw", "none"):
+            lead(way)
+            assert "403" in scene.clone(f"by-{way}")
+            assert "Use a private subnet with a NAT." in scene.asked(f"{scene.far.address}:443")
+    finally:
+        lead("nat")
+    assert scene.clone("by-nat") == "from far away"
 
 
 def test_whatever_the_rules_allow_nothing_of_this_machine_is_reached(scene: Scene) -> None:

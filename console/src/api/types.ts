@@ -101,6 +101,7 @@ export interface Defaults {
   subnetIds: string[];
   engineSecurityGroupId: string;
   workspaceSecurityGroupId: string;
+  workspaceSecurityGroupWithoutGitId: string;
   serviceRole: string;
   defaultS3Location: string;
   releaseLabels: string[];

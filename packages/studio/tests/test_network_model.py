@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -52,6 +53,59 @@ def test_default_groups_let_only_the_gateway_port_through(database: Database, se
         assert model.connection_allowed(session, workspace, engine, 18888)
         assert not model.connection_allowed(session, workspace, engine, 22)
         assert not model.connection_allowed(session, engine, workspace, 18888)
+
+
+@pytest.mark.capability("NW-03")
+def test_the_default_groups_have_these_rules_and_no_others(database: Database, settings: Settings) -> None:
+    with database.write() as session:
+        network = model.ensure_default_network(session, settings, ACCOUNT)
+        groups = {group.id: group for group in session.query(model.SecurityGroup)}
+        names = {group_id: group.name for group_id, group in groups.items()}
+        rules = sorted(
+            (names[r.group_id], r.egress, r.protocol, r.from_port, r.to_port, r.cidr or names[r.peer_group_id or ""])
+            for r in session.query(model.SecurityGroupRule)
+        )
+    engine, git = "DefaultEngineSecurityGroup", "DefaultWorkspaceSecurityGroupGit"
+    without = "DefaultWorkspaceSecurityGroupWithoutGit"
+    assert rules == [
+        (engine, False, "tcp", 18888, 18888, git),
+        (engine, False, "tcp", 18888, 18888, without),
+        (git, True, "tcp", 443, 443, "0.0.0.0/0"),
+        (git, True, "tcp", 18888, 18888, engine),
+        (without, True, "tcp", 18888, 18888, engine),
+    ]
+    assert all(group.tags == {"for-use-with-amazon-emr-managed-policies": "true"} for group in groups.values())
+    assert all(group.vpc_id == network.vpc_id for group in groups.values())
+    assert names[network.workspace_security_group_without_git_id] == without
+
+
+def test_a_network_from_before_gets_the_group_without_git(database: Database, settings: Settings) -> None:
+    with database.write() as session:
+        group_id = model.ensure_default_network(session, settings, ACCOUNT).workspace_security_group_without_git_id
+        session.query(model.SecurityGroupRule).filter_by(group_id=group_id).delete()
+        session.query(model.SecurityGroupRule).filter_by(peer_group_id=group_id).delete()
+        session.query(model.SecurityGroup).filter_by(id=group_id).delete()
+    with database.write() as session:
+        network = model.ensure_default_network(session, settings, ACCOUNT)
+        again, engine = network.workspace_security_group_without_git_id, network.engine_security_group_id
+        assert again != group_id
+        assert model.connection_allowed(session, again, engine, 18888)
+        assert not model.egress_allowed(session, again, ipaddress.ip_address("140.82.112.3"), 443)
+
+
+def test_a_subnet_without_a_nat_leads_nowhere(database: Database, settings: Settings) -> None:
+    with database.write() as session:
+        subnet_id = model.ensure_default_network(session, settings, ACCOUNT).subnet_ids[0]
+        assert model.no_way_out(session, subnet_id) == ""
+        for way, said in (("igw", "is public"), ("none", "has no NAT")):
+            model.set_outbound(session, subnet_id, way)
+            assert said in model.no_way_out(session, subnet_id)
+        model.set_outbound(session, subnet_id, "nat")
+        assert model.no_way_out(session, subnet_id) == ""
+        with pytest.raises(InvalidRequest, match="one of nat, igw, none"):
+            model.set_outbound(session, subnet_id, "vpn")
+        with pytest.raises(InvalidRequest, match="does not exist"):
+            model.set_outbound(session, "subnet-0", "nat")
 
 
 def test_another_accounts_network_is_unknown(database: Database, settings: Settings) -> None:

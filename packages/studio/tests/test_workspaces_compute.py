@@ -149,9 +149,37 @@ def test_engines_that_are_not_there(play: Play) -> None:
         assert reason in play.refused("AttachEditor", EditorId=editor_id, ExecutionEngine=bad)
 
 
-def test_the_security_groups_must_let_the_gateway_through(play: Play) -> None:
+@pytest.mark.capability("NW-01")
+@pytest.mark.parametrize("egress", [False, True])
+def test_the_security_groups_must_let_the_gateway_through(play: Play, egress: bool) -> None:
+    """Without the rule into the engine's group, or that out of the Workspaces', no attach; with both it works."""
     editor_id, cluster_id = play.ready(), play.emr.cluster()
-    with play.emr.database.write() as session:
-        session.query(SecurityGroupRule).filter(SecurityGroupRule.from_port == 18888).delete()
+    network = play.emr.network
+    group_id = network.workspace_security_group_id if egress else network.engine_security_group_id
+
+    def put_port(before: int, after: int) -> None:
+        with play.emr.database.write() as session:
+            rules = session.query(SecurityGroupRule).filter_by(group_id=group_id, from_port=before)
+            rules.update({"from_port": after, "to_port": after})
+
+    put_port(18888, 18889)
     message = play.refused("AttachEditor", EditorId=editor_id, ExecutionEngine=engine(cluster_id))
-    assert play.emr.network.engine_security_group_id in message
+    assert network.engine_security_group_id in message
+    put_port(18889, 18888)
+    play.call("AttachEditor", EditorId=editor_id, ExecutionEngine=engine(cluster_id))
+    assert play.settle(editor_id)[-1] == "Attached"
+
+
+@pytest.mark.capability("NW-04")
+def test_clusters_in_all_subnets_of_the_studio_are_reached(play: Play) -> None:
+    editor_id = play.ready()
+    mine = play.describe(editor_id)["SubnetId"]
+    others = [subnet_id for subnet_id in play.emr.network.subnet_ids if subnet_id != mine]
+    assert len(others) == 2
+    for number, subnet_id in enumerate(others):
+        cluster_id = play.emr.cluster(f"127.31.{number}.9", subnet_id=subnet_id)
+        play.call("AttachEditor", EditorId=editor_id, ExecutionEngine=engine(cluster_id))
+        assert play.settle(editor_id)[-1] == "Attached"
+        assert play.gateway(editor_id) == Gateway(f"127.31.{number}.9:18888", "gateway-token", cluster_id)
+        play.call("DetachEditor", EditorId=editor_id)
+        play.settle(editor_id)

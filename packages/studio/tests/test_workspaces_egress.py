@@ -11,7 +11,7 @@ from starlette.datastructures import Headers
 
 from emr_studio import ids
 from emr_studio.edge.decisions import EdgeAnswer, EdgeRequest
-from emr_studio.network.model import SecurityGroupRule
+from emr_studio.network.model import SecurityGroupRule, set_outbound
 from emr_studio.runtime.inprocess import InProcessRuntime
 from emr_studio.studios.model import Studio
 from emr_studio.workspaces.egress import EgressGate
@@ -67,6 +67,19 @@ def test_443_is_allowed_by_the_default_group_and_nothing_else(play: Play) -> Non
     assert "port 22" in refused.body.decode()
     # No rule names an IPv6 block.
     assert ask(play, f"/{editor_id}/2606:50c0:8000::153/443").status == 403
+
+
+def test_a_public_subnet_leads_nowhere_whatever_the_group_allows(play: Play) -> None:
+    editor_id = play.ready()
+    with play.emr.database.write() as session:
+        subnet_id = session.get_one(Editor, editor_id).subnet_id
+        set_outbound(session, subnet_id, "igw")
+    refused = ask(play, f"/{editor_id}/140.82.112.3/443")
+    assert (refused.status, subnet_id in refused.body.decode()) == (403, True)
+    assert "private subnet with a NAT" in refused.body.decode()
+    with play.emr.database.write() as session:
+        set_outbound(session, subnet_id, "nat")
+    assert ask(play, f"/{editor_id}/140.82.112.3/443").status == 204
 
 
 def test_revoked_it_is_refused_and_a_narrow_rule_allows_its_block_only(play: Play) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from emr_studio.aws.errors import AccessDenied
+from emr_studio.runtime.contract import WorkspaceSpec
 from emr_studio.runtime.inprocess import InProcessRuntime
 from emr_studio.workspaces.model import Editor
 from tests.support.emr_world import ACCOUNT, OTHER_ACCOUNT, SERVICE_ROLE, emr_world, statement
@@ -58,6 +59,23 @@ def test_create_and_describe(play: Play) -> None:
         "Tags": [*tags, {"Key": "creatorUserId", "Value": play.emr.admin.user_id}],
     }
     assert play.settle(editor_id) == ["Starting", "Ready"]
+
+
+@pytest.mark.capability("SG-06")
+def test_a_studios_new_location_is_that_of_new_workspaces(play: Play) -> None:
+    """A Workspace keeps the place that it was made with: its files are there, and only there."""
+    old = play.ready()
+    before = play.describe(old)["S3Location"]
+    location = "s3://emr-studio-123456789012-us-east-1/elsewhere"
+    play.call("UpdateStudio", StudioId=play.studio_id, DefaultS3Location=location)
+    new = play.ready(Name="new")
+    assert play.describe(new)["S3Location"] == f"{location}/{new}/"
+    for operation, status in (("StopEditor", "Idle"), ("StartEditor", "Ready")):
+        play.call(operation, EditorId=old)
+        assert play.settle(old)[-1] == status
+    assert play.describe(old)["S3Location"] == before
+    specs = [play.runtime.workloads[editor_id].spec for editor_id in (old, new)]
+    assert [spec.s3_location for spec in specs if isinstance(spec, WorkspaceSpec)] == [before, f"{location}/{new}/"]
 
 
 @pytest.mark.parametrize(

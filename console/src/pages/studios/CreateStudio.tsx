@@ -6,6 +6,7 @@ import Form from "@cloudscape-design/components/form";
 import FormField from "@cloudscape-design/components/form-field";
 import Header from "@cloudscape-design/components/header";
 import Input from "@cloudscape-design/components/input";
+import RadioGroup from "@cloudscape-design/components/radio-group";
 import SpaceBetween from "@cloudscape-design/components/space-between";
 import Spinner from "@cloudscape-design/components/spinner";
 import { useState, type FormEvent } from "react";
@@ -18,7 +19,21 @@ import { navigate } from "../../router";
 import { useNotices } from "../../state/notices";
 import { asAwsError, usePolled } from "../../state/polled";
 import { s3LocationError, studioNameError } from "../../state/status";
-import { EMPTY, fromDefaults, toRequest, type StudioForm } from "./form";
+import { EMPTY, fromDefaults, groupsOf, toRequest, withGroups, type Groups, type StudioForm } from "./form";
+
+const GROUPS: { value: Groups; label: string; description?: string }[] = [
+  {
+    value: "git",
+    label: "Default groups, with Git",
+    description: "DefaultEngineSecurityGroup, DefaultWorkspaceSecurityGroupGit: Workspaces reach Git servers over HTTPS.",
+  },
+  {
+    value: "noGit",
+    label: "Default groups, without Git",
+    description: "DefaultEngineSecurityGroup, DefaultWorkspaceSecurityGroupWithoutGit: Workspaces reach their clusters alone.",
+  },
+  { value: "custom", label: "Custom groups" },
+];
 
 function Text(props: {
   label: string;
@@ -117,6 +132,16 @@ function StudioFields({ given }: { given: Defaults | undefined }) {
             </ColumnLayout>
           </Container>
           <Container header={<Header variant="h2">Networking</Header>}>
+            {given ? (
+              <FormField label="Security groups" description="The default groups are there already; other groups are typed in below.">
+                <RadioGroup
+                  ariaLabel="Security groups"
+                  value={groupsOf(form, given)}
+                  items={GROUPS}
+                  onChange={({ detail }) => set(withGroups(detail.value as Groups, form, given))}
+                />
+              </FormField>
+            ) : null}
             <ColumnLayout columns={2}>
               <Text label="VPC" value={form.vpcId} onChange={(vpcId) => set({ vpcId })} error={required(form.vpcId)} />
               <Text

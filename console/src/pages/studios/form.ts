@@ -37,6 +37,22 @@ export function fromDefaults(given: Defaults): StudioForm {
   };
 }
 
+export type Groups = "git" | "noGit" | "custom";
+
+/** Which choice of security groups the fields are. */
+export function groupsOf(form: StudioForm, given: Defaults): Groups {
+  if (form.engineGroup !== given.engineSecurityGroupId) return "custom";
+  if (form.workspaceGroup === given.workspaceSecurityGroupId) return "git";
+  return form.workspaceGroup === given.workspaceSecurityGroupWithoutGitId ? "noGit" : "custom";
+}
+
+/** The fields of a choice. */
+export function withGroups(groups: Groups, form: StudioForm, given: Defaults): Partial<StudioForm> {
+  if (groups === "custom") return groupsOf(form, given) === "custom" ? {} : { engineGroup: "", workspaceGroup: "" };
+  const workspaceGroup = groups === "git" ? given.workspaceSecurityGroupId : given.workspaceSecurityGroupWithoutGitId;
+  return { engineGroup: given.engineSecurityGroupId, workspaceGroup };
+}
+
 export function toRequest(form: StudioForm): NewStudio {
   return {
     Name: form.name,

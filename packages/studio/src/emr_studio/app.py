@@ -308,6 +308,7 @@ def _console_defaults(settings: Settings, database: Database, account_id: str) -
         "subnetIds": list(network.subnet_ids),
         "engineSecurityGroupId": network.engine_security_group_id,
         "workspaceSecurityGroupId": network.workspace_security_group_id,
+        "workspaceSecurityGroupWithoutGitId": network.workspace_security_group_without_git_id,
         "serviceRole": SERVICE_ROLE,
         "defaultS3Location": f"s3://{bucket_name(settings)}/workspaces",
         "releaseLabels": [release.label for release in releases()],

@@ -182,13 +182,14 @@ _part("store", "Run the embedded object store alone.")
 
 
 def _sub_apps() -> None:
-    from emr_studio.cli import iam, reference, releases, trail, zones
+    from emr_studio.cli import iam, reference, releases, subnets, trail, zones
 
     app.add_typer(iam.app, name="iam")
     app.add_typer(reference.app, name="reference")
     app.add_typer(releases.app, name="release")
     app.add_typer(trail.app, name="trail")
     app.add_typer(zones.app, name="zone")
+    app.add_typer(subnets.app, name="subnet")
 
 
 def main() -> None:

@@ -33,11 +33,11 @@ def impair(
     from emr_studio.aws.errors import InvalidRequest
     from emr_studio.network import zones
 
-    with _writing(data_dir) as session:
+    with writing(data_dir) as session:
         try:
             zones.impair(session, zone_id, SystemClock().now(), reason)
         except InvalidRequest as error:
-            raise _failed(error.message) from None
+            raise failed(error.message) from None
     typer.echo(f"{zone_id} is impaired: nothing new starts there. Take it back: emr-studio zone restore {zone_id}")
 
 
@@ -46,9 +46,9 @@ def restore(zone_id: Annotated[str, typer.Argument(metavar="ID", help="The zone.
     """Let things start in a zone again."""
     from emr_studio.network import zones
 
-    with _writing(data_dir) as session:
+    with writing(data_dir) as session:
         if not zones.restore(session, zone_id):
-            raise _failed(f"{zone_id} is not impaired.")
+            raise failed(f"{zone_id} is not impaired.")
     typer.echo(f"{zone_id} is well again.")
 
 
@@ -57,7 +57,7 @@ def list_zones(data_dir: DataDir = None) -> None:
     """All zones, and what is wrong with them."""
     from emr_studio.network import zones
 
-    with _writing(data_dir) as session:
+    with writing(data_dir) as session:
         for name in zones.zones(session):
             typer.echo(f"{name}  {zones.trouble_of(session, name) or 'well'}")
 
@@ -83,14 +83,15 @@ def impaired_zones(settings: Settings) -> list[dict[str, Any]]:
 
 
 @contextmanager
-def _writing(data_dir: Path | None) -> Iterator[Session]:
+def writing(data_dir: Path | None) -> Iterator[Session]:
+    """A writing session of the studio's database; without one it says what to do."""
     from emr_studio.cli import installation
     from emr_studio.db import Database
 
     try:
         database = Database(installation.load(data_dir).sqlalchemy_url)
     except installation.NotInstalled as error:
-        raise _failed(str(error)) from None
+        raise failed(str(error)) from None
     try:
         with database.write() as session:
             yield session
@@ -98,6 +99,7 @@ def _writing(data_dir: Path | None) -> Iterator[Session]:
         database.dispose()
 
 
-def _failed(message: str) -> typer.Exit:
+def failed(message: str) -> typer.Exit:
+    """Say it, and end with an error."""
     typer.echo(message, err=True)
     return typer.Exit(1)

@@ -29,6 +29,10 @@ GATEWAY_PORT = 18888
 _VPC_CIDR = "172.31.0.0/16"
 _SUBNET_PREFIX = 20
 _ZONES = "abc"
+_ENGINE_GROUP = "DefaultEngineSecurityGroup"
+_GIT_GROUP, _NO_GIT_GROUP = "DefaultWorkspaceSecurityGroupGit", "DefaultWorkspaceSecurityGroupWithoutGit"
+OUTBOUND = ("nat", "igw", "none")
+"""How a subnet's routes lead to the internet: a NAT, an internet gateway (a public subnet), not at all."""
 # AWS keeps the first four addresses of a subnet (network, router, DNS, future use) and the last one.
 _RESERVED_AT_START = 4
 _RANDOM_TRIES = 16
@@ -71,6 +75,8 @@ class Subnet(Base):
     availability_zone: Mapped[str]
     is_default: Mapped[bool] = mapped_column(default=False)
     tags: Mapped[dict[str, str]] = mapped_column(default=dict)
+    outbound: Mapped[str] = mapped_column(default="nat", server_default="nat")
+    """One of `OUTBOUND`. A Workspace has a private address only, for which an internet gateway does nothing."""
 
 
 class SecurityGroup(Base):
@@ -126,6 +132,8 @@ class DefaultNetwork:
     subnet_ids: tuple[str, ...]
     engine_security_group_id: str
     workspace_security_group_id: str
+    """The one with Git."""
+    workspace_security_group_without_git_id: str
 
 
 def ensure_default_network(session: Session, settings: Settings, account_id: str) -> DefaultNetwork:
@@ -133,7 +141,9 @@ def ensure_default_network(session: Session, settings: Settings, account_id: str
     vpc = session.scalar(
         select(Vpc).where(Vpc.account_id == account_id, Vpc.region == settings.region, Vpc.is_default.is_(True))
     )
-    return _describe_default(session, vpc or _create_default(session, settings.region, account_id))
+    vpc = vpc or _create_default(session, settings.region, account_id)
+    _ensure_group_without_git(session, vpc)
+    return _describe_default(session, vpc)
 
 
 def _describe_default(session: Session, vpc: Vpc) -> DefaultNetwork:
@@ -142,8 +152,9 @@ def _describe_default(session: Session, vpc: Vpc) -> DefaultNetwork:
     return DefaultNetwork(
         vpc_id=vpc.id,
         subnet_ids=tuple(s.id for s in sorted(subnets, key=lambda s: s.availability_zone)),
-        engine_security_group_id=groups["DefaultEngineSecurityGroup"],
-        workspace_security_group_id=groups["DefaultWorkspaceSecurityGroupGit"],
+        engine_security_group_id=groups[_ENGINE_GROUP],
+        workspace_security_group_id=groups[_GIT_GROUP],
+        workspace_security_group_without_git_id=groups[_NO_GIT_GROUP],
     )
 
 
@@ -172,8 +183,8 @@ def _create_default(session: Session, region: str, account_id: str) -> Vpc:
 
 
 def _create_default_groups(session: Session, vpc: Vpc) -> None:
-    engine = _new_group(vpc, "DefaultEngineSecurityGroup", "EMR Studio: compute")
-    workspace = _new_group(vpc, "DefaultWorkspaceSecurityGroupGit", "EMR Studio: Workspaces, with Git over HTTPS")
+    engine = _new_group(vpc, _ENGINE_GROUP, "EMR Studio: compute")
+    workspace = _new_group(vpc, _GIT_GROUP, "EMR Studio: Workspaces, with Git over HTTPS")
     session.add_all([engine, workspace])
     session.flush()
     session.add_all(
@@ -183,6 +194,23 @@ def _create_default_groups(session: Session, vpc: Vpc) -> None:
             _new_rule(workspace, 443, egress=True, cidr="0.0.0.0/0"),
         ]
     )
+
+
+def _ensure_group_without_git(session: Session, vpc: Vpc) -> None:
+    """Installations from before there was one get it too."""
+    groups = {g.name: g for g in session.scalars(select(SecurityGroup).where(SecurityGroup.vpc_id == vpc.id))}
+    if _NO_GIT_GROUP in groups:
+        return
+    engine, workspace = groups[_ENGINE_GROUP], _new_group(vpc, _NO_GIT_GROUP, "EMR Studio: Workspaces, without Git")
+    session.add(workspace)
+    session.flush()
+    session.add_all(
+        [
+            _new_rule(engine, GATEWAY_PORT, egress=False, peer_group_id=workspace.id),
+            _new_rule(workspace, GATEWAY_PORT, egress=True, peer_group_id=engine.id),
+        ]
+    )
+    session.flush()
 
 
 def _new_group(vpc: Vpc, name: str, description: str) -> SecurityGroup:
@@ -273,6 +301,29 @@ def egress_allowed(
         )
     )
     return any(_is_for(rule, port) and address in ipaddress.ip_network(rule.cidr or "", strict=False) for rule in rules)
+
+
+def set_outbound(session: Session, subnet_id: str, outbound: str) -> None:
+    """Say how the subnet's routes lead to the internet.
+
+    Raises:
+        InvalidRequest: there is no such subnet, or no such way.
+    """
+    subnet = session.get(Subnet, subnet_id)
+    if subnet is None:
+        raise InvalidRequest(f"Subnet '{subnet_id}' does not exist.")
+    if outbound not in OUTBOUND:
+        raise InvalidRequest(f"A subnet's way out is one of {', '.join(OUTBOUND)}, not '{outbound}'.")
+    subnet.outbound = outbound
+
+
+def no_way_out(session: Session, subnet_id: str) -> str:
+    """Why nothing with a private address alone gets from the subnet to the internet; empty if it does."""
+    subnet = session.get(Subnet, subnet_id)
+    if subnet is None or subnet.outbound == "nat":
+        return ""
+    what = "is public: its internet gateway serves public addresses only" if subnet.outbound == "igw" else "has no NAT"
+    return f"Subnet {subnet_id} {what}, and a Workspace has a private address. Use a private subnet with a NAT."
 
 
 def _is_for(rule: SecurityGroupRule, port: int) -> bool:

@@ -1,4 +1,4 @@
-"""May a Workspace go out to this address? The outbound rules of its Studio's Workspace security group say."""
+"""May a Workspace go out to this address? Its subnet's routes and its Studio's Workspace security group say."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import ipaddress
 
 from emr_studio.db import Database
 from emr_studio.edge.decisions import EdgeAnswer, EdgeRequest
-from emr_studio.network.model import egress_allowed
+from emr_studio.network.model import egress_allowed, no_way_out
 from emr_studio.studios.model import Studio
 from emr_studio.workspaces.model import RUNNING, Editor
 
@@ -36,6 +36,8 @@ class EgressGate:
             studio = session.get(Studio, editor.studio_id)
             if studio is None:
                 return _refused("The Workspace's Studio no longer exists, and with it what allowed the way out.")
+            if reason := no_way_out(session, editor.subnet_id):
+                return _refused(reason)
             group_id = studio.workspace_security_group_id
             if egress_allowed(session, group_id, address, port):
                 return _ALLOWED
