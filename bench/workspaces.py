@@ -48,14 +48,14 @@ c.JupyterHub.concurrent_spawn_limit = 0
 
 def measure(studio: Studio) -> list[Figure]:
     """Start time from the zygote and cold, and PSS of ten idle ones."""
-    with tempfile.TemporaryDirectory(prefix="hub-") as folder, _hub(Path(folder)) as hub:
+    with tempfile.TemporaryDirectory(prefix="hub-") as folder, hub(Path(folder)) as peer:
         ours, theirs = [], []
         # In turn, so that both see the same machine.
         for number in range(RUNS):
             ours.append(_start_workspace(studio, f"bench-{number}"))
-            theirs.append(hub.start(f"user{number}"))
+            theirs.append(peer.start(f"user{number}"))
             print(f"  start {number}: {ours[-1]:.3f} s, hub {theirs[-1]:.3f} s", flush=True)
-        memory = _workspace_memory(studio), hub.memory(RUNS)
+        memory = _workspace_memory(studio), peer.memory(RUNS)
         cold = [_cold_start(studio, f"cold-{number}") for number in range(3)]
         _delete_all(studio)
     return [
@@ -69,10 +69,10 @@ def _start_workspace(studio: Studio, name: str, before: Callable[[], None] = lam
     """Create and stop one, call `before`, then time StartEditor to the first answer of `/api/status`."""
     emr = studio.client("emr", "sample")
     editor_id = emr.create_editor(StudioId=studio.json["sample"]["studio_id"], Name=name)["EditorId"]
-    _await_status(emr, editor_id, "Ready")
+    await_status(emr, editor_id, "Ready")
     workspace = Workspace(emr.open_editor_in_console(EditorId=editor_id)["Url"])
     emr.stop_editor(EditorId=editor_id)
-    _await_status(emr, editor_id, "Idle")
+    await_status(emr, editor_id, "Idle")
     before()
     begun = time.monotonic()
     emr.start_editor(EditorId=editor_id)
@@ -81,7 +81,7 @@ def _start_workspace(studio: Studio, name: str, before: Callable[[], None] = lam
         time.sleep(0.005)
     took = time.monotonic() - begun
     workspace.close()
-    _await_status(emr, editor_id, "Ready")
+    await_status(emr, editor_id, "Ready")
     return took
 
 
@@ -104,7 +104,7 @@ def _parent(line: str) -> int:
     return int(Path(f"/proc/{line.split(maxsplit=1)[0]}/stat").read_text().rpartition(")")[2].split()[1])
 
 
-def _await_status(emr: Any, editor_id: str, status: str) -> None:
+def await_status(emr: Any, editor_id: str, status: str) -> None:
     until(f"{editor_id} is {status}", lambda: emr.describe_editor(EditorId=editor_id)["Editor"]["Status"] == status, 60)
 
 
@@ -120,10 +120,11 @@ def _delete_all(studio: Studio) -> None:
         emr.delete_editor(EditorId=editor["EditorId"])
 
 
-class _Hub:
+class Hub:
     """A running JupyterHub, driven by its REST API."""
 
     def __init__(self, url: str, pid: int) -> None:
+        self.url = url
         self._http = httpx.Client(base_url=url, headers={"Authorization": f"token {TOKEN}"}, timeout=60)
         self._pid = pid
 
@@ -143,6 +144,11 @@ class _Hub:
             time.sleep(0.005)
         return time.monotonic() - begun
 
+    def write(self, user: str, name: str, notebook: dict[str, Any]) -> None:
+        """Put a notebook into a running user's home."""
+        body = {"type": "notebook", "format": "json", "content": notebook}
+        self._http.put(f"/user/{user}/api/contents/{name}", json=body).raise_for_status()
+
     def memory(self, count: int) -> float:
         """Mean PSS in MB of the single-user servers."""
         servers = [pid for pid in descendants(self._pid) if "jupyterhub-singleuser" in _command_line(pid)]
@@ -155,7 +161,7 @@ def _command_line(pid: int) -> str:
 
 
 @contextmanager
-def _hub(folder: Path) -> Iterator[_Hub]:
+def hub(folder: Path) -> Iterator[Hub]:
     port, hub_port, proxy_port = free_port(), free_port(), free_port()
     config = folder / "jupyterhub_config.py"
     config.write_text(
@@ -170,4 +176,4 @@ def _hub(folder: Path) -> Iterator[_Hub]:
             return False
 
     with server([str(PEERS / "jupyterhub"), "-f", str(config)], ready, folder) as pid:
-        yield _Hub(url, pid)
+        yield Hub(url, pid)
