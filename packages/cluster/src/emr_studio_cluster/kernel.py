@@ -5,6 +5,7 @@
     pysparkclassic   Python with `spark` and `sc` of a driver of its own
     sqlkernel        SQL, on a session of the Connect server
     sparkkernel      Scala with `spark` and `sc` of a driver of its own
+    sparkrkernel     opens notebooks for SparkR, and says that there is no R
 
 It runs in a scratch folder of its own; Python kernels draw plots inline.
 """
@@ -23,8 +24,16 @@ from emr_studio_cluster import journal, libraries
 from emr_studio_cluster.driver import NODE_FOLDER
 
 PYTHON, PYSPARK, CLASSIC, SQL, SCALA = "python3", "pysparkkernel", "pysparkclassic", "sqlkernel", "sparkkernel"
-DISPLAY_NAMES = {PYSPARK: "PySpark", CLASSIC: "PySpark (classic)", SCALA: "Spark", SQL: "SQL", PYTHON: "Python 3"}
-LANGUAGES = {SQL: "sql", SCALA: "scala"}
+SPARKR = "sparkrkernel"
+DISPLAY_NAMES = {
+    PYSPARK: "PySpark",
+    CLASSIC: "PySpark (classic)",
+    SCALA: "Spark",
+    SQL: "SQL",
+    PYTHON: "Python 3",
+    SPARKR: "SparkR",
+}
+LANGUAGES = {SQL: "sql", SCALA: "scala", SPARKR: "R"}
 
 
 def main(arguments: Sequence[str]) -> None:
@@ -66,6 +75,10 @@ def _class_of(kind: str) -> dict[str, type]:
         from emr_studio_cluster.scala_kernel import ScalaKernel
 
         return {"kernel_class": ScalaKernel}
+    if kind == SPARKR:
+        from emr_studio_cluster.r_kernel import SparkRKernel
+
+        return {"kernel_class": SparkRKernel}
     return {}
 
 

@@ -6,11 +6,9 @@ from typing import Any
 
 from IPython.core.error import UsageError
 
-NO_R = (
-    "%%rspark needs R and Spark's package for it (SparkR), which this cluster's release does not have. Views are "
-    "shared by all languages: write this cell in %%sql, %%pyspark or %%scalaspark. An R of your own on the primary "
-    "node (a bootstrap action, or %%sh) runs as a program with %%sh."
-)
+MISSING = "needs R and Spark's package for it (SparkR), which are not part of this cluster's release."
+OWN_R = "An R of your own on the primary node, by a bootstrap action, runs as a program with %%sh in a Python kernel."
+NO_R = f"%%rspark {MISSING} Views are shared by all languages: use %%sql, %%pyspark or %%scalaspark. {OWN_R}"
 
 
 def install(shell: Any) -> None:
