@@ -76,6 +76,7 @@ def test_all_kinds_are_offered(rig: ClusterRig, cluster_id: str) -> None:
         "pysparkclassic": ("PySpark (classic)", "python"),
         "sparkkernel": ("Spark", "scala"),
         "sqlkernel": ("SQL", "sql"),
+        "sparkrkernel": ("SparkR", "R"),
         "python3": ("Python 3", "python"),
     }
 
