@@ -281,6 +281,12 @@ _EMR: dict[str, dict[str, Any]] = {
         "Instances": {"InstanceCount": 1, "MasterInstanceType": "m5.xlarge", "KeepJobFlowAliveWhenNoSteps": True},
         "Tags": TAG_LIST,
     },
+    "RegisterCluster": {
+        "Name": "theirs",
+        "Type": "JUPYTER_GATEWAY",
+        "Url": "https://gateway.example.com",
+        "Tags": TAG_LIST,
+    },
     "AddJobFlowSteps/with a runtime role": {
         "JobFlowId": "{cluster}",
         "Steps": [{"Name": "s", "HadoopJarStep": {"Jar": "command-runner.jar", "Args": ["true"]}}],

@@ -94,6 +94,27 @@ export const listInstanceGroups = (id: string, signal?: AbortSignal) =>
   all<"InstanceGroups", InstanceGroup>("ListInstanceGroups", "InstanceGroups", { ClusterId: id }, signal);
 export const listInstances = (id: string, signal?: AbortSignal) =>
   all<"Instances", Instance>("ListInstances", "Instances", { ClusterId: id }, signal);
+export interface NewOutsideCluster {
+  name: string;
+  url: string;
+  /** One of the two, or neither. */
+  token: string;
+  userName: string;
+  password: string;
+}
+/** The request of "Register cluster": what is empty is left out. */
+export function registerClusterInput(cluster: NewOutsideCluster): object {
+  return {
+    Name: cluster.name,
+    Type: "JUPYTER_GATEWAY",
+    Url: cluster.url,
+    ...(cluster.token ? { Token: cluster.token } : {}),
+    ...(cluster.userName ? { UserName: cluster.userName, Password: cluster.password } : {}),
+  };
+}
+export const registerCluster = (cluster: NewOutsideCluster) =>
+  emr<{ ClusterId: string }>("RegisterCluster", registerClusterInput(cluster));
+export const deregisterCluster = (id: string) => emr("DeregisterCluster", { ClusterId: id });
 export const terminateClusters = (ids: string[]) => emr("TerminateJobFlows", { JobFlowIds: ids });
 
 /** Links that sign in to a cluster's application UIs; the history's is there once its server runs. */

@@ -55,12 +55,20 @@ export interface ClusterStatus {
   ErrorDetails?: { ErrorCode?: string; ErrorMessage?: string; ErrorData?: Record<string, string>[] }[];
 }
 
+/** Of a cluster that was registered, not created: where it is. */
+export interface OutsideCluster {
+  Type: string;
+  Url: string;
+  AuthenticationType: string;
+}
+
 export interface ClusterSummary {
   Id: string;
   Name: string;
   Status: ClusterStatus;
   NormalizedInstanceHours?: number;
   ClusterArn?: string;
+  OutsideCluster?: OutsideCluster;
 }
 
 export interface Cluster extends ClusterSummary {

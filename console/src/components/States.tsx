@@ -30,7 +30,9 @@ export function EditorState({ editor }: { editor: Editor }) {
 
 export function ClusterStateView({ status }: { status: ClusterStatus }) {
   const reason = status.StateChangeReason;
-  const indicator = <StatusIndicator type={clusterIndicator(status.State)}>{stateLabel(status.State)}</StatusIndicator>;
+  // Only one from outside has a code while it waits: why it does not serve.
+  const kind = status.State === "WAITING" && reason?.Code ? "warning" : clusterIndicator(status.State);
+  const indicator = <StatusIndicator type={kind}>{stateLabel(status.State)}</StatusIndicator>;
   if (!reason?.Message && !reason?.Code) return indicator;
   return (
     <Popover dismissAriaLabel="Close" header="Reason" content={<ReasonText reason={reason} />}>

@@ -11,8 +11,8 @@ import Table from "@cloudscape-design/components/table";
 import { useState } from "react";
 import { AwsError } from "../../api/client";
 import { denialOf } from "../../api/denial";
-import { describeCluster, listInstanceGroups, listInstances, terminateClusters } from "../../api/emr";
-import type { Cluster, Instance, InstanceGroup } from "../../api/types";
+import { deregisterCluster, describeCluster, listInstanceGroups, listInstances, terminateClusters } from "../../api/emr";
+import type { Cluster, ClusterState, Instance, InstanceGroup, OutsideCluster } from "../../api/types";
 import { Confirm } from "../../components/Confirm";
 import { ErrorBox } from "../../components/ErrorBox";
 import { Failure } from "../../components/Failure";
@@ -51,7 +51,13 @@ async function ask(id: string, signal: AbortSignal): Promise<Whole> {
 /** Has it ended or failed, so that the reason belongs at the top? */
 function isTroubled({ Status }: Cluster): boolean {
   const ended = Status.State.startsWith("TERMINAT");
+  if (Status.State === "WAITING" && Status.StateChangeReason?.Code) return true;
   return Boolean(Status.ErrorDetails?.length) || (ended && Boolean(Status.StateChangeReason?.Message));
+}
+
+function troubleKind(state: ClusterState): "error" | "warning" | "info" {
+  if (state === "TERMINATED_WITH_ERRORS") return "error";
+  return state === "WAITING" ? "warning" : "info";
 }
 
 /** Why it failed or ended, with the lines of the log that say so. */
@@ -62,7 +68,7 @@ function Trouble({ cluster }: { cluster: Cluster }) {
     ...(detail.ErrorData ?? []).flatMap((data) => Object.entries(data).map(([key, value]) => `${key}: ${value}`)),
   ]);
   return (
-    <Alert type={State === "TERMINATED_WITH_ERRORS" ? "error" : "info"} header={StateChangeReason?.Code ?? stateLabel(State)}>
+    <Alert type={troubleKind(State)} header={StateChangeReason?.Code ?? stateLabel(State)}>
       <div style={{ whiteSpace: "pre-wrap", overflowWrap: "anywhere" }}>{StateChangeReason?.Message}</div>
       {lines.length ? <pre style={{ overflowX: "auto", margin: "8px 0 0" }}>{lines.join("\n")}</pre> : null}
     </Alert>
@@ -103,6 +109,27 @@ function Summary({ cluster }: { cluster: Cluster }) {
           { label: "Log location", value: cluster.LogUri ?? "–" },
           { label: "Service role", value: cluster.ServiceRole ?? "–" },
           { label: "Termination protection", value: cluster.TerminationProtected ? "On" : "Off" },
+        ]}
+      />
+    </Container>
+  );
+}
+
+/** One from outside: of its instances nothing is known here. */
+function Outside({ cluster, outside }: { cluster: Cluster; outside: OutsideCluster }) {
+  return (
+    <Container header={<Header variant="h2">Summary</Header>}>
+      <KeyValuePairs
+        columns={4}
+        items={[
+          { label: "Cluster ID", value: cluster.Id },
+          { label: "State", value: <ClusterStateView status={cluster.Status} /> },
+          { label: "Runs", value: "Outside" },
+          { label: "URL", value: outside.Url },
+          { label: "Type", value: outside.Type },
+          { label: "Authentication", value: outside.AuthenticationType },
+          { label: "Registered", value: time(cluster.Status.Timeline?.CreationDateTime) },
+          { label: "Deregistered", value: time(cluster.Status.Timeline?.EndDateTime) },
         ]}
       />
     </Container>
@@ -164,10 +191,12 @@ export default function ClusterPage({ clusterId }: { clusterId: string }) {
   const [terminating, setTerminating] = useState(false);
   const notices = useNotices();
   const cluster = whole.data?.cluster;
+  const outside = cluster?.OutsideCluster;
+  const ending = outside ? "Deregister" : "Terminate";
 
   async function terminate(): Promise<void> {
-    await terminateClusters([clusterId]);
-    notices.success(`Terminating ${cluster?.Name ?? clusterId}.`);
+    await (outside ? deregisterCluster(clusterId) : terminateClusters([clusterId]));
+    notices.success(`${outside ? "Deregistering" : "Terminating"} ${cluster?.Name ?? clusterId}.`);
     await whole.refresh();
   }
 
@@ -179,7 +208,7 @@ export default function ClusterPage({ clusterId }: { clusterId: string }) {
           actions={
             <SpaceBetween direction="horizontal" size="xs">
               <Button href="#/clusters">All clusters</Button>
-              {cluster && hasUi(cluster) ? (
+              {cluster && !outside && hasUi(cluster) ? (
                 <>
                   {uiOf(cluster) === "live" ? (
                     <Button href={`#/spark-ui/${clusterId}`} target="_blank" iconName="external">
@@ -192,7 +221,7 @@ export default function ClusterPage({ clusterId }: { clusterId: string }) {
                 </>
               ) : null}
               <Button disabled={!cluster || !mayTerminate(cluster)} onClick={() => setTerminating(true)}>
-                Terminate
+                {ending}
               </Button>
             </SpaceBetween>
           }
@@ -207,13 +236,17 @@ export default function ClusterPage({ clusterId }: { clusterId: string }) {
         {whole.data ? (
           <SpaceBetween size="l">
             {isTroubled(whole.data.cluster) ? <Trouble cluster={whole.data.cluster} /> : null}
-            <Summary cluster={whole.data.cluster} />
-            {whole.data.groups instanceof AwsError ? (
+            {outside ? (
+              <Outside cluster={whole.data.cluster} outside={outside} />
+            ) : (
+              <Summary cluster={whole.data.cluster} />
+            )}
+            {outside ? null : whole.data.groups instanceof AwsError ? (
               <Hidden what="Instance groups" denial={whole.data.groups} />
             ) : (
               <Groups groups={whole.data.groups} />
             )}
-            {whole.data.instances instanceof AwsError ? (
+            {outside ? null : whole.data.instances instanceof AwsError ? (
               <Hidden what="Instances" denial={whole.data.instances} />
             ) : (
               <Instances instances={whole.data.instances} />
@@ -222,10 +255,10 @@ export default function ClusterPage({ clusterId }: { clusterId: string }) {
         ) : null}
       </SpaceBetween>
       {terminating ? (
-        <Confirm title="Terminate cluster" action="Terminate" run={terminate} onClose={() => setTerminating(false)}>
+        <Confirm title={`${ending} cluster`} action={ending} run={terminate} onClose={() => setTerminating(false)}>
           <Box>
-            Terminate {cluster?.Name} ({clusterId})? Workspaces attached to it lose their kernels; nothing on its disks is
-            kept.
+            {ending} {cluster?.Name} ({clusterId})? Workspaces attached to it lose their kernels;{" "}
+            {outside ? "the cluster itself goes on." : "nothing on its disks is kept."}
           </Box>
         </Confirm>
       ) : null}

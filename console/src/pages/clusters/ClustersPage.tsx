@@ -15,6 +15,7 @@ import { useNotices } from "../../state/notices";
 import { usePolled } from "../../state/polled";
 import { CLUSTER_STATES, isClusterInTransition, mayTerminate, stateLabel } from "../../state/status";
 import { CreateCluster } from "./CreateCluster";
+import { RegisterCluster } from "./RegisterCluster";
 
 interface Props {
   /** The subnets that a new cluster may be in; without them those of the installation. */
@@ -23,6 +24,8 @@ interface Props {
 }
 
 const created = (cluster: ClusterSummary) => cluster.Status.Timeline?.CreationDateTime ?? 0;
+
+const place = (cluster: ClusterSummary) => (cluster.OutsideCluster ? "Outside" : "Here");
 
 const COLUMNS: TableProps.ColumnDefinition<ClusterSummary>[] = [
   {
@@ -40,6 +43,13 @@ const COLUMNS: TableProps.ColumnDefinition<ClusterSummary>[] = [
     sortingComparator: (a, b) => a.Status.State.localeCompare(b.Status.State),
     minWidth: 170,
     cell: (cluster) => <ClusterStateView status={cluster.Status} />,
+  },
+  {
+    id: "runs",
+    header: "Runs",
+    sortingComparator: (a, b) => place(a).localeCompare(place(b)),
+    minWidth: 120,
+    cell: place,
   },
   {
     id: "created",
@@ -72,7 +82,7 @@ export default function ClustersPage({ subnetIds, create }: Props) {
   );
   const [states, setStates] = useState<string[]>([]);
   const [selectedIds, setSelectedIds] = useState<string[]>([]);
-  const [dialog, setDialog] = useState<"create" | "terminate" | undefined>(create ? "create" : undefined);
+  const [dialog, setDialog] = useState<"create" | "register" | "terminate" | undefined>(create ? "create" : undefined);
   const notices = useNotices();
   const selected = (clusters.data ?? []).filter((cluster) => selectedIds.includes(cluster.Id));
   const names = selected.map((cluster) => `${cluster.Name} (${cluster.Id})`).join(", ");
@@ -128,6 +138,7 @@ export default function ClustersPage({ subnetIds, create }: Props) {
           >
             Terminate
           </Button>,
+          <Button onClick={() => setDialog("register")}>Register cluster</Button>,
           <Button variant="primary" onClick={() => setDialog("create")}>
             Create cluster
           </Button>,
@@ -136,9 +147,13 @@ export default function ClustersPage({ subnetIds, create }: Props) {
       {dialog === "create" ? (
         <CreateCluster subnetIds={subnetIds} onClose={close} onCreated={() => void clusters.refresh()} />
       ) : null}
+      {dialog === "register" ? (
+        <RegisterCluster onClose={close} onRegistered={() => void clusters.refresh()} />
+      ) : null}
       {dialog === "terminate" ? (
         <Confirm title="Terminate clusters" action="Terminate" run={terminate} onClose={close} disabled={!selected.length}>
-          <Box>Terminate {names}? Workspaces attached to it lose their kernels; nothing on its disks is kept.</Box>
+          <Box>Terminate {names}? Workspaces attached to it lose their kernels; nothing on its disks is kept. Those from
+            outside are only forgotten.</Box>
         </Confirm>
       ) : null}
     </>

@@ -34,6 +34,7 @@ NOT_ATTACHED = (
 )
 NOT_REACHABLE = "The attached cluster's kernel gateway does not answer. It may still be starting; try again."
 _SESSION = ("path", "name", "type", "kernel_id")
+_FORBIDDEN = 403
 _AWAY = (502, 503, 504, 599)
 
 
@@ -148,9 +149,23 @@ class AttachedMappingKernelManager(GatewayMappingKernelManager):
             return []
         try:
             models: list[dict[str, Any]] = await super().list_kernels(**kwargs)
-        except (HTTPError, OSError):
-            return [manager.kernel for manager in self._kernels.values() if manager.kernel]
-        return models
+        except HTTPError as error:
+            if error.status_code == _FORBIDDEN:
+                return await self._one_by_one()
+        except OSError:
+            pass
+        else:
+            return models
+        return [manager.kernel for manager in self._kernels.values() if manager.kernel]
+
+    async def _one_by_one(self) -> list[dict[str, Any]]:
+        """The same of a gateway that lists no kernels, as Jupyter's own does unless it is told to."""
+        for kernel_id, manager in list(self._kernels.items()):
+            with suppress(HTTPError, OSError):
+                # None: it is gone.
+                if await manager.refresh_model() is None:
+                    self.remove_kernel(kernel_id)
+        return [manager.kernel for manager in self._kernels.values() if manager.kernel]
 
     async def kernel_model(self, kernel_id: str) -> Any:
         """Model of one kernel; 404 once its cluster is detached."""
