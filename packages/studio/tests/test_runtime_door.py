@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import datetime as dt
 import json
 import socket
+import ssl
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Iterator
@@ -14,6 +16,12 @@ from typing import Any
 
 import httpx
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.serialization import Encoding, PrivateFormat
+from cryptography.x509.oid import NameOID
 
 from emr_studio.runtime import door
 from tests.support.studio import until
@@ -56,9 +64,9 @@ class Outside:
 
 
 @contextlib.asynccontextmanager
-async def outside() -> AsyncIterator[Outside]:
+async def outside(secure: ssl.SSLContext | None = None) -> AsyncIterator[Outside]:
     found = Outside()
-    server = await asyncio.start_server(found.serve, "127.0.0.1", 0)
+    server = await asyncio.start_server(found.serve, "127.0.0.1", 0, ssl=secure)
     found.port = server.sockets[0].getsockname()[1]
     async with server:
         yield found
@@ -73,7 +81,7 @@ def free_port() -> int:
 
 
 @contextlib.contextmanager
-def process(tmp_path: Path, url: str, *local: str) -> Iterator[str]:
+def process(tmp_path: Path, url: str, *local: str, authorities: str = "") -> Iterator[str]:
     """A door to `url`; its own URL."""
     address = f"127.0.0.1:{free_port()}"
     told: dict[str, Any] = {
@@ -83,7 +91,7 @@ def process(tmp_path: Path, url: str, *local: str) -> Iterator[str]:
         "authorization": "token theirs",
         "local_targets": local,
     }
-    told |= {"look_seconds": 0.1, "last_seconds": 0.0}
+    told |= {"look_seconds": 0.1, "last_seconds": 0.0, "authorities": authorities}
     (tmp_path / door.CONFIG_FILE).write_text(json.dumps(told))
     started = subprocess.Popen([sys.executable, "-I", "-S", str(door.__file__), str(tmp_path)])
     try:
@@ -181,6 +189,42 @@ def test_health_is_typed(tmp_path: Path) -> None:
                 await health(url, door.NOT_A_GATEWAY)
                 far.status = 200
                 await health(url, "")
+
+    asyncio.run(play())
+
+
+def certificate(folder: Path) -> tuple[ssl.SSLContext, str]:
+    """A server's context for `localhost`, and the authority (itself) that vouches for it."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "localhost")])
+    now = dt.datetime.now(dt.UTC)
+    made = x509.CertificateBuilder(
+        name, name, key.public_key(), x509.random_serial_number(), now, now + dt.timedelta(1)
+    )
+    made = made.add_extension(x509.SubjectAlternativeName([x509.DNSName("localhost")]), critical=False)
+    made = made.add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+    pem = made.sign(key, SHA256()).public_bytes(Encoding.PEM)
+    (folder / "own.pem").write_bytes(
+        pem + key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, serialization.NoEncryption())
+    )
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(folder / "own.pem")
+    return context, pem.decode()
+
+
+def test_tls_is_checked(tmp_path: Path) -> None:
+    async def play() -> None:
+        secure, authority = certificate(tmp_path)
+        async with outside(secure) as far:
+            # The name may be of either address.
+            local = (f"127.0.0.1:{far.port}", f"::1:{far.port}")
+            with process(tmp_path, f"https://localhost:{far.port}", *local) as url:
+                assert "is not to be trusted" in (await health(url, door.UNREACHABLE))["message"]
+            assert far.heads == []
+            with process(tmp_path, f"https://localhost:{far.port}", *local, authorities=authority) as url:
+                await health(url, "")
+                answer = await get(f"{url}/api/kernels", TOKEN)
+                assert "authorization: token theirs" in answer.json()["head"].lower()
 
     asyncio.run(play())
 

@@ -83,6 +83,8 @@ class Settings(BaseSettings):
     """Clusters that are kept running for the next RunJobFlow; not set: 1, or 0 on a machine with less than 8 GB."""
     outside_local_targets: str = ""
     """This machine's own `address:port`s that registered clusters may be at, by commas: `127.0.0.1:8888`; else none."""
+    outside_ca_file: Path | None = None
+    """PEM of certificate authorities that registered clusters may have beside the system's."""
     external_kms_key_id: str = ""
     """A key of another KMS that wraps the keys of this one; empty: the master key in the data folder's `keys`."""
     external_kms_endpoint_url: str = ""

@@ -270,7 +270,8 @@ class ClusterReconciler:
 
     def _provision(self, layout: Layout) -> float:
         """Addresses and the grant of the role, in one transaction."""
-        if not self._admission.turn(layout):
+        # One from outside takes nothing of the machine.
+        if not is_outside(layout.cluster) and not self._admission.turn(layout):
             return _TURN_SECONDS
         with self._database.write() as session:
             cluster = self._change(session, layout.cluster)

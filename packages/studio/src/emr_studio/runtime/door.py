@@ -27,9 +27,9 @@ import re
 import signal
 import ssl
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -85,7 +85,15 @@ class Door:
     """How often the outside is asked whether it serves."""
     last_seconds: float = 4.0
     """How long it serves after it was told to end."""
-    trust: Callable[[], ssl.SSLContext] = field(default=ssl.create_default_context)
+    authorities: str = ""
+    """PEM of certificate authorities that are trusted beside the system's."""
+
+    def trust(self) -> ssl.SSLContext:
+        """How the outside's certificate is judged."""
+        context = ssl.create_default_context()
+        if self.authorities:
+            context.load_verify_locations(cadata=self.authorities)
+        return context
 
     @property
     def host(self) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from emr_studio.clusters.nodes import Layout
 
 READY = "Cluster ready."
+log = logging.getLogger(__name__)
 _LIMITS = Limits(memory_bytes=512 * 1024**2, pids=64)
 
 
@@ -33,6 +35,7 @@ def door_specification(
         "url": outside.url,
         "authorization": unseal(Sealer.load(settings.keys_dir), cluster.id, outside.sealed),
         "local_targets": settings.outside_targets,
+        "authorities": _authorities(settings),
     }
     program = Path(door.__file__).resolve()
     return ProcessSpec(
@@ -47,6 +50,15 @@ def door_specification(
         readable=(str(Path(sys.prefix)), str(program.parents[1])),
         limits=_LIMITS,
     )
+
+
+def _authorities(settings: Settings) -> str:
+    """What the setting names; without it, or if it cannot be read, the system's alone are trusted."""
+    try:
+        return settings.outside_ca_file.read_text() if settings.outside_ca_file else ""
+    except OSError as error:
+        log.warning("outside_ca_file: %s", error)
+        return ""
 
 
 class OutsideWatch:
