@@ -11,7 +11,15 @@ export interface Described extends ClusterSummary, Partial<Pick<Cluster, "Releas
   unfit?: string;
 }
 
+/** Where one from outside is, and why it does not serve. */
+function outside(cluster: Described): string {
+  const { Code, Message } = cluster.Status.StateChangeReason ?? {};
+  const trouble = cluster.Status.State === "WAITING" && Code ? `${Code}: ${Message ?? ""}` : "";
+  return ["Outside", cluster.OutsideCluster?.Url, trouble].filter(Boolean).join(" · ");
+}
+
 export function applications(cluster: Described): string {
+  if (cluster.OutsideCluster) return outside(cluster);
   const named = cluster.Applications?.map((application) => application.Name).join(", ");
   return [cluster.ReleaseLabel, named].filter(Boolean).join(" · ");
 }

@@ -20,7 +20,9 @@ export type ClusterState =
 export interface ClusterSummary {
   Id: string;
   Name: string;
-  Status: { State: ClusterState; StateChangeReason?: { Message?: string } };
+  Status: { State: ClusterState; StateChangeReason?: { Code?: string; Message?: string } };
+  /** Of one that was registered, not created. */
+  OutsideCluster?: { Url: string };
 }
 
 export interface Cluster extends ClusterSummary {
