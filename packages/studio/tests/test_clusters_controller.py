@@ -55,6 +55,19 @@ def test_one_node_computes_by_itself(play: ClusterPlay) -> None:
     assert json.loads(config)["local_mode"] is True
 
 
+def test_the_gateway_alone_is_told_when_kernels_are_idle(play: ClusterPlay) -> None:
+    culling = {"RemoteMappingKernelManager.cull_idle_timeout": "10800"}
+    cluster_id = play.create(Configurations=[{"Classification": "jeg-config", "Properties": culling}])
+    play.settle(cluster_id)
+    told = {}
+    for kind in ("gateway", "kernels"):
+        spec = play.runtime.workloads[play.workload(cluster_id, kind)].spec
+        assert isinstance(spec, ProcessSpec)
+        (config,) = spec.files.values()
+        told[kind] = json.loads(config)["jeg_config"]
+    assert told == {"gateway": culling, "kernels": {}}
+
+
 def test_workers_and_connect_come_after_the_master(play: ClusterPlay) -> None:
     cluster_id = play.create()
     while play.state(cluster_id) == "STARTING":

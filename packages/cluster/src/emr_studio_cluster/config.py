@@ -43,6 +43,8 @@ class NodeConfig:
     """What opens Livy's port; empty where the cluster has no Livy, or its Livy is none of the program's business."""
     livy_conf: dict[str, str] = field(default_factory=dict)
     """The configuration classification `livy-conf`."""
+    jeg_config: dict[str, str] = field(default_factory=dict)
+    """The configuration classification `jeg-config` (`culling.py`)."""
     kernel_host: bool = False
     """Kernels live in a program of their own (`kernel_host.py`), which outlives the gateway."""
     cores: int = 1

@@ -1,7 +1,7 @@
 """The kernel gateway: the REST and websocket protocol of Jupyter's kernels at port 18888.
 
 `jupyter_kernel_gateway` with a token; no page of another origin may use it (CORS stays off), idle
-kernels are not culled unless the cluster says so, and a lost websocket is noticed by pings.
+kernels are not culled unless the cluster says so (`culling.py`), and a lost websocket is noticed by pings.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+import zmq
 from kernel_gateway.gatewayapp import KernelGatewayApp
 from kernel_gateway.mixins import JSONErrorsMixin, TokenAuthorizationMixin
 from kernel_gateway.services.kernels.manager import SeedingMappingKernelManager
@@ -24,9 +25,11 @@ from traitlets.config import Config
 
 from emr_studio_cluster import driver, journal, provisioner
 from emr_studio_cluster.config import GATEWAY_PORT, NodeConfig
+from emr_studio_cluster.culling import culling_of
 from emr_studio_cluster.kernel import DISPLAY_NAMES, LANGUAGES
 
 _PING_SECONDS = 30
+_RECONNECT_MILLISECONDS = 10
 _LONGEST_WAIT_SECONDS = 30.0
 _LOOK_SECONDS = 0.1
 _EXECUTION = r"/api/kernels/(?P<kernel_id>[\w-]+)/executions/(?P<execution>[\w-]+)"
@@ -72,6 +75,8 @@ def run(config: NodeConfig, folder: Path) -> None:
     app = KernelGatewayApp.instance(config=_configuration(config, folder))
     host = provisioner.use_host(config) if config.kernel_host else None
     app.initialize(argv=[])
+    # A kernel listens some hundredths of a second after it is forked; the usual pause is a tenth.
+    app.kernel_manager.context.setsockopt(zmq.RECONNECT_IVL, _RECONNECT_MILLISECONDS)
     app.web_app.add_handlers(".*$", [(_EXECUTION, ExecutionHandler)])
     if host is not None:
         IOLoop.current().add_callback(_take_over, app.kernel_manager, host)
@@ -142,6 +147,6 @@ def _configuration(config: NodeConfig, folder: Path) -> Config:
         },
         "JupyterWebsocketPersonality": {"list_kernels": True},
         "KernelSpecManager": {"ensure_native_kernel": False, "allowed_kernelspecs": set(DISPLAY_NAMES)},
-        "Kernels": {"cull_idle_timeout": 0, "root_dir": str(folder / "kernels")},
+        "Kernels": {"root_dir": str(folder / "kernels"), **culling_of(config.jeg_config)},
     }
     return Config(settings)

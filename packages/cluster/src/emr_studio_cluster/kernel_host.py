@@ -6,12 +6,14 @@ The gateway asks it over the node's own address, with the gateway's token: one l
     poll    id                    its exit code, or null while it runs
     list                          all that run, with what they were started with
 
-A kernel is a process group of its own and dies with this process.
+A kernel is a process group of its own and dies with this process. Before there is one, a fork warms the Connect
+server (`warming.py`).
 """
 
 from __future__ import annotations
 
 import ctypes
+import gc
 import hmac
 import importlib
 import json
@@ -22,12 +24,13 @@ import signal
 import socket
 import sys
 import traceback
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn
 
-from emr_studio_cluster import kernel
+from emr_studio_cluster import kernel, warming
 from emr_studio_cluster.config import KERNELS_PORT, NodeConfig
 
 _MARKER = "EMR_STUDIO_WORKLOAD"
@@ -36,7 +39,20 @@ _PR_SET_PDEATHSIG = 1
 _LONGEST_REQUEST = 1 << 20
 _WANTED = (
     "ipykernel.ipkernel",
+    # debugpy, most of all that a kernel imports.
+    "ipykernel.debugger",
     "IPython.core.completer",
+    "IPython.core.completerlib",
+    "IPython.core.debugger",
+    "IPython.core.logger",
+    "IPython.core.magics.execution",
+    "IPython.core.magics.osm",
+    "IPython.core.magics.pylab",
+    "IPython.core.oinspect",
+    "IPython.extensions.storemagic",
+    "sqlite3",
+    "tornado.platform.asyncio",
+    "tornado.queues",
     "matplotlib.pyplot",
     "matplotlib_inline.backend_inline",
     "pandas",
@@ -62,16 +78,32 @@ def run(config: NodeConfig, folder: Path) -> NoReturn:
     """Serve until a signal ends it."""
     os.environ.setdefault("IPYTHONDIR", str(folder / "ipython"))
     os.environ.setdefault("MPLCONFIGDIR", str(folder / "matplotlib"))
+    # debugpy would speak of it in the log at each start.
+    os.environ.setdefault("PYDEVD_DISABLE_FILE_VALIDATION", "1")
     for module in _WANTED:
         importlib.import_module(module)
+    _look_up_backends()
+    # What is here stays: no kernel looks at it again for garbage, and so none copies it.
+    gc.collect()
+    gc.freeze()
     Host(config).serve()
+
+
+def _look_up_backends() -> None:
+    """What `%matplotlib inline` searches all installed packages for, once. Old versions of matplotlib do not."""
+    with suppress(ImportError, AttributeError):
+        importlib.import_module("matplotlib.backends.registry").backend_registry.resolve_gui_or_backend("inline")
 
 
 class Host:
     """One thread, no open connection but those of the gateway: so that it may fork."""
 
     def __init__(self, config: NodeConfig) -> None:
+        self._config = config
         self._token = config.gateway_token
+        self._moment = warming.Moment(config)
+        self._warmer = 0
+        """The process that warms the Connect server; 0: not yet, -1: it is done."""
         self._kernels: dict[str, Started] = {}
         self._selector = selectors.DefaultSelector()
         self._listening = socket.create_server((config.address, KERNELS_PORT))
@@ -89,6 +121,15 @@ class Host:
                 else:
                     self._read(key.fileobj)
             self._reap()
+            self._warm()
+
+    def _warm(self) -> None:
+        """Once, where nobody has a kernel yet: let a fork use the Connect server before the first of them does."""
+        if not self._warmer and not self._kernels and self._moment.has_come():
+            self._warmer = -1
+            # Where no process can be made, kernels have the same trouble and say so.
+            with suppress(OSError):
+                self._warmer = self._fork(lambda: warming.run(self._config))
 
     def _accept(self) -> None:
         connection, _ = self._listening.accept()
@@ -139,13 +180,14 @@ class Host:
         if found is not None and found.exit_code is None:
             return found.pid
         kept = {name: request[name] for name in ("id", "argv", "env", "cwd")}
-        pid = os.fork()
-        if pid == 0:
-            self._become(kept)
+        pid = self._fork(lambda: self._become(kept))
         self._kernels[request["id"]] = Started(pid, kept)
         return pid
 
-    def _become(self, request: dict[str, Any]) -> NoReturn:
+    def _fork(self, act: Callable[[], None]) -> int:
+        """A process of its own that does `act` and ends; it dies with this one."""
+        if pid := os.fork():
+            return pid
         code = 1
         try:
             os.setsid()
@@ -153,13 +195,8 @@ class Host:
             for connection in (self._listening, *self._unread):
                 connection.close()
             self._selector.close()
-            marker = {_MARKER: os.environ[_MARKER]} if _MARKER in os.environ else {}
-            os.environ.clear()
-            os.environ.update(request["env"] | marker)
-            os.chdir(request["cwd"])
-            sys.argv = ["kernel", *request["argv"]]
             _reseed()
-            kernel.main(request["argv"])
+            act()
             code = 0
         except SystemExit as ended:
             code = ended.code if isinstance(ended.code, int) else 1
@@ -172,6 +209,14 @@ class Host:
                 sys.stderr.flush()
             os._exit(code)
 
+    def _become(self, request: dict[str, Any]) -> None:
+        marker = {_MARKER: os.environ[_MARKER]} if _MARKER in os.environ else {}
+        os.environ.clear()
+        os.environ.update(request["env"] | marker)
+        os.chdir(request["cwd"])
+        sys.argv = ["kernel", *request["argv"]]
+        kernel.main(request["argv"])
+
     def _reap(self) -> None:
         for one in self._kernels.values():
             if one.exit_code is not None:
@@ -179,6 +224,8 @@ class Host:
             pid, status = os.waitpid(one.pid, os.WNOHANG)
             if pid:
                 one.exit_code = os.waitstatus_to_exitcode(status)
+        if self._warmer > 0 and os.waitpid(self._warmer, os.WNOHANG)[0]:
+            self._warmer = -1
 
 
 def _reseed() -> None:

@@ -52,7 +52,7 @@ _NEEDED_MB = {
     LIVY: 50,
     DOOR: 20,
 }
-_SPARK_DEFAULTS, _LIVY_CONF = "spark-defaults", "livy-conf"
+_SPARK_DEFAULTS, _LIVY_CONF, _JEG_CONFIG = "spark-defaults", "livy-conf", "jeg-config"
 _WITH_LIVY = (GATEWAY, KERNELS, LIVY, "step")
 """Those that may use it: who asks for them could do the same without it."""
 EVENTS = "eventlogs"
@@ -322,6 +322,7 @@ def _config(settings: Settings, layout: Layout, instance: Instance, kind: str) -
         "gateway_token": cluster.gateway_token if kind in (GATEWAY, KERNELS, LIVY) else "",
         "livy_token": livy_token(cluster.secret) if has_livy(cluster) and kind in _WITH_LIVY else "",
         "livy_conf": _properties(cluster.configurations, _LIVY_CONF) if kind == LIVY else {},
+        "jeg_config": _properties(cluster.configurations, _JEG_CONFIG) if kind == GATEWAY else {},
         "ui_key": ui_key(cluster.secret) if kind == CONNECT else "",
         "kernel_host": kind in (GATEWAY, KERNELS),
         "cores": 1,
