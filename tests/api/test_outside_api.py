@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
 
+from emr_studio.cli.configure_aws import configure_aws
 from emr_studio.clock import SystemClock
 from emr_studio.clusters.controller import ClusterReconciler
+from emr_studio.settings import Settings
 from tests.support.cluster_play import ClusterPlay
 from tests.support.emr_api import EmrApi, served_emr, until
 from tests.support.trail_api import TrailApi, served_trail
@@ -100,6 +106,30 @@ def test_what_is_refused(emr: Any, change: dict[str, str], code: str, text: str)
     assert found[0] == code
     assert text in found[1]
     assert "secret" not in found[1]
+
+
+def test_by_the_aws_cli(api: EmrApi, emr: Any, play: ClusterPlay, tmp_path: Path) -> None:
+    key_id, secret = api.key("admin")
+    admin = {"access_key_id": key_id, "secret_access_key": secret}
+    studio = {"endpoint_url": api.endpoint, "region": "us-east-1", "admin": admin}
+    (tmp_path / "studio.json").write_text(json.dumps(studio))
+    configure_aws(Settings(data_dir=tmp_path), aws_dir=tmp_path / ".aws")
+    own = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
+    environment = own | {"HOME": str(tmp_path), "AWS_PROFILE": "emr-studio"}
+
+    def aws(*arguments: str) -> dict[str, Any]:
+        argv = [str(Path(sys.executable).with_name("aws")), "emr", *arguments]
+        done = subprocess.run(argv, env=environment, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
+        return dict(json.loads(done.stdout or "{}"))
+
+    request = ("--name", "theirs", "--type", "JUPYTER_GATEWAY", "--url", URL, "--token", "t")
+    cluster_id = aws("register-cluster", *request, "--tags", "Key=team,Value=a")["ClusterId"]
+    cluster = aws("describe-cluster", "--cluster-id", cluster_id)["Cluster"]
+    assert (cluster["OutsideCluster"]["Url"], cluster["Tags"]) == (URL, [{"Key": "team", "Value": "a"}])
+    aws("deregister-cluster", "--cluster-id", cluster_id)
+    play.settle(cluster_id)
+    assert emr.describe_cluster(ClusterId=cluster_id)["Cluster"]["Status"]["State"] == "TERMINATED"
 
 
 def test_unknown_ones(emr: Any) -> None:

@@ -61,6 +61,7 @@ def test_profiles_of_others_stay(settings: Settings, tmp_path: Path) -> None:
         "json",
     )
     assert profile["s3"].strip() == "addressing_style = path"
+    assert profile["cli_follow_urlparam"] == "false"
     assert config["profile other"]["region"] == "ap-south-1"
     assert credentials["default"]["aws_access_key_id"] == "AKIAMINE"
     assert credentials["emr-studio"]["aws_secret_access_key"] == "hidden"

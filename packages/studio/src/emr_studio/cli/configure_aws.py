@@ -46,6 +46,8 @@ def configure_aws(settings: Settings, profile: str = "emr-studio", aws_dir: Path
             "region": studio["region"],
             "endpoint_url": studio["endpoint_url"],
             "data_path": str(data_path()),
+            # AWS CLI 1 would fetch a parameter that is a URL (register-cluster) and send what is there.
+            "cli_follow_urlparam": "false",
             # A bucket's name is not a name on this machine.
             "s3": "\n    addressing_style = path",
         },
