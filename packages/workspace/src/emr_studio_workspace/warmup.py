@@ -24,13 +24,24 @@ _MODULES = (
     "nbformat.v4",
     "sqlite3",
     "zmq.asyncio",
+    "tornado.platform.asyncio",
+    "anyio._backends._asyncio",
+    "jinja2.ext",
+    "jupyter_core.migrate",
     "encodings.idna",
     "json",
 )
 
 
+def _handlers() -> list[str]:
+    """Jupyter's server imports those of its services as it starts."""
+    from jupyter_server.serverapp import JUPYTER_SERVICE_HANDLERS
+
+    return [name for names in JUPYTER_SERVICE_HANDLERS.values() for name in names or ()]
+
+
 def import_all() -> None:
     """Import each module; one that an environment lacks is left out."""
-    for name in _MODULES:
+    for name in [*_MODULES, *_handlers()]:
         with suppress(ImportError):
             importlib.import_module(name)
