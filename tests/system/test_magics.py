@@ -217,6 +217,19 @@ def test_info_names_the_session(notebooks: Notebooks) -> None:
     assert notebooks.data("%info", SESSION, "pysparkclassic")["ui"] == "history"
 
 
+@pytest.mark.capability("KN-07")
+def test_two_notebooks_share_the_cluster_and_have_a_session_each(notebooks: Notebooks) -> None:
+    notebooks.kernels["second"] = notebooks.workspace.start_session("second.ipynb", "pysparkkernel")
+    notebooks.run("mine = 1\nspark.range(1).createOrReplaceTempView('mine')", "pysparkkernel")
+    look = "print('mine' in globals(), spark.catalog.tableExists('mine'), spark.range(6).count())"
+    assert notebooks.text(look, "pysparkkernel") == "True True 6\n"
+    assert notebooks.text(look, "second") == "False False 6\n"
+    first, second = (dict(notebooks.data("%%info", SESSION, name)["facts"]) for name in ("pysparkkernel", "second"))
+    assert first["Session"] != second["Session"]
+    assert (first["Cluster"], first["Application"]) == (second["Cluster"], second["Application"])
+    assert first["Cluster"] == notebooks.cluster_id
+
+
 @pytest.mark.capability("MG-08")
 def test_a_file_in_s3_gets_a_link(notebooks: Notebooks) -> None:
     s3 = notebooks.studio.client("s3")
@@ -245,8 +258,11 @@ def test_the_workspaces_files_are_mounted(notebooks: Notebooks) -> None:
     write(notebooks, "lib/fruit.py", "NAME = 'apple'\n")
     assert "fetched again" in notebooks.said("%mount_workspace_dir .")
     assert "NAME = 'apple'" in notebooks.text("print(open('lib/fruit.py').read())")
+    notebooks.workspace.origin.json("POST", f"/api/kernels/{notebooks.kernels['python3']}/restart")
+    again = "from lib import fruit; print('still', fruit.NAME)"
+    until("the mount is back in the restarted kernel", lambda: "still apple" in notebooks.said(again), 60)
     assert "Unmounted" in notebooks.said("%umount_workspace_dir")
-    assert notebooks.text("print(os.path.exists('lib'))") == "False\n"
+    assert notebooks.text("import os; print(os.path.exists('lib'))") == "False\n"
 
 
 def test_files_are_given_to_no_cell_that_does_not_ask_for_them(notebooks: Notebooks) -> None:
@@ -288,6 +304,21 @@ def test_scala_shares_the_session_with_python_and_sql(notebooks: Notebooks) -> N
     with pytest.raises(BrowserError, match="The cell failed"):
         notebooks.run("%%scalaspark\nval x: Int = true", classic)
     assert "choose PySpark (classic)" in notebooks.text("%%scalaspark\n1", "pysparkkernel")
+
+
+def test_sql_and_python_share_the_session_of_the_scala_kernel(notebooks: Notebooks) -> None:
+    scala = "sparkkernel"
+    made = 'spark.range(4).createOrReplaceTempView("four")'
+    notebooks.run(f"%%scalaspark\n{made}", scala)
+    python = "spark.table('four').selectExpr('id * 2 AS twice').createOrReplaceTempView('eight')\nprint('made')"
+    assert "made" in notebooks.text(f"%%pyspark\n{python}", scala)
+    rows = notebooks.data("%%sql\nSELECT sum(twice) AS total FROM eight", TABLE, scala)["rows"]
+    assert rows == [[12]]
+    assert "Long = 4" in notebooks.text('spark.table("eight").count()', scala)
+    with pytest.raises(BrowserError, match="needs R"):
+        notebooks.run("%%rspark\nhead(eight)", scala)
+    with pytest.raises(BrowserError, match="Choose another one"):
+        notebooks.run("head(eight)", "sparkrkernel")
 
 
 SLOW_FAILURE = """import time
