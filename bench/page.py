@@ -116,9 +116,11 @@ def _write(emr: Any, editor_id: str) -> None:
 
 
 def _ours(context: BrowserContext, emr: Any, editor_id: str) -> str:
-    answer = context.request.get(link(emr, editor_id))
-    origin = "/".join(answer.url.split("/")[:3])
-    return f"{origin}/lab/tree/{_NAME}"
+    workspace = Workspace(link(emr, editor_id))
+    origin = workspace.origin
+    workspace.close()
+    context.add_cookies([{"name": name, "value": value, "url": origin.url} for name, value in origin.cookies.items()])
+    return f"{origin.url}/lab/tree/{_NAME}"
 
 
 def _theirs(peer: Hub) -> Side:
