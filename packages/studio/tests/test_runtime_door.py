@@ -262,6 +262,8 @@ def test_this_machine_is_never_dialled(tmp_path: Path) -> None:
         b"GET / HTTP/1.1\r\nA : b\r\n\r\n",
         b"GET / HTTP/1.1\r\nA: b\nC: d\r\n\r\n",
         b"GET / HTTP/1.1\r\n : d\r\n\r\n",
+        b"POST / HTTP/1.1\r\nContent-Length: 4\r\nTransfer-Encoding: chunked\r\n\r\n",
+        b"POST / HTTP/1.1\r\nContent-Length: 4\r\nContent-Length: 5\r\n\r\n",
     ],
 )
 def test_no_requests(head: bytes) -> None:

@@ -201,6 +201,10 @@ def parse(head: bytes) -> Asked:
         if not colon or not name or name != name.strip() or "\n" in line or "\r" in line:
             raise ValueError(line)
         headers.append((name, value.strip()))
+    # Two ways to say where it ends: proxies on the way might disagree on it.
+    lengths = [name for name, _ in headers if name.lower() in ("content-length", "transfer-encoding")]
+    if len(lengths) > 1:
+        raise ValueError(lengths)
     return Asked(method, path, headers)
 
 
