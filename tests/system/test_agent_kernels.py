@@ -208,6 +208,22 @@ def test_only_the_agent_may_release_kernels(rig: AgentRig) -> None:
         assert wrong.status_code == 403
 
 
+@pytest.mark.capability("WS-19")
+def test_terminals_are_used_listed_and_closed(rig: AgentRig) -> None:
+    workspace = rig.launch("e-TERMINAL")
+    with workspace.client() as client:
+        first, second = (client.post("/api/terminals").raise_for_status().json()["name"] for _ in range(2))
+        with workspace.connect(f"/terminals/websocket/{first}") as stream:
+            stream.send(json.dumps(["stdin", "echo $((6 * 7)) > typed.txt\r"]))
+            until(lambda: client.get("/api/contents/typed.txt").json().get("content") == "42\n")
+        assert {one["name"] for one in client.get("/api/terminals").json()} == {first, second}
+        client.delete(f"/api/terminals/{first}").raise_for_status()
+        assert [one["name"] for one in client.get("/api/terminals").json()] == [second]
+        assert client.get(f"/api/terminals/{first}").status_code == 404
+    rig.runtime.stop("e-TERMINAL")
+    rig.ended("e-TERMINAL")
+
+
 @pytest.mark.capability("WS-09")
 def test_what_is_at_work_in_a_workspace(rig: AgentRig, gateways: tuple[KernelGateway, KernelGateway]) -> None:
     """Running cells and programs of a terminal count; an open page and a prompt do not."""

@@ -12,6 +12,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
+import nbformat.v4
 import pytest
 
 from emr_studio.runtime.contract import WorkloadState
@@ -118,6 +119,41 @@ def test_saved_adopted_stopped_and_restored(rig: AgentRig, s3: Rig, endpoint: st
     with again.client() as client:
         assert client.get("/api/contents/three.txt").json()["content"] == "3"
     save(again, "three.txt", "changed")
+
+
+@pytest.mark.capability("SG-05", "SG-07")
+def test_a_notebook_is_restored_by_an_upload_and_by_what_s3_has(
+    rig: AgentRig, s3: Rig, endpoint: str, credentials: str
+) -> None:
+    """What an upload sends takes a notebook's place; so does an object that is put into S3, at the next start."""
+    prefix, name = "saved/e-BACK/", "My first.ipynb"
+    workspace = mirrored(rig, endpoint, credentials, "e-BACK")
+
+    def notebook(source: str) -> dict[str, Any]:
+        return nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(source)])
+
+    def shown(found: Workspace) -> str:
+        with found.client() as client:
+            return str(client.get(f"/api/contents/{name}").json()["content"]["cells"][0]["source"])
+
+    for source in ("a_mistake = 1", "as_it_was = 1"):
+        with workspace.client() as client:
+            body = {"type": "notebook", "format": "json", "content": notebook(source)}
+            client.put(f"/api/contents/{name}", json=body).raise_for_status()
+        assert shown(workspace) == source
+    rig.runtime.stop("e-BACK")
+    rig.ended("e-BACK")
+    kept = s3.client().get_object(Bucket=BUCKET, Key=prefix + name)["Body"].read()
+    assert b"as_it_was" in kept
+    s3.client().put_object(Bucket=BUCKET, Key=prefix + name, Body=kept.replace(b"as_it_was", b"replaced"))
+    s3.client().put_object(Bucket=BUCKET, Key=prefix + "more/new.txt", Body=b"from elsewhere")
+    # On the same host: the old files are still there.
+    again = mirrored(rig, endpoint, credentials, "e-BACK")
+    assert shown(again) == "replaced = 1"
+    with again.client() as client:
+        assert client.get("/api/contents/more/new.txt").json()["content"] == "from elsewhere"
+    rig.runtime.stop("e-BACK")
+    rig.ended("e-BACK")
 
 
 def test_a_restore_that_fails_says_so(rig: AgentRig, credentials: str) -> None:
