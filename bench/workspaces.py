@@ -1,7 +1,8 @@
 """Starting a Workspace, and its memory, beside JupyterHub's SimpleLocalProcessSpawner.
 
 Both from the API call to the first 200 of the server's own `/api/status`, through the product's own
-proxy, with JupyterLab as the server; a fresh user or Workspace each time.
+proxy, with JupyterLab as the server; a fresh user or Workspace each time. One after the other in turn, then many
+asked for at the same moment.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import statistics
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -27,6 +29,8 @@ from tests.support.studio import Studio, processes_of, until
 
 PEER = "JupyterHub SimpleLocalProcessSpawner"
 RUNS = 10
+AT_ONCE = 20
+_PATIENCE = 240.0
 TOKEN = "bench-token-of-this-run"
 HUB_CONFIG = """
 c = get_config()
@@ -47,7 +51,7 @@ c.JupyterHub.concurrent_spawn_limit = 0
 
 
 def measure(studio: Studio) -> list[Figure]:
-    """Start time from the zygote and cold, and PSS of ten idle ones."""
+    """Start time from the zygote and cold, one and many at once, and PSS of ten idle ones."""
     with tempfile.TemporaryDirectory(prefix="hub-") as folder, hub(Path(folder)) as peer:
         ours, theirs = [], []
         # In turn, so that both see the same machine.
@@ -58,8 +62,14 @@ def measure(studio: Studio) -> list[Figure]:
         memory = _workspace_memory(studio), peer.memory(RUNS)
         cold = [_cold_start(studio, f"cold-{number}") for number in range(3)]
         _delete_all(studio)
+        many = _start_many(studio), peer.start_many(AT_ONCE)
+        _delete_all(studio)
+    at_once = f"{AT_ONCE} workspaces started at once"
     return [
         lower_is_better("workspace start", "s", ours, theirs, PEER),
+        lower_is_better(f"workspace start, slowest of {RUNS}", "s", [max(ours)], [max(theirs)], PEER),
+        lower_is_better(f"{at_once}, median", "s", *many, PEER),
+        lower_is_better(f"{at_once}, the last", "s", [max(many[0])], [max(many[1])], PEER),
         lower_is_better("workspace start without a warm zygote", "s", cold, theirs, PEER),
         lower_is_better(f"memory of an idle workspace (PSS, {RUNS} of them)", "MB", [memory[0]], [memory[1]], PEER),
     ]
@@ -67,22 +77,40 @@ def measure(studio: Studio) -> list[Figure]:
 
 def _start_workspace(studio: Studio, name: str, before: Callable[[], None] = lambda: None) -> float:
     """Create and stop one, call `before`, then time StartEditor to the first answer of `/api/status`."""
-    emr = studio.client("emr", "sample")
-    editor_id = emr.create_editor(StudioId=studio.json["sample"]["studio_id"], Name=name)["EditorId"]
-    await_status(emr, editor_id, "Ready")
-    workspace = Workspace(emr.open_editor_in_console(EditorId=editor_id)["Url"])
-    emr.stop_editor(EditorId=editor_id)
-    await_status(emr, editor_id, "Idle")
+    stopped = _Stopped(studio, name)
     before()
-    begun = time.monotonic()
-    emr.start_editor(EditorId=editor_id)
-    while workspace.origin.request("GET", "/api/status").status_code != httpx.codes.OK:
-        assert time.monotonic() - begun < 60, "the Workspace did not start"
-        time.sleep(0.005)
-    took = time.monotonic() - begun
-    workspace.close()
-    await_status(emr, editor_id, "Ready")
-    return took
+    return stopped.start()
+
+
+def _start_many(studio: Studio) -> list[float]:
+    """Seconds that each of `AT_ONCE` takes whose starts are asked for at the same moment."""
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        stopped = list(pool.map(lambda number: _Stopped(studio, f"many-{number}"), range(AT_ONCE)))
+        return list(pool.map(lambda one: one.start(), stopped))
+
+
+class _Stopped:
+    """A Workspace that was started once and stopped, and a user who is signed in at it."""
+
+    def __init__(self, studio: Studio, name: str) -> None:
+        self._emr = studio.client("emr", "sample")
+        self._id = self._emr.create_editor(StudioId=studio.json["sample"]["studio_id"], Name=name)["EditorId"]
+        await_status(self._emr, self._id, "Ready")
+        self._workspace = Workspace(self._emr.open_editor_in_console(EditorId=self._id)["Url"])
+        self._emr.stop_editor(EditorId=self._id)
+        await_status(self._emr, self._id, "Idle")
+
+    def start(self) -> float:
+        """Start it; seconds until its server answers."""
+        begun = time.monotonic()
+        self._emr.start_editor(EditorId=self._id)
+        while self._workspace.origin.request("GET", "/api/status").status_code != httpx.codes.OK:
+            assert time.monotonic() - begun < _PATIENCE, "the Workspace did not start"
+            time.sleep(0.005)
+        took = time.monotonic() - begun
+        self._workspace.close()
+        await_status(self._emr, self._id, "Ready")
+        return took
 
 
 def _cold_start(studio: Studio, name: str) -> float:
@@ -105,7 +133,11 @@ def _parent(line: str) -> int:
 
 
 def await_status(emr: Any, editor_id: str, status: str) -> None:
-    until(f"{editor_id} is {status}", lambda: emr.describe_editor(EditorId=editor_id)["Editor"]["Status"] == status, 60)
+    until(
+        f"{editor_id} is {status}",
+        lambda: emr.describe_editor(EditorId=editor_id)["Editor"]["Status"] == status,
+        _PATIENCE,
+    )
 
 
 def _workspace_memory(studio: Studio) -> float:
@@ -125,22 +157,32 @@ class Hub:
 
     def __init__(self, url: str, pid: int) -> None:
         self.url = url
-        self._http = httpx.Client(base_url=url, headers={"Authorization": f"token {TOKEN}"}, timeout=60)
+        self._http = httpx.Client(base_url=url, headers={"Authorization": f"token {TOKEN}"}, timeout=240)
         self._pid = pid
 
     def start(self, user: str) -> float:
         """Make a user, start the server once (home folder, caches), stop it, then time a start."""
+        self._prepare(user)
+        return self._spawn(user)
+
+    def start_many(self, count: int) -> list[float]:
+        """Seconds that each of so many takes that are asked for at the same moment."""
+        users = [f"many{number}" for number in range(count)]
+        with ThreadPoolExecutor(count) as pool:
+            list(pool.map(self._prepare, users))
+            return list(pool.map(self._spawn, users))
+
+    def _prepare(self, user: str) -> None:
         self._http.post(f"/hub/api/users/{user}").raise_for_status()
         self._spawn(user)
         self._http.delete(f"/hub/api/users/{user}/server").raise_for_status()
-        until(f"{user} stopped", lambda: not self._http.get(f"/hub/api/users/{user}").json()["servers"], 60)
-        return self._spawn(user)
+        until(f"{user} stopped", lambda: not self._http.get(f"/hub/api/users/{user}").json()["servers"], _PATIENCE)
 
     def _spawn(self, user: str) -> float:
         begun = time.monotonic()
         self._http.post(f"/hub/api/users/{user}/server").raise_for_status()
         while self._http.get(f"/user/{user}/api/status").status_code != httpx.codes.OK:
-            assert time.monotonic() - begun < 60, "JupyterHub did not start the server"
+            assert time.monotonic() - begun < _PATIENCE, "JupyterHub did not start the server"
             time.sleep(0.005)
         return time.monotonic() - begun
 
