@@ -129,7 +129,7 @@ def test_a_notebook_is_restored_by_an_upload_and_by_what_s3_has(
     prefix, name = "saved/e-BACK/", "My first.ipynb"
     workspace = mirrored(rig, endpoint, credentials, "e-BACK")
 
-    def notebook(source: str) -> dict[str, Any]:
+    def notebook(source: str) -> Any:
         return nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(source)])
 
     def shown(found: Workspace) -> str:

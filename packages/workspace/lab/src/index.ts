@@ -21,7 +21,7 @@ import { makeSqlEditor, SqlExplorer } from "./sql";
 import { PYSPARK, SqlKernel } from "./sqlKernel";
 import { StudioState } from "./state";
 import { makeVersionTab, VersionList, type VersionProps } from "./versions";
-import { StatusItems } from "./statusbar";
+import { signIn, StatusItems } from "./statusbar";
 
 const PREFIX = "emr-studio";
 /** After JupyterLab's own file browser, running kernels and Git. */
@@ -33,6 +33,7 @@ class Studio {
   private clusterId: string | undefined;
   private status: string | undefined;
   private warnedOf: number | undefined;
+  private signedOut: string | undefined;
   private mayCollaborate = false;
   private last: DocumentRegistry.Context | undefined;
 
@@ -171,11 +172,26 @@ class Studio {
       this.mayCollaborate = true;
       this.addCollaboration();
     }
+    this.onSession();
     this.onCompute(editor.value?.Status, this.state.clusterId);
     const stop = editor.value?.IdleStopTime;
     if (stop && stop !== this.warnedOf) {
       this.warnedOf = stop;
       Notification.warning(`This Workspace is idle. ${stopLine(stop, new Date())}.`, { autoClose: false });
+    }
+  }
+
+  /** A session ends by itself (a laptop that slept): said once, and taken back when it is over. */
+  private onSession(): void {
+    if (this.state.isSignedOut && this.signedOut === undefined) {
+      this.signedOut = Notification.error(
+        "Your session has ended. Sign in again: what is open here stays, and is saved as soon as you are back.",
+        { autoClose: false, actions: [{ label: "Sign in again", caption: "Opens a tab", displayType: "accent", callback: signIn }] },
+      );
+    } else if (!this.state.isSignedOut && this.signedOut !== undefined) {
+      Notification.dismiss(this.signedOut);
+      this.signedOut = undefined;
+      Notification.success("You are signed in again.", { autoClose: 4000 });
     }
   }
 

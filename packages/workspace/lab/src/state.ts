@@ -17,6 +17,8 @@ const MOST_DESCRIBED = 25;
 export interface Known<T> {
   value?: T;
   error?: string;
+  /** HTTP status of the error; 0: there was no answer. */
+  status?: number;
 }
 
 /** Panels with something to attempt. */
@@ -56,10 +58,19 @@ export class StudioState {
       every("about", SELDOM, () => this.read(this.about, api.about)),
       every("backup", BACKUP, () => this.read(this.server, api.serverStatus)),
     ];
+    // Whoever has signed in again in another tab comes back here.
+    window.addEventListener("focus", () => {
+      if (this.isSignedOut) void this.refresh();
+    });
   }
 
   get changed(): ISignal<this, void> {
     return this._changed;
+  }
+
+  /** The session has ended: nothing is answered until the user has signed in again, in any tab. */
+  get isSignedOut(): boolean {
+    return [this.about, this.editor, this.server].some((known) => known.status === 401);
   }
 
   /** The cluster that this Workspace is, or is being, attached to. */
@@ -175,7 +186,9 @@ export class StudioState {
     try {
       known.value = await ask();
       delete known.error;
+      delete known.status;
     } catch (error) {
+      known.status = error instanceof ApiError ? error.status : 0;
       // What was known stays to be seen, with why it may be old.
       known.error = messageOf(error);
       throw error;

@@ -19,6 +19,11 @@ function Item({ text, title, tone, open }: ItemProps) {
   );
 }
 
+/** The door sends a page without a session to its Studio, which signs in and comes back. */
+export function signIn(): void {
+  window.open("/lab", "_blank");
+}
+
 function backupTitle(state: StudioState): string {
   const backup = state.server.value?.backup;
   if (state.server.error) return state.server.error;
@@ -30,12 +35,15 @@ function Items({ state, open }: { state: StudioState; open: (panel: string) => v
   const editor = state.editor.value;
   const about = state.about.value;
   const others = about?.Here.filter((name) => name !== about.UserName) ?? [];
-  const signedOut = state.about.error && !editor;
+  const silent = state.about.error && !editor;
   const backup = state.server.error ? { text: "Backup unknown", tone: "bad" } : backupLine(state.server.value?.backup);
   const disk = state.server.value?.disk && diskLine(state.server.value.disk);
   return (
     <>
-      {signedOut && <Item text="Studio does not answer" title={state.about.error ?? ""} tone="bad" open={() => void state.refresh()} />}
+      {state.isSignedOut && (
+        <Item text="Signed out" title="Your session has ended. Opens a tab to sign in again; what is open here stays." tone="bad" open={signIn} />
+      )}
+      {silent && !state.isSignedOut && <Item text="Studio does not answer" title={state.about.error ?? ""} tone="bad" open={() => void state.refresh()} />}
       <Item
         text={computeLine(editor, state.cluster?.Name)}
         title="The cluster that runs this Workspace's notebooks. Opens the Compute panel."
