@@ -59,6 +59,10 @@ class Kernel:
         content = {"code": code, "silent": False, "store_history": True, "user_expressions": {}, "allow_stdin": False}
         return self._send("execute_request", content)
 
+    def begun(self, message_id: str) -> None:
+        """Wait until the kernel runs a cell: an interrupt before that would be lost."""
+        next(answer for answer in self._answers(message_id, 60) if answer["msg_type"] == "execute_input")
+
     def result(self, message_id: str, seconds: float = 120.0, until: str = "") -> str:
         """What a cell prints, shows and raises, to its end or as soon as it has printed `until`."""
         text = ""

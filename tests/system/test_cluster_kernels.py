@@ -84,7 +84,7 @@ def test_all_kinds_are_offered(rig: ClusterRig, cluster_id: str) -> None:
 def test_a_kernel_is_forked_with_everything_imported(rig: ClusterRig, cluster_id: str) -> None:
     """What makes it start in no time; how long that is, `bench/clusters` measures."""
     host = rig.agent.runtime.observe(f"{cluster_id}/{rig.play.nodes(cluster_id)[0].id}/kernels")
-    wanted = {"pandas", "matplotlib.pyplot", "pyspark.sql.connect.session"}
+    wanted = {"pandas", "matplotlib.pyplot", "pyspark.sql.connect.session", "ipykernel.debugger"}
     look = f"import os, sys; print(os.getppid(), {wanted} - set(sys.modules))"
     with kernel(rig, cluster_id, "python3") as python:
         assert python.run(look) == f"{host.pid} set()\n"
@@ -243,6 +243,15 @@ def test_sql(rig: ClusterRig, cluster_id: str) -> None:
         assert "fruit" in sql.complete("SELECT * FROM fru")
         assert "pieces" in sql.complete("SELECT name FROM fruit WHERE pie")
         assert "pieces" in sql.inspect("SELECT * FROM fruit")
+        running = sql.begin("SELECT count(*) FROM range(1000000000000) WHERE sin(id) > 2")
+        sql.begun(running)
+        until("its tasks run", lambda: load(rig, cluster_id).running_tasks > 0, 60)
+        sql.interrupt()
+        assert "interrupted" in sql.result(running, 60)
+        until("its tasks are gone", lambda: load(rig, cluster_id).running_tasks == 0, 60)
+        assert "apple; red" in sql.run("SELECT name FROM fruit")
+        sql.restart()
+        assert "TABLE_OR_VIEW_NOT_FOUND" in sql.run("SELECT * FROM fruit")
 
 
 @pytest.mark.soak

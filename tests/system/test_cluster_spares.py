@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import tempfile
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
+import httpx
 import pytest
 
 from emr_studio.clusters.model import Cluster
 from emr_studio.clusters.probe import NodeProbe
 from emr_studio.clusters.spares import NOBODY, QUIET, SpareKeeper
+from emr_studio.clusters.ui_keys import token_for, ui_key
 from tests.support.cluster_rig import ClusterRig, cluster_rig, processes_of
+from tests.support.studio import until
 
 pytestmark = pytest.mark.timeout(300)
 
@@ -42,8 +47,28 @@ def warmed(rig: ClusterRig) -> str:
     return spare.id
 
 
+def jobs_done(rig: ClusterRig, cluster_id: str) -> int:
+    """How many jobs Spark has done, as its own page tells."""
+    token = token_for(ui_key(rig.play.row(cluster_id).secret), dt.datetime.now(dt.UTC))
+    base = f"http://{rig.play.nodes(cluster_id)[0].bind_ip}:4040/api/v1/applications"
+    headers = {"Authorization": f"Bearer {token}"}
+    (application,) = httpx.get(base, headers=headers, timeout=60).raise_for_status().json()
+    return len(httpx.get(f"{base}/{application['id']}/jobs?status=succeeded", headers=headers, timeout=60).json())
+
+
+def hosts(cluster_id: str) -> int:
+    """The kernels' host, and what is forked from it."""
+    found = 0
+    for pid in processes_of(cluster_id):
+        with suppress(OSError):
+            found += b"emr_studio_cluster.node\0kernels" in Path(f"/proc/{pid}/cmdline").read_bytes()
+    return found
+
+
 def test_it_is_given_away_running_and_ends_whole(rig: ClusterRig) -> None:
     spare_id = warmed(rig)
+    until("Spark was used once", lambda: jobs_done(rig, spare_id) > 0, 120)
+    until("whoever did that is gone", lambda: hosts(spare_id) == 1, 120)
     before = set(processes_of(spare_id))
     # The spare's subnet is the first of the default network.
     cluster_id = rig.create(core=0, Instances={"Ec2SubnetId": rig.play.emr.network.subnet_ids[0]})
