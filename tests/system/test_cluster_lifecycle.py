@@ -16,6 +16,7 @@ import pytest
 from emr_studio.clusters.probe import NodeProbe
 from emr_studio.runtime.contract import WorkloadState
 from tests.support.cluster_rig import ClusterRig, Kernel, cluster_rig, processes_of
+from tests.support.studio import until
 
 pytestmark = pytest.mark.timeout(600)
 BOTH_WORKERS = """
@@ -41,7 +42,9 @@ def rig() -> Iterator[ClusterRig]:
 def cluster_id(rig: ClusterRig) -> str:
     # No S3 and no Data Catalog is here for tables to survive in.
     own = {"Classification": "spark-defaults", "Properties": {"spark.sql.catalogImplementation": "in-memory"}}
-    return rig.create(core=2, Configurations=[own])
+    # Long enough for a kernel that a loaded machine starts slowly: until somebody is connected it is idle.
+    culling = {"MappingKernelManager.cull_idle_timeout": "15", "MappingKernelManager.cull_interval": "1"}
+    return rig.create(core=2, Configurations=[own, {"Classification": "jeg-config", "Properties": culling}])
 
 
 @pytest.fixture(scope="module")
@@ -73,6 +76,29 @@ def test_the_kernel_has_what_a_notebook_expects(kernel: Kernel) -> None:
     kernel.run("spark.range(10).write.saveAsTable('numbers')")
     assert kernel.run("print(spark.table('numbers').count())") == "10\n"
     assert "AWS_CONTAINER_CREDENTIALS_FULL_URI" in kernel.run("print(sorted(os.environ))")
+
+
+@pytest.mark.capability("KN-08")
+def test_idle_kernels_are_culled_and_no_others(rig: ClusterRig, cluster_id: str, kernel: Kernel) -> None:
+    gateway = rig.gateway(cluster_id)
+
+    def there() -> set[str]:
+        headers = {"Authorization": f"token {gateway.token}"}
+        found = httpx.get(f"http://{gateway.address}/api/kernels", headers=headers).raise_for_status().json()
+        return {one["id"] for one in found}
+
+    kernel.run("kept = 40")
+    idle, busy = (rig.kernel(cluster_id, "python3") for _ in range(2))
+    idle.run("1 + 1")
+    running = busy.begin("import time\nprint('begun', flush=True)\ntime.sleep(600)")
+    busy.result(running, until="begun")
+    for one in (idle, busy):
+        one.leave()
+    until("the idle one is gone", lambda: idle.id not in there(), 120)
+    # One runs, the other is open.
+    assert {busy.id, kernel.id} <= there()
+    assert kernel.run("print(kept)") == "40\n"
+    busy.close()
 
 
 def test_another_cannot_use_the_gateway(rig: ClusterRig, cluster_id: str) -> None:
