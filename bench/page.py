@@ -116,11 +116,13 @@ def _write(emr: Any, editor_id: str) -> None:
 
 
 def _ours(context: BrowserContext, emr: Any, editor_id: str) -> str:
-    workspace = Workspace(link(emr, editor_id))
-    origin = workspace.origin
-    workspace.close()
-    context.add_cookies([{"name": name, "value": value, "url": origin.url} for name, value in origin.cookies.items()])
-    return f"{origin.url}/lab/tree/{_NAME}"
+    # Nothing but the page itself: the browser's cache stays empty.
+    page = context.new_page()
+    page.route("**/*", lambda way: way.continue_() if way.request.resource_type == "document" else way.abort())
+    page.goto(link(emr, editor_id), wait_until="commit")
+    origin = "/".join(page.url.split("/")[:3])
+    page.close()
+    return f"{origin}/lab/tree/{_NAME}"
 
 
 def _theirs(peer: Hub) -> Side:
