@@ -36,7 +36,7 @@ test: lint  ## all tests
 	tests/run.sh
 
 unit: dev  ## the packages' own tests
-	$(BIN)/pytest -q -n $(WORKERS) packages
+	$(BIN)/pytest -q -n $(WORKERS) --dist loadfile packages
 
 api: dev  ## boto3 and the AWS CLI against a running server
 	$(BIN)/pytest -q tests/api

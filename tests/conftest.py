@@ -13,17 +13,6 @@ from tests.support.studio import Studio, running
 ARTIFACTS = Path(__file__).resolve().parents[1] / "artifacts"
 
 
-SHARED = ("studio", "s3")
-"""Fixtures that are dear to make: with several workers all their tests go to one of them."""
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """With `--dist loadgroup` the tests of a file stay together, and those of a shared fixture too."""
-    for item in items:
-        used = [name for name in SHARED if name in getattr(item, "fixturenames", ())]
-        item.add_marker(pytest.mark.xdist_group(used[0] if used else str(item.path)))
-
-
 @pytest.fixture(scope="session")
 def studio(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Studio]:
     """A running studio, started by `emr-studio up` and stopped at the end of the session."""

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # All tests in an order that fails early: the console's and those that need no whole studio, then everything on a
-# running studio (each process has one, and runs whole files), then the API on PostgreSQL.
+# running studio (each process has one), then the API on PostgreSQL. Two processes share the work file by file: the
+# tests of a file stay together, for many have a fixture in common and some follow one another.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 # What the tests leave in temporary folders goes with the run: gigabytes else, and a full disk makes the next run fail.
@@ -12,9 +13,9 @@ trap 'rm -rf --one-file-system "$TMPDIR" || true' EXIT
 # The same mutations in every run; `make fuzz` draws new ones.
 export FUZZ_SEED="${FUZZ_SEED:-20261126}"
 # What is marked `soak` is for `make soak`.
-PYTEST=(.venv/bin/pytest -q -m "not soak")
+PYTEST=(.venv/bin/pytest -q -m "not soak" -n "${WORKERS:-2}" --dist loadfile)
 for web in console packages/workspace/lab; do if [ -d $web/node_modules ]; then (cd $web && npm test --silent); fi; done
-"${PYTEST[@]}" -n "${WORKERS:-2}" --dist loadgroup packages tests/api tests/security tests/fuzz
-"${PYTEST[@]}" -n "${WORKERS:-2}" --dist loadfile tests/system tests/browser tests/chaos
-"${PYTEST[@]}" -n "${WORKERS:-2}" -p tests.support.postgres tests/api packages/studio/tests \
+"${PYTEST[@]}" packages tests/api tests/security tests/fuzz
+"${PYTEST[@]}" tests/system tests/browser tests/chaos
+"${PYTEST[@]}" -p tests.support.postgres tests/api packages/studio/tests \
   -k "(studios or workspaces or clusters or iam or network or controllers or signin or migrate or trail_journal or trail_lookup or trail_trails or keys_api or secrets_api) and not the_command"
