@@ -13,7 +13,7 @@ import pytest
 from emr_studio.cli.demo.browser import BrowserError, Workspace
 from tests.support.studio import Studio, until
 
-PARTS = ["api", "controller", "edge", "agent", "store"]
+PARTS = ["api", "controller", "edge", "lane", "agent", "store"]
 
 
 @dataclass

@@ -1,4 +1,4 @@
-"""A real Caddy between a small control plane and a small upstream, both on unix sockets.
+"""A real Caddy between a small control plane and a small upstream, both on unix sockets; the lane before it.
 
     with edge_rig(folder, {"workspace": resolver}) as rig:
         rig.raw(b"GET / HTTP/1.1\\r\\n...")      # exactly these bytes
@@ -27,9 +27,11 @@ from starlette.applications import Starlette
 from starlette.routing import BaseRoute, Mount
 
 from emr_studio.edge import caddy
+from emr_studio.edge.config import edge_socket
 from emr_studio.edge.decisions import Decisions, Resolver
 from emr_studio.loopback import free_port
 from emr_studio.settings import Settings
+from tests.support.lane_rig import Asking, lane
 
 _SECONDS = 20.0
 
@@ -148,6 +150,8 @@ def edge_rig(
         stack.enter_context(serve_unix(control, chosen.api_socket))
         stack.enter_context(serve_unix(echo("upstream"), upstream))
         process = stack.enter_context(_caddy(chosen))
+        if chosen.has_lane:
+            stack.enter_context(lane(chosen, Asking(resolvers)))
         yield Rig(chosen, f"unix/{upstream}", process)
 
 
@@ -160,7 +164,7 @@ def _caddy(settings: Settings) -> Iterator[subprocess.Popen[bytes]]:
             caddy.command(settings), env=caddy.environment(settings), stdout=output, stderr=subprocess.STDOUT
         )
         try:
-            _wait(lambda: _listens(settings.port), lambda: process.poll() is not None)
+            _wait(lambda: _listens(settings), lambda: process.poll() is not None)
             yield process
         finally:
             process.terminate()
@@ -175,6 +179,9 @@ def _wait(done: Callable[[], bool], failed: Callable[[], bool] = lambda: False) 
         threading.Event().wait(0.01)
 
 
-def _listens(port: int) -> bool:
+def _listens(settings: Settings) -> bool:
+    if settings.has_lane:
+        with closing(socket.socket(socket.AF_UNIX)) as probe:
+            return probe.connect_ex(str(edge_socket(settings))) == 0
     with closing(socket.socket()) as probe:
-        return probe.connect_ex(("127.0.0.1", port)) == 0
+        return probe.connect_ex(("127.0.0.1", settings.port)) == 0

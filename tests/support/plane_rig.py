@@ -1,4 +1,4 @@
-"""The whole control plane, the real edge and the real store, without agent and controllers.
+"""The whole control plane, the real lane, edge and store, without agent and controllers.
 
 with plane(folder) as rig:
     rig.client("kms").create_key()
@@ -29,6 +29,7 @@ from emr_studio.iam.bootstrap import SampleWorld, ensure_account
 from emr_studio.loopback import free_port
 from emr_studio.settings import Settings
 from emr_studio.storage.store import ready
+from tests.support.lane_rig import lane
 
 _STORE = (
     "from emr_studio.settings import Settings; from emr_studio.storage.store import run_store; "
@@ -81,8 +82,9 @@ def plane(folder: Path) -> Iterator[Plane]:
             subprocess.Popen(caddy.command(settings), env=caddy.environment(settings), stdout=log, stderr=log),
         ]
     try:
-        _wait_until_ready(settings, folder)
-        yield Plane(settings, sample)
+        with lane(settings, control.objects):
+            _wait_until_ready(settings, folder)
+            yield Plane(settings, sample)
     finally:
         for part in parts:
             part.terminate()

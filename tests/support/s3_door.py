@@ -1,4 +1,4 @@
-"""The real edge in front of the real IAM and the real store, the control plane's part in this process.
+"""The real lane and edge in front of the real IAM and the real store, the control plane's part in this process.
 
 with s3_door(store_settings) as door:          # settings of a store that runs
     door.client(door.admin).create_bucket(Bucket="lake")
@@ -44,6 +44,7 @@ from emr_studio.loopback import free_port
 from emr_studio.settings import Settings
 from emr_studio.storage.s3_authorization import S3Authorization
 from emr_studio.storage.s3_ports import S3Ports
+from tests.support.lane_rig import lane
 
 REGION = "us-east-1"
 BUCKET = "lake"
@@ -161,19 +162,24 @@ def s3_door(store_settings: Settings) -> Iterator[Door]:
     assert path.exists()
     keys = (person.access_key_id, person.secret_access_key)
     made = Door(settings, database, keys, alice, (root_key.id, root_secret))
-    until = time.monotonic() + 20
-    while True:
-        try:
-            made.client(made.admin).create_bucket(Bucket=BUCKET)
-            break
-        except Exception:
-            if time.monotonic() > until:
-                raise
-            time.sleep(0.1)
-    yield made
+    with lane(settings, resolver):
+        _make_bucket(made)
+        yield made
     edge.kill()
     edge.wait()
     server.should_exit = True
     thread.join()
     resolver.close()
     database.dispose()
+
+
+def _make_bucket(door: Door) -> None:
+    until = time.monotonic() + 20
+    while True:
+        try:
+            door.client(door.admin).create_bucket(Bucket=BUCKET)
+            return
+        except Exception:
+            if time.monotonic() > until:
+                raise
+            time.sleep(0.1)

@@ -1,4 +1,4 @@
-"""S3 behind the door without the rest of a studio: the real store, control plane and edge, three processes.
+"""S3 behind the door without the rest of a studio: the real store, control plane and edge, four processes.
 
 with s3_rig(folder) as rig:
     rig.client().create_bucket(Bucket="lake")
@@ -31,7 +31,7 @@ from emr_studio.runtime.supervisor import Supervisor
 from emr_studio.settings import Settings
 from emr_studio.storage import store
 
-_PARTS = {"store", "api", "edge"}
+_PARTS = {"store", "api", "edge", "lane"}
 _SECONDS = 60.0
 REGION = "us-east-1"
 
@@ -70,7 +70,7 @@ class RawReply:
 
 @dataclass(frozen=True)
 class Rig:
-    """The three processes, and who may use them."""
+    """The four processes, and who may use them."""
 
     settings: Settings
     supervisor: Supervisor

@@ -18,7 +18,7 @@ def test_status_names_every_part(studio: Studio) -> None:
     found = studio.status()
     assert found["state"] == "running"
     assert {part["name"]: part["state"] for part in found["parts"]} == dict.fromkeys(
-        ("store", "api", "agent", "controller", "edge"), "running"
+        ("store", "api", "agent", "controller", "edge", "lane"), "running"
     )
 
 

@@ -16,7 +16,7 @@ import httpx
 import pytest
 
 from emr_studio.edge import caddy
-from emr_studio.edge.config import caddy_config
+from emr_studio.edge.config import caddy_config, edge_socket
 from emr_studio.edge.decisions import EdgeAnswer
 from emr_studio.settings import Settings
 from tests.support.edge_rig import Rig, edge_rig
@@ -138,7 +138,9 @@ def test_nothing_but_loopback_listens_and_no_admin_api(rig: Rig) -> None:
     config = json.loads(caddy.config_path(rig.settings).read_text())
     assert config["admin"]["disabled"] is True
     (server,) = config["apps"]["http"]["servers"].values()
-    assert server["listen"] == [f"127.0.0.1:{rig.settings.port}"]
+    assert server["listen"] == [f"unix/{edge_socket(rig.settings)}|0600"]
+    (alone,) = caddy_config(Settings(port=1234, lane=False))["apps"]["http"]["servers"].values()
+    assert alone["listen"] == ["127.0.0.1:1234"]
 
 
 def test_the_written_configuration_is_for_its_owner_alone(tmp_path: Path) -> None:
@@ -160,12 +162,12 @@ def test_a_port_in_use_is_named_with_a_way_out(tmp_path: Path) -> None:
         with pytest.raises(caddy.EdgeError, match=f"Port {port} is in use .*--port 0"):
             caddy.check_port(Settings(data_dir=tmp_path, port=port))
         with pytest.raises(SystemExit, match=r"The edge cannot start\. Port"):
-            caddy.run_edge(Settings(data_dir=tmp_path, port=port))
+            caddy.run_edge(Settings(data_dir=tmp_path, port=port, lane=False))
 
 
 def test_a_configuration_that_caddy_refuses_is_told(tmp_path: Path) -> None:
     with pytest.raises(caddy.EdgeError, match="refuses"):
-        caddy.check_config(Settings(data_dir=tmp_path, port=99999999))
+        caddy.check_config(Settings(data_dir=tmp_path, port=99999999, lane=False))
 
 
 @pytest.mark.parametrize("endpoint", ["http://10.0.0.1:9000", "https://s3.example.com"])

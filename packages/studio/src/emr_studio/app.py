@@ -12,7 +12,7 @@ import os
 import signal
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import uvicorn
@@ -24,7 +24,8 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import BaseRoute, Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from emr_studio.aws.auth import SessionAuthenticator
+from emr_studio.aws.auth import CredentialStore, SessionAuthenticator
+from emr_studio.aws.context import Authorizer
 from emr_studio.aws.errors import AwsError
 from emr_studio.aws.pipeline import is_aws_request
 from emr_studio.clock import Clock, SystemClock
@@ -99,32 +100,27 @@ def load_operations() -> None:
             operations.load()
 
 
-@dataclass
-class ControlPlane:
-    """The control plane put together: its ASGI application, and what it does beside requests."""
+class House:
+    """Writes down, now and then, what requests only remember."""
 
-    application: ASGIApp
-    database: Database
-    front: Front
-    trail: AuditTrail
-    chores: Sequence[Callable[[Session], None]]
-    """What is to be done in the database now and then, each in a transaction of its own."""
-    objects: S3Authorization
-    _stop: threading.Event = field(default_factory=threading.Event)
+    def __init__(self, database: Database, chores: Sequence[Callable[[Session], None]]) -> None:
+        """`chores`: what is to be done in the database, each in a transaction of its own."""
+        self._database = database
+        self._chores = chores
+        self._stop = threading.Event()
 
     def start(self) -> None:
-        """Begin to write down, now and then, what requests only remember, and to bring the trail's records in."""
-        self.trail.collector.start()
-        threading.Thread(target=self._keep_house, name="house", daemon=True).start()
+        """Begin."""
+        threading.Thread(target=self._keep, name="house", daemon=True).start()
 
-    def _keep_house(self) -> None:
+    def _keep(self) -> None:
         while not self._stop.wait(_HOUSE_SECONDS):
             self._write_down()
 
     def _write_down(self) -> None:
-        for chore in self.chores:
+        for chore in self._chores:
             try:
-                with self.database.write() as session:
+                with self._database.write() as session:
                     chore(session)
             except (SQLAlchemyError, AwsError):
                 log.warning("a chore was not done and will be tried again", exc_info=True)
@@ -132,11 +128,75 @@ class ControlPlane:
     def close(self) -> None:
         """Write what is still to be written."""
         self._stop.set()
-        self.front.sessions.close()
         self._write_down()
+
+
+@dataclass(frozen=True)
+class ControlPlane:
+    """The control plane put together: its ASGI application, and what it does beside requests."""
+
+    application: ASGIApp
+    database: Database
+    front: Front
+    trail: AuditTrail
+    house: House
+    objects: S3Authorization
+
+    def start(self) -> None:
+        """Begin to write down, now and then, what requests only remember, and to bring the trail's records in."""
+        self.trail.collector.start()
+        self.house.start()
+
+    def close(self) -> None:
+        """Write what is still to be written."""
+        self.front.sessions.close()
+        self.house.close()
         self.trail.collector.close()
         self.objects.close()
         self.database.dispose()
+
+
+@dataclass(frozen=True)
+class _Base:
+    """What every process stands on that answers requests: who is it, may she, and the objects."""
+
+    database: Database
+    clock: Clock
+    sealer: Sealer
+    ring: KeyRing
+    trail: AuditTrail
+    credentials: CredentialStore
+    authorizer: Authorizer
+    objects: S3Authorization
+
+    @classmethod
+    def open(cls, settings: Settings) -> _Base:
+        from emr_studio.iam import trust
+        from emr_studio.iam.identity import IamAuthorizer, IamCredentialStore
+        from emr_studio.iam.sealing import Sealer
+        from emr_studio.iam.subjects import policies_mention
+        from emr_studio.keys.master import Masters
+        from emr_studio.keys.objects import KmsObjectKeys
+        from emr_studio.keys.ring import KeyRing
+        from emr_studio.keys.store_access import WithStore, WithStoreKey
+        from emr_studio.storage.kms_way import store_key
+        from emr_studio.storage.s3_authorization import S3Authorization
+        from emr_studio.storage.s3_ports import S3Ports
+        from emr_studio.trail.setup import AuditTrail
+
+        database, clock = Database(settings.sqlalchemy_url), SystemClock()
+        sealer = Sealer.load(settings.keys_dir)
+        ring = KeyRing(Masters.of(settings, sealer))
+        credentials = WithStoreKey(IamCredentialStore(sealer), store_key(settings))
+        authorizer = WithStore(IamAuthorizer(sealer))
+        trail = AuditTrail.open(settings, database)
+        keys = KmsObjectKeys(settings, database, clock, ring)
+        ports = S3Ports(
+            *(settings, database, clock, credentials, authorizer, trust, policies_mention),
+            recorder=trail.recorder,
+            keys=keys,
+        )
+        return cls(database, clock, sealer, ring, trail, credentials, authorizer, S3Authorization(ports))
 
 
 def build_api(settings: Settings) -> ControlPlane:
@@ -148,34 +208,21 @@ def build_api(settings: Settings) -> ControlPlane:
     from emr_studio.controllers import SocketWaker, Waker
     from emr_studio.edge.decisions import Decisions
     from emr_studio.edge.presign import Presigner
-    from emr_studio.iam import trust
     from emr_studio.iam.authorization_message import KeptMessages
     from emr_studio.iam.container_credentials import container_credentials
     from emr_studio.iam.federation.issuers import IssuerKeys
-    from emr_studio.iam.identity import IamAuthorizer, IamCredentialStore
     from emr_studio.iam.sealing import Sealer
-    from emr_studio.iam.subjects import policies_mention
-    from emr_studio.keys.master import Masters
-    from emr_studio.keys.objects import KmsObjectKeys
     from emr_studio.keys.ring import KeyRing
-    from emr_studio.keys.store_access import WithStore, WithStoreKey
     from emr_studio.signin.presence import Presence
     from emr_studio.signin.setup import compose
-    from emr_studio.storage.kms_way import store_key
-    from emr_studio.storage.s3_authorization import S3Authorization
-    from emr_studio.storage.s3_ports import S3Ports
     from emr_studio.trail.collector import Collector
     from emr_studio.trail.denials import KeptDenials
-    from emr_studio.trail.setup import AuditTrail
 
     load_tables()
     load_operations()
-    database, clock = Database(settings.sqlalchemy_url), SystemClock()
-    sealer = Sealer.load(settings.keys_dir)
-    ring = KeyRing(Masters.of(settings, sealer))
-    credentials = WithStoreKey(IamCredentialStore(sealer), store_key(settings))
-    authorizer = WithStore(IamAuthorizer(sealer))
-    trail = AuditTrail.open(settings, database)
+    base = _Base.open(settings)
+    database, clock, sealer, ring, trail = base.database, base.clock, base.sealer, base.ring, base.trail
+    credentials, authorizer, objects = base.credentials, base.authorizer, base.objects
     front = compose(settings, database, clock, authorizer, recorder=trail.recorder)
     ports: Mapping[type[Any], Any] = {
         Settings: settings,
@@ -192,19 +239,6 @@ def build_api(settings: Settings) -> ControlPlane:
     decisions.register("workspace", front.workspace_edge)
     decisions.register("appui", front.app_ui_edge)
     _ways_to_compute(decisions, database, clock, sealer)
-    objects = S3Authorization(
-        S3Ports(
-            settings,
-            database,
-            clock,
-            credentials,
-            authorizer,
-            trust,
-            mentions=policies_mention,
-            recorder=trail.recorder,
-            keys=KmsObjectKeys(settings, database, clock, ring),
-        )
-    )
     objects.register(decisions)
     api = AwsApplication(
         database,
@@ -228,9 +262,9 @@ def build_api(settings: Settings) -> ControlPlane:
             lambda request: _account_of(database, front.sessions, request),
         ),
     ]
-    chores = _chores(ring, clock)
+    house = House(database, _chores(ring, clock))
     application = decisions.serving(objects.serving(_Door(api, Starlette(routes=routes))))
-    return ControlPlane(application, database, front, trail, chores, objects)
+    return ControlPlane(application, database, front, trail, house, objects)
 
 
 def _ways_to_compute(decisions: Decisions, database: Database, clock: Clock, sealer: Sealer) -> None:
@@ -341,12 +375,35 @@ def run_api(settings: Settings) -> None:
         server_header=False,
         date_header=True,
         lifespan="off",
+        # Much longer than the edge keeps a connection: one that it uses must not be closed in that moment, though this
+        # process had to wait for a processor.
+        timeout_keep_alive=60,
         timeout_graceful_shutdown=5,
     )
     # Not uvicorn's own `uds`: it opens the socket to every user of the machine (mode 666).
     with listen(settings.api_socket) as listener:
         uvicorn.Server(config).run(sockets=[listener])
     plane.close()
+
+
+def run_lane(settings: Settings) -> None:
+    """Listen at the studio's port, and serve what goes straight to the store, until SIGTERM."""
+    from emr_studio.iam import uses
+    from emr_studio.lane.server import serve
+
+    os.umask(0o077)
+    load_tables()
+    base = _Base.open(settings)
+    house = House(base.database, [uses.flush])
+    house.start()
+    base.trail.collector.start()
+    try:
+        serve(settings, base.objects)
+    finally:
+        house.close()
+        base.trail.collector.close()
+        base.objects.close()
+        base.database.dispose()
 
 
 def run_controller(settings: Settings) -> None:
@@ -409,7 +466,14 @@ def run_store(settings: Settings) -> None:
     run(settings, hidden=True)
 
 
-_PARTS = {"api": run_api, "controller": run_controller, "agent": run_agent, "edge": run_edge, "store": run_store}
+_PARTS = {
+    "api": run_api,
+    "controller": run_controller,
+    "agent": run_agent,
+    "edge": run_edge,
+    "lane": run_lane,
+    "store": run_store,
+}
 
 
 def run_part(name: str) -> None:

@@ -51,6 +51,8 @@ class Settings(BaseSettings):
     """The one region that is served; a request signed for another is refused."""
     s3_endpoint: str = ""
     """URL of an S3 of your own (`https://s3.example.com`); empty: the embedded store. Reached in path style."""
+    lane: bool = True
+    """Requests to the embedded store go straight to it once they are allowed; off: through the edge, as with TLS."""
     s3_region: str = ""
     """Region that requests to it are signed for; empty: the studio's."""
     s3_credentials_file: Path | None = None
@@ -115,6 +117,11 @@ class Settings(BaseSettings):
         folder = Path(values.get("data_dir") or os.environ.get("EMR_STUDIO_DATA_DIR") or DEFAULT_DATA_DIR)
         toml = TomlConfigSettingsSource(settings_cls, folder / "emr-studio.toml")
         return init_settings, env_settings, toml
+
+    @property
+    def has_lane(self) -> bool:
+        """True if the lane has the port, and the edge is behind it."""
+        return self.lane and self.scheme == "http" and not self.s3_endpoint
 
     @property
     def host_port(self) -> str:

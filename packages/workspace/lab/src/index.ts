@@ -185,7 +185,7 @@ class Studio {
   private onSession(): void {
     if (this.state.isSignedOut && this.signedOut === undefined) {
       this.signedOut = Notification.error(
-        "Your session has ended. Sign in again: what is open here stays, and is saved as soon as you are back.",
+        "Your session has ended. Sign in again: what is open here stays.",
         { autoClose: false, actions: [{ label: "Sign in again", caption: "Opens a tab", displayType: "accent", callback: signIn }] },
       );
     } else if (!this.state.isSignedOut && this.signedOut !== undefined) {

@@ -178,6 +178,7 @@ _part("api", "Run the control plane alone (settings from EMR_STUDIO_*).")
 _part("controller", "Run the controllers alone.")
 _part("agent", "Run the host agent alone.")
 _part("edge", "Run the edge alone.")
+_part("lane", "Run the lane alone: the studio's port, and the straight way to the object store.")
 _part("store", "Run the embedded object store alone.")
 
 

@@ -9,18 +9,20 @@ from contextlib import closing
 
 import httpx
 
+from emr_studio.edge.config import edge_socket
 from emr_studio.runtime.client import LocalRuntime
 from emr_studio.runtime.contract import RuntimeUnavailable
 from emr_studio.runtime.supervisor import Part
 from emr_studio.settings import Settings
 from emr_studio.storage import store
 
-NAMES = ("store", "api", "agent", "controller", "edge")
+NAMES = ("store", "api", "agent", "controller", "edge", "lane")
 
 
 def names(settings: Settings) -> tuple[str, ...]:
-    """The parts of this installation: one with an S3 of its own needs no store."""
-    return tuple(name for name in NAMES if name != "store" or not settings.s3_endpoint)
+    """The parts of this installation: one with an S3 of its own needs no store, and no way to it."""
+    absent = ({"store"} if settings.s3_endpoint else set()) | (set() if settings.has_lane else {"lane"})
+    return tuple(name for name in NAMES if name not in absent)
 
 
 def environment(settings: Settings) -> dict[str, str]:
@@ -36,7 +38,8 @@ def parts(settings: Settings) -> list[Part]:
         "api": lambda: _answers(f"http://api{HEALTH}", str(settings.api_socket)),
         "agent": lambda: _agent_ready(settings),
         "controller": lambda: _is_open(str(settings.controller_socket), socket.SOCK_DGRAM),
-        "edge": lambda: _answers(f"http://127.0.0.1:{settings.port}{HEALTH}", host=settings.host_port),
+        "edge": lambda: _edge_ready(settings),
+        "lane": lambda: _at_port(settings),
     }
     return [
         Part(
@@ -49,6 +52,16 @@ def parts(settings: Settings) -> list[Part]:
 HEALTH = "/_health"
 # SeaweedFS takes up to 16 s to say goodbye to itself. Every write was on the disk before it was answered.
 _STOP_SECONDS = {"store": 3.0}
+
+
+def _edge_ready(settings: Settings) -> bool:
+    if not settings.has_lane:
+        return _at_port(settings)
+    return _answers(f"http://edge{HEALTH}", str(edge_socket(settings)), host=settings.host_port)
+
+
+def _at_port(settings: Settings) -> bool:
+    return _answers(f"http://127.0.0.1:{settings.port}{HEALTH}", host=settings.host_port)
 
 
 def _answers(url: str, uds: str | None = None, host: str = "api") -> bool:

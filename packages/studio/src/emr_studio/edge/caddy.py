@@ -13,7 +13,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import NoReturn
 
-from emr_studio.edge.config import caddy_config, edge_dir
+from emr_studio.edge.config import caddy_config, edge_dir, edge_socket
 from emr_studio.settings import Settings
 
 _VALIDATE_SECONDS = 30
@@ -132,7 +132,10 @@ def run_edge(settings: Settings) -> NoReturn:
     """
     try:
         write_config(settings)
-        check_port(settings)
+        if settings.has_lane:
+            edge_socket(settings).unlink(missing_ok=True)
+        else:
+            check_port(settings)
         line = command(settings)
     except EdgeError as error:
         sys.exit(f"The edge cannot start. {error}")

@@ -39,9 +39,15 @@ _RETRY = {"try_duration": "5s", "try_interval": "100ms"}
 # Shorter than uvicorn's own 5 s: else a request could meet a connection that is being closed.
 _TRANSPORT = {"protocol": "http", "compression": False, "keep_alive": {"idle_timeout": "3s"}}
 _LOOPBACK = "127.0.0.1"
-_NOT_THE_STORES = ("Authorization", "Cookie")
-# What the embedded store notes of an object in its answers: S3 has no such headers.
-_STORES_NOTES = ("Seaweed-X-Amz-Etag", "Seaweed-X-Amz-Owner")
+NOT_THE_STORES = ("Authorization", "Cookie")
+"""What the embedded store is not told of a request."""
+STORES_NOTES = ("Seaweed-X-Amz-Etag", "Seaweed-X-Amz-Owner")
+"""What the embedded store notes of an object in its answers: S3 has no such headers."""
+SANDBOX = {
+    "Content-Security-Policy": "sandbox; default-src 'none'; style-src 'unsafe-inline'; img-src 'self' data:",
+    "X-Content-Type-Options": "nosniff",
+}
+"""With objects on the console's own origin: they are shown, but what they hold is never run there."""
 _UPSTREAM_VAR = "emr_studio_upstream"
 _MISSING_VAR, _TOKEN_VAR = "emr_studio_missing", "emr_studio_token"
 _GATEWAYS, _LIVYS = ["/_gateway/j-*"], ["/_livy/j-*"]
@@ -50,7 +56,8 @@ _SPARK_REPLACEABLE = ("Authorization", "Cookie", "X-Aws-Proxy-Auth")
 _IMMUTABLE = "public, max-age=31536000, immutable"
 # JupyterLab's `1014.073326ef5d98db5e.js` and `0031b1860ea4ad75.woff`, Vite's `index-BX3f9a0Q.js`.
 _HASHED_LAB = r"(\.|/)[0-9a-f]{16,}\.[a-z0-9.]+$"
-_NOT_AVAILABLE = "The studio does not answer at this address now. Try again in a moment.\n"
+NOT_AVAILABLE = "The studio does not answer at this address now. Try again in a moment.\n"
+"""What a client is told while what it asked for restarts."""
 
 
 def caddy_config(settings: Settings) -> Json:
@@ -71,6 +78,16 @@ def edge_dir(settings: Settings) -> Path:
     return settings.data_dir / "edge"
 
 
+def edge_socket(settings: Settings) -> Path:
+    """Where the edge listens behind the lane; only our own user can open it."""
+    return settings.run_dir / "edge.sock"
+
+
+def listens_at(settings: Settings) -> str:
+    """The edge's address as Caddy has it: at the studio's port, or behind the lane."""
+    return f"unix/{edge_socket(settings)}|0600" if settings.has_lane else f"{_LOOPBACK}:{settings.port}"
+
+
 def base_domain(settings: Settings) -> str:
     """The base domain without its port, lower case."""
     return re.sub(r":\d+$", "", settings.host_port).lower()
@@ -79,7 +96,7 @@ def base_domain(settings: Settings) -> str:
 def _server(settings: Settings) -> Json:
     secure = settings.scheme == "https"
     server: Json = {
-        "listen": [f"{_LOOPBACK}:{settings.port}"],
+        "listen": [listens_at(settings)],
         # Spark Connect is gRPC, which needs HTTP/2, without TLS as with it.
         "protocols": ["h1", "h2"] if secure else ["h1", "h2c"],
         "automatic_https": {"disable_redirects": True} if secure else {"disable": True},
@@ -91,6 +108,9 @@ def _server(settings: Settings) -> Json:
     }
     if secure:
         server["tls_connection_policies"] = [{}]
+    if settings.has_lane:
+        # Who the client is, the lane says first on each connection.
+        server["listener_wrappers"] = [{"wrapper": "proxy_protocol", "timeout": "5s"}]
     return server
 
 
@@ -198,7 +218,7 @@ def _s3_route(settings: Settings, hosts: list[str]) -> Json:
 
 def _s3_handlers(settings: Settings) -> list[Json]:
     # A cookie is the console's or somebody else's; an object store has no use for it.
-    question, embedded = _question(settings, "s3", REPLACEABLE), _answered_upstream(drop=_NOT_THE_STORES, name="store")
+    question, embedded = _question(settings, "s3", REPLACEABLE), _answered_upstream(drop=NOT_THE_STORES, name="store")
     if not settings.s3_endpoint:
         return [question, embedded | {"handle_response": [_if_missing(settings)]}]
     # What goes there has a signature of ours; what comes to the control plane keeps the client's.
@@ -237,10 +257,7 @@ def _sandbox() -> Json:
     `sandbox` gives such a page an origin of its own, without scripts, forms or pop-ups. Buckets have
     hosts of their own (`<bucket>.s3.<domain>`) where pages run as they are.
     """
-    headers = {
-        "Content-Security-Policy": ["sandbox; default-src 'none'; style-src 'unsafe-inline'; img-src 'self' data:"],
-        "X-Content-Type-Options": ["nosniff"],
-    }
+    headers = {name: [value] for name, value in SANDBOX.items()}
     return {"handler": "headers", "response": {"deferred": True, "set": headers}}
 
 
@@ -374,9 +391,7 @@ def _answered_upstream(*, name: str, drop: tuple[str, ...] = ()) -> Json:
     if name != "store":
         return proxy | {"flush_interval": -1}
     # The embedded store's own notes about an object: S3 has no such headers.
-    proxy["headers"] = proxy.get("headers", {}) | {
-        "response": {"delete": ["Seaweed-X-Amz-Etag", "Seaweed-X-Amz-Owner"]}
-    }
+    proxy["headers"] = proxy.get("headers", {}) | {"response": {"delete": list(STORES_NOTES)}}
     return proxy
 
 
@@ -418,6 +433,6 @@ def _cache_control(value: str) -> Json:
 
 def _error_routes() -> list[Json]:
     unreachable = {"vars": {"{http.error.status_code}": ["502", "503", "504"]}}
-    retry = _status(503, _NOT_AVAILABLE)
+    retry = _status(503, NOT_AVAILABLE)
     retry["headers"]["Retry-After"] = ["1"]
     return [_route(unreachable, retry), _route(None, _status("{http.error.status_code}"))]

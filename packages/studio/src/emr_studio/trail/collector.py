@@ -17,7 +17,7 @@ from sqlalchemy.exc import DataError, DBAPIError, SQLAlchemyError
 from sqlalchemy.orm import Session
 
 from emr_studio.db import Database
-from emr_studio.trail.journal import Journal, abandoned, read_abandoned
+from emr_studio.trail.journal import Journal, abandoned, living, read_abandoned, read_on
 from emr_studio.trail.lines import Line
 
 _SECONDS = 1.0
@@ -75,6 +75,8 @@ class Collector:
         self._database = database
         self._folder = folder
         self._journal = journal
+        self._others: dict[Path, int] = {}
+        """Other processes' journals, and how far they were read here."""
         self._lock = threading.Lock()
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
@@ -88,15 +90,18 @@ class Collector:
         while not self._stop.wait(_SECONDS):
             self.collect(_PAUSE_SECONDS)
 
-    def collect(self, pause: float = 0.0) -> bool:
+    def collect(self, pause: float = 0.0, *, all_processes: bool = False) -> bool:
         """Bring in what is there now. False if the database would not take it: it waits.
 
-        `pause`: seconds between two batches.
+        `pause`: seconds between two batches. `all_processes`: also what others wrote down and have not brought in
+        themselves yet, as for somebody who looks for what she just did.
         """
         try:
             with self._lock:
                 self._own(pause)
                 self._adopt(pause)
+                if all_processes:
+                    self._ahead()
         except (SQLAlchemyError, OSError):
             log.warning("the audit trail's journal waits: the database does not take it", exc_info=True)
             return False
@@ -118,6 +123,18 @@ class Collector:
                     self._insert(lines)
                     self._stop.wait(pause)
                 path.unlink(missing_ok=True)
+
+    def _ahead(self) -> None:
+        """Read the journals of processes that live. They will bring these lines in again, and find them there."""
+        known, self._others = self._others, {}
+        for path in living(self._folder):
+            if self._journal is not None and self._journal.has(path):
+                continue
+            start = known.get(path, 0)
+            while lines := read_on(path, start):
+                self._insert(lines)
+                start += len(lines)
+            self._others[path] = start
 
     def _insert(self, lines: bytes) -> None:
         try:

@@ -16,7 +16,7 @@ class KeptDenials:
 
     def bring_in(self) -> None:
         """Let the trail know of all that happened before now."""
-        self._collector.collect()
+        self._collector.collect(all_processes=True)
 
     def message(self, session: Session, account_id: str, event_or_request_id: str) -> str | None:
         """The encoded message of a denial in the account; None if there is no such record."""

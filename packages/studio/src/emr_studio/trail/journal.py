@@ -76,6 +76,10 @@ class Journal:
         draft.rename(path)
         self._descriptor, self._path, self._read = descriptor, path, 0
 
+    def has(self, path: Path) -> bool:
+        """True if that file is this journal's."""
+        return path.name.startswith(f"{self._name}.")
+
     def unread(self) -> bytes:
         """Whole lines that come next, as many as are brought in at once; empty when all were read."""
         if self._descriptor < 0:
@@ -121,12 +125,28 @@ def _read_lines(path: Path, start: int) -> bytes:
     return chunk[: chunk.rfind(b"\n") + 1]
 
 
+def living(folder: Path) -> list[Path]:
+    """All journals that are there."""
+    return sorted(folder.glob(f"*{_SUFFIX}"))
+
+
+def read_on(path: Path, start: int) -> bytes:
+    """Whole lines of a journal of any process, from `start`; empty if there are no more, or it is gone.
+
+    It goes when all of its lines are in the database.
+    """
+    try:
+        return _read_lines(path, start)
+    except FileNotFoundError:
+        return b""
+
+
 @contextmanager
 def abandoned(folder: Path) -> Iterator[list[Path]]:
     """The journals of processes that have ended, locked meanwhile so that nobody else takes them."""
     taken: list[tuple[int, Path]] = []
     try:
-        for path in sorted(folder.glob(f"*{_SUFFIX}")):
+        for path in living(folder):
             descriptor = _take(path)
             if descriptor is not None:
                 taken.append((descriptor, path))

@@ -20,7 +20,7 @@ _PAGE = 50
 
 def _bring_in(preparation: Preparation, _request: Request) -> None:
     """What happened before this call shall be found by it. If the database is busy, what is there must do."""
-    preparation.ports[Collector].collect()
+    preparation.ports[Collector].collect(all_processes=True)
 
 
 @operation("cloudtrail", "LookupEvents", checks=action("cloudtrail:LookupEvents"), prepare=_bring_in)

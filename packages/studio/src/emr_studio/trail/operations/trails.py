@@ -43,7 +43,7 @@ _COLUMN_OF = {
 
 def _collected(preparation: Preparation, _request: Request) -> None:
     """What happened until now is before the trail's start or stop."""
-    preparation.ports[Collector].collect()
+    preparation.ports[Collector].collect(all_processes=True)
 
 
 def _on_create(context: Context, request: Request) -> Iterable[Check]:

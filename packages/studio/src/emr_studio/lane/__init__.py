@@ -1,0 +1,14 @@
+"""The lane: the studio's listening port, and a straight way through it for requests to S3.
+
+Most of what an object store is asked is of one kind: a signed request for a bucket or an object, of which HTTP
+leaves no doubt where it ends. Such a request is decided here, in the process that has the connection, and its
+body goes from the client's socket to the store's and back without another program between. Everything else
+(other services, pages, websockets, gRPC, forms, chunked bodies, and whatever looks odd) is passed on to the edge
+byte for byte, and so is the rest of that connection: the edge treats it as if it had come to it at once.
+
+    head         what a request's or an answer's head says; None where the lane is not meant
+    sockets      waiting, receiving, sending, splicing
+    store_pool   connections to the store that are kept
+    connection   one client's connection: request by request, or handed on
+    server       the process
+"""

@@ -1,0 +1,165 @@
+"""Heads of HTTP/1.1 messages, read strictly.
+
+A request is the lane's only if there is one way to read it (RFC 9112): one line for each header, no white space
+where none belongs, a length in digits or no body at all. None of what is odd is refused here; it is the edge's.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+from starlette.datastructures import Headers
+
+END = b"\r\n\r\n"
+MOST_BYTES = 64 * 1024
+"""Of a head; the edge takes no more either."""
+
+_BEGINS = re.compile(rb"(?:GET|HEAD|PUT|POST|DELETE) /[a-z0-9]")
+_SHORTEST = len(b"DELETE /b")
+# What RFC 3986 lets stand in a path and a query, and nothing that programs read in several ways.
+_LINE = re.compile(rb"(GET|HEAD|PUT|POST|DELETE) (/[a-z0-9][A-Za-z0-9\-._~!$&'()*+,;=:@/?%]*) HTTP/1\.1")
+_FIELD = re.compile(rb"([!#$%&'*+\-.^_`|~0-9A-Za-z]+):[ \t]*([^\x00-\x08\x0a-\x1f\x7f]*?)[ \t]*")
+_STATUS = re.compile(rb"HTTP/1\.1 ([1-5][0-9][0-9])(?: [^\r\n]*)?")
+_LENGTH = re.compile(rb"[0-9]{1,15}")
+_OF_ANOTHER_KIND = frozenset({b"transfer-encoding", b"upgrade", b"te", b"trailer", b"http2-settings", b"origin"})
+_FOR_S3 = b"/s3/aws4_request"
+_FOR_S3_IN_QUERY = re.compile(rb"[?&]X-Amz-Credential=[^&]*(?:/|%2[fF])s3(?:/|%2[fF])aws4_request(?:&|$)")
+# Only the edge may say these to those behind it.
+_CLAIMS = (b"x-emr-studio-", b"x-forwarded-", b"proxy-")
+_DROPPED = frozenset({b"connection", b"keep-alive", b"expect", b"forwarded", b"x-real-ip"})
+
+
+@dataclass(frozen=True, slots=True)
+class RequestHead:
+    """A request that is the lane's. `fields` are the client's own, names in lower case, hop-by-hop ones gone."""
+
+    method: str
+    target: str
+    """Path and query as sent."""
+    host: str
+    fields: list[tuple[bytes, bytes]]
+    length: int
+    """Bytes of its body."""
+    expects: bool
+    """The client waits for `100 Continue` before it sends the body."""
+    keeps: bool
+    """The client may send another request on this connection."""
+
+
+@dataclass(frozen=True, slots=True)
+class ResponseHead:
+    """What the store answered."""
+
+    status: int
+    fields: list[tuple[bytes, bytes]]
+    length: int | None
+    """Bytes of the body; None if its end is told in another way."""
+    chunked: bool
+    keeps: bool
+
+
+def may_be_ours(begun: bytes) -> bool:
+    """False as soon as the first bytes tell that a request is not the lane's."""
+    return len(begun) < _SHORTEST or _BEGINS.match(begun) is not None
+
+
+def read_request(head: bytes, hosts: frozenset[str]) -> RequestHead | None:
+    """The request of a whole head (without its last empty line), if it is the lane's.
+
+    `hosts`: the names, without a port, at which buckets stand in the path.
+    """
+    first, *lines = head.split(b"\r\n")
+    line = _LINE.fullmatch(first)
+    if line is None:
+        return None
+    fields = _fields(lines)
+    if fields is None or not _is_s3(fields, line[2]):
+        return None
+    host = fields.get(b"host", b"").decode("latin-1")
+    length, connection = fields.get(b"content-length", b"0"), fields.get(b"connection", b"keep-alive").lower()
+    expects = fields.get(b"expect", b"").lower()
+    if (
+        re.sub(r":[0-9]{1,5}$", "", host).lower() not in hosts
+        or not _OF_ANOTHER_KIND.isdisjoint(fields)
+        or _LENGTH.fullmatch(length) is None
+        or connection not in {b"keep-alive", b"close"}
+        or expects not in {b"", b"100-continue"}
+    ):
+        return None
+    return RequestHead(
+        method=line[1].decode(),
+        target=line[2].decode(),
+        host=host,
+        fields=[(name, value) for name, value in fields.items() if not _is_dropped(name)],
+        length=int(length),
+        expects=bool(expects),
+        keeps=connection == b"keep-alive",
+    )
+
+
+def read_response(head: bytes, method: str) -> ResponseHead:
+    """The store's answer to a request of `method`.
+
+    Raises:
+        ValueError: it is none.
+    """
+    first, *lines = head.split(b"\r\n")
+    line = _STATUS.fullmatch(first)
+    found = [_FIELD.fullmatch(one) for one in lines]
+    if line is None or not all(found):
+        raise ValueError(f"not the head of an answer: {head[:200]!r}")
+    pairs = [(one[1].lower(), one[2]) for one in found if one is not None]
+    fields, status = dict(pairs), int(line[1])
+    chunked = fields.get(b"transfer-encoding", b"").lower() == b"chunked"
+    length: int | None = None
+    if method == "HEAD" or status in {204, 304}:
+        length, chunked = 0, False
+    elif not chunked and b"content-length" in fields:
+        length = int(fields[b"content-length"])
+    keeps = fields.get(b"connection", b"").lower() != b"close" and (chunked or length is not None)
+    return ResponseHead(status, pairs, length, chunked, keeps)
+
+
+def write(first: str, fields: Iterable[tuple[bytes, bytes]]) -> bytes:
+    """A head, ready to be sent."""
+    return b"".join(_written(first, fields))
+
+
+def _written(first: str, fields: Iterable[tuple[bytes, bytes]]) -> Iterator[bytes]:
+    yield first.encode("latin-1") + b"\r\n"
+    for name, value in fields:
+        yield name + b": " + value + b"\r\n"
+    yield b"\r\n"
+
+
+def as_headers(fields: list[tuple[bytes, bytes]]) -> Headers:
+    """The fields as the resolvers of the edge's questions take them."""
+    return Headers(raw=fields)
+
+
+def _fields(lines: list[bytes]) -> dict[bytes, bytes] | None:
+    """None if a line is odd or a name comes twice."""
+    fields: dict[bytes, bytes] = {}
+    for line in lines:
+        found = _FIELD.fullmatch(line)
+        if found is None:
+            return None
+        name = found[1].lower()
+        if name in fields:
+            return None
+        fields[name] = found[2]
+    return fields
+
+
+def _is_s3(fields: dict[bytes, bytes], target: bytes) -> bool:
+    """Signed for S3, as the edge tells it too, and for nothing else."""
+    said = fields.get(b"authorization")
+    if said is None:
+        return _FOR_S3_IN_QUERY.search(target) is not None
+    return _FOR_S3 in said and b"X-Amz-Credential" not in target
+
+
+def _is_dropped(name: bytes) -> bool:
+    return name in _DROPPED or name.startswith(_CLAIMS)

@@ -1,0 +1,77 @@
+"""Connections to the store (and to the control plane, for what it serves itself) that are kept between requests."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import time
+from collections import defaultdict, deque
+from contextlib import suppress
+
+_MOST_IDLE = 64
+"""Per address."""
+_IDLE_SECONDS = 3.0
+"""Less than the control plane's 5 s: a request must not meet a connection that is being closed."""
+_DIAL_SECONDS = 5.0
+
+
+class Pool:
+    """Idle connections by address: `unix//path/s.sock` or `127.0.0.1:port`."""
+
+    def __init__(self) -> None:
+        self._idle: defaultdict[str, deque[tuple[float, socket.socket]]] = defaultdict(deque)
+
+    def kept(self, address: str) -> socket.socket | None:
+        """A connection that was used before and is still open, if there is one."""
+        idle = self._idle[address]
+        while idle:
+            since, sock = idle.pop()
+            if time.monotonic() - since < _IDLE_SECONDS and _is_quiet(sock):
+                return sock
+            sock.close()
+        return None
+
+    async def new(self, address: str) -> socket.socket:
+        """Connect.
+
+        Raises:
+            OSError: nobody listens there.
+        """
+        loop = asyncio.get_running_loop()
+        if address.startswith("unix/"):
+            sock, target = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM), address.removeprefix("unix/")
+        else:
+            host, _, port = address.rpartition(":")
+            sock, target = socket.socket(socket.AF_INET, socket.SOCK_STREAM), (host, int(port))  # type: ignore[assignment]
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        sock.setblocking(False)
+        try:
+            async with asyncio.timeout(_DIAL_SECONDS):
+                await loop.sock_connect(sock, target)
+        except BaseException:
+            sock.close()
+            raise
+        return sock
+
+    def keep(self, address: str, sock: socket.socket) -> None:
+        """Take back a connection whose last answer was read to its end."""
+        idle = self._idle[address]
+        idle.append((time.monotonic(), sock))
+        if len(idle) > _MOST_IDLE:
+            idle.popleft()[1].close()
+
+    def close(self) -> None:
+        """Close them all."""
+        for idle in self._idle.values():
+            for _, sock in idle:
+                sock.close()
+        self._idle.clear()
+
+
+def _is_quiet(sock: socket.socket) -> bool:
+    """Open, and nothing was said on it that nobody asked for."""
+    with suppress(BlockingIOError):
+        with suppress(ConnectionError):
+            sock.recv(1, socket.MSG_PEEK)
+        return False
+    return True
