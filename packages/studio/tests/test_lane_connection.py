@@ -7,7 +7,7 @@ import re
 import socket
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -33,11 +33,14 @@ class Backend:
     heads: list[bytes] = field(default_factory=list)
     bodies: list[bytes] = field(default_factory=list)
     connections: int = 0
+    refuses: bytes = b""
+    """Said instead of reading a body; then the connection ends."""
     torn: threading.Event = field(default_factory=threading.Event)
     """Set when a connection ended in the middle of a body."""
 
     def start(self) -> socket.socket:
         self.path.parent.mkdir(parents=True, exist_ok=True)
+        self.path.unlink(missing_ok=True)
         listener = socket.socket(socket.AF_UNIX)
         listener.bind(str(self.path))
         listener.listen()
@@ -56,6 +59,9 @@ class Backend:
     def _serve(self, connection: socket.socket) -> None:
         with closing(connection), closing(connection.makefile("rb")) as file:
             while head := b"".join(iter(file.readline, b"\r\n")):
+                if self.refuses:
+                    connection.sendall(self.refuses)
+                    return
                 length = re.search(rb"(?i)content-length: (\d+)", head)
                 wanted = int(length[1]) if length else 0
                 body = file.read(wanted)
@@ -90,6 +96,9 @@ class Deciding:
 
     def missing(self, asked: EdgeRequest) -> EdgeAnswer:
         return EdgeAnswer(403, body=b"<Hidden/>", content_type="application/xml")
+
+    def missing_quickly(self, asked: EdgeRequest) -> EdgeAnswer | None:
+        return None
 
 
 @dataclass
@@ -203,6 +212,7 @@ def test_what_is_not_there_is_told_by_ourselves(rig: Rig) -> None:
         for _ in range(2):
             client.sendall(request("GET /lake/a"))
             assert reply(client)[::2] == (403, b"<Hidden/>")
+    assert rig.store.connections == 1
 
 
 def test_a_chunked_answer(rig: Rig) -> None:
@@ -256,6 +266,22 @@ def test_a_client_that_goes_in_the_middle_leaves_nothing_whole(rig: Rig) -> None
         client.sendall(request("PUT /lake/a", "Content-Length: 100000", body=b"x" * 50000))
     assert rig.store.torn.wait(20)
     assert rig.store.bodies == []
+
+
+def test_a_store_that_stops_reading_ends_the_connection(rig: Rig) -> None:
+    """What is left of the body must never be taken for a request."""
+    said = b"HTTP/1.1 400 Bad Request\r\nContent-Length: 2\r\n\r\nno"
+    rig.store.refuses = said
+    forged = request("DELETE /lake/b")
+    with rig.connect() as client:
+        body = forged * (len(BODY) // len(forged))
+        with suppress(ConnectionError):
+            client.sendall(request("PUT /lake/a", f"Content-Length: {len(body)}", body=body))
+        with suppress(ConnectionError):
+            assert b"HTTP/1.1 " in client.recv(65536)
+            while client.recv(65536):
+                pass
+    assert [asked.method for asked in rig.deciding.asked] == ["PUT"]
 
 
 def test_the_rest_of_a_connection_is_the_edges(rig: Rig) -> None:

@@ -56,7 +56,11 @@ class Objects(Protocol):
         ...
 
     def missing(self, asked: EdgeRequest) -> EdgeAnswer:
-        """What is told of an object that the store does not have."""
+        """What is told of an object that the store does not have; in a thread."""
+        ...
+
+    def missing_quickly(self, asked: EdgeRequest) -> EdgeAnswer | None:
+        """The same, if that is a matter of microseconds."""
         ...
 
 
@@ -75,6 +79,10 @@ class Lane:
 
 class _Away(Exception):
     """The store does not answer."""
+
+
+class _ClientGone(Exception):
+    """The client has gone in the middle of its request."""
 
 
 class Connection:
@@ -97,8 +105,8 @@ class Connection:
                 if not await self._serve(request):
                     return
                 self.deadline = time.monotonic() + IDLE_SECONDS
-        except ConnectionError:
-            pass  # the client has gone
+        except (ConnectionError, _ClientGone):
+            pass  # there is nobody to be told anything
         finally:
             self._splicer.close()
             self._client.close()
@@ -157,7 +165,8 @@ class Connection:
         asked = EdgeRequest(
             request.method, request.target, request.host, heads.as_headers(request.fields), self._peer[0]
         )
-        answer = await self._decided(asked)
+        objects = self._lane.objects
+        answer = await self._decided(asked, objects.quickly, objects)
         begun = self._take(request.length)
         if answer.status != HTTPStatus.OK or answer.final:
             return await self._tell(request, answer, request.length - len(begun))
@@ -167,15 +176,19 @@ class Connection:
             log.warning("the store does not answer: %s", problem.__cause__)
             return await self._tell(request, _unavailable(), _UNKNOWN if request.length else 0)
 
-    async def _decided(self, asked: EdgeRequest) -> EdgeAnswer:
+    async def _decided(
+        self,
+        asked: EdgeRequest,
+        quickly: Callable[[EdgeRequest], EdgeAnswer | None],
+        decide: Callable[[EdgeRequest], EdgeAnswer],
+    ) -> EdgeAnswer:
+        loop = asyncio.get_running_loop()
         try:
-            return self._lane.objects.quickly(asked) or await self._in_a_thread(self._lane.objects, asked)
+            answer = quickly(asked)
+            return answer if answer is not None else await loop.run_in_executor(self._lane.threads, decide, asked)
         except Exception:
             log.exception("a request to S3 could not be decided")
             return _unavailable()
-
-    async def _in_a_thread(self, decide: Callable[[EdgeRequest], EdgeAnswer], asked: EdgeRequest) -> EdgeAnswer:
-        return await asyncio.get_running_loop().run_in_executor(self._lane.threads, decide, asked)
 
     async def _tell(self, request: RequestHead, answer: EdgeAnswer, unread: int) -> bool:
         """Give the client an answer of our own. `unread`: bytes of the request's body that are still to come."""
@@ -222,55 +235,60 @@ class Connection:
         rest = request.length - len(begun)
         if request.expects and rest:
             await send(self._client, _CONTINUE)
-        store, first = await self._sent(request, answer, begun, rest)
-        whole = False
+        way = _Way(self._lane.pool, answer.upstream)
         try:
-            response, more = await _answered(store, request.method, first)
+            first = await self._sent(way, request, answer, begun)
+            response, more = await _answered(way.socket, request.method, first)
+            keeps = request.keeps and not way.is_torn
             if response.status == HTTPStatus.NOT_FOUND and answer.ask_if_missing:
-                told = await self._in_a_thread(self._lane.objects.missing, asked)
-                return await self._tell(request, told, 0)
-            keeps = request.keeps and response.keeps
-            await self._bring_back(store, response, more, keeps=keeps)
-            whole = response.keeps
+                way.is_done = await _read_over(way.socket, response, more)
+                objects = self._lane.objects
+                told = await self._decided(asked, objects.missing_quickly, objects.missing)
+                return await self._tell(request, told, 0 if keeps else _UNKNOWN)
+            keeps = keeps and response.keeps
+            await self._bring_back(way.socket, response, more, keeps=keeps)
+            way.is_done = response.keeps
             return keeps
         finally:
-            if whole:
-                self._lane.pool.keep(answer.upstream, store)
-            else:
-                store.close()
+            way.leave()
 
-    async def _sent(
-        self, request: RequestHead, answer: EdgeAnswer, begun: bytes, rest: int
-    ) -> tuple[socket.socket, bytes]:
-        """Send the request to the store; returns the connection and the first of what the store says.
+    async def _sent(self, way: _Way, request: RequestHead, answer: EdgeAnswer, begun: bytes) -> bytes:
+        """Send the request to the store; returns the first of what the store says.
 
         Raises:
             _Away: the store does not take it.
             Gone: the client ended before its body did.
         """
-        message = _for_the_store(request, answer) + begun
-        kept = self._lane.pool.kept(answer.upstream)
-        if kept is not None and (first := await _tried(kept, message, wait=not rest)) is not None:
-            return (kept, first) if first else (kept, await self._body_sent(kept, rest))
+        message, rest = _for_the_store(request, answer) + begun, request.length - len(begun)
+        # What was sent on a connection that was closed in that moment is sent again; a POST is not to be done twice.
+        if request.method != "POST" and way.take_kept():
+            with suppress(ConnectionError):
+                await send(way.socket, message)
+                if rest:
+                    return await self._body_sent(way, rest)
+                if first := await receive(way.socket):
+                    return first
         try:
-            store = await self._lane.pool.new(answer.upstream)
-            await send(store, message)
+            await way.take_new()
+            await send(way.socket, message)
         except (OSError, TimeoutError) as error:
             raise _Away from error
-        return store, await self._body_sent(store, rest)
+        return await self._body_sent(way, rest)
 
-    async def _body_sent(self, store: socket.socket, rest: int) -> bytes:
+    async def _body_sent(self, way: _Way, rest: int) -> bytes:
         """Send what is to come of the body; returns the first of what the store says."""
         try:
-            # A store that refuses a body stops reading it: what it has to say may be there nevertheless.
-            with suppress(BrokenPipeError, ConnectionResetError):
-                await self._splicer.move(self._client, store, rest)
-            return await receive(store)
+            await self._splicer.move(self._client, way.socket, rest)
         except Gone:
-            store.close()
-            raise
+            raise _ClientGone from None
+        except ConnectionError:
+            # A store that refuses a body stops reading it: what it has to say may be there nevertheless. What the
+            # client still sends is read by nobody.
+            way.is_torn = True
+            self._splicer.close()
+        try:
+            return await receive(way.socket)
         except ConnectionError as error:
-            store.close()
             raise _Away from error
 
     async def _bring_back(self, store: socket.socket, response: ResponseHead, more: bytes, *, keeps: bool) -> None:
@@ -288,19 +306,49 @@ class Connection:
             raise Gone
 
 
-async def _tried(store: socket.socket, message: bytes, *, wait: bool) -> bytes | None:
-    """Send on a connection that was used before; returns the first of the answer (without `wait`, nothing).
+class _Way:
+    """A connection to the store for one request."""
 
-    None: it was closed in that moment, and is closed now. All that S3 does may be asked for twice.
-    """
-    with suppress(ConnectionError):
-        await send(store, message)
-        if not wait:
-            return b""
-        if first := await receive(store):
-            return first
-    store.close()
-    return None
+    def __init__(self, pool: Pool, address: str) -> None:
+        self._pool = pool
+        self._address = address
+        self._socket: socket.socket | None = None
+        self.is_torn = False
+        """The store did not take the whole body."""
+        self.is_done = False
+        """Its answer was read to the end, and it takes another request."""
+
+    @property
+    def socket(self) -> socket.socket:
+        """The connection that was taken last."""
+        assert self._socket is not None
+        return self._socket
+
+    def take_kept(self) -> bool:
+        """Take one that was used before, if there is one."""
+        self._socket = self._pool.kept(self._address)
+        return self._socket is not None
+
+    async def take_new(self) -> None:
+        """Take a new one, in place of any other.
+
+        Raises:
+            OSError: nobody listens.
+        """
+        self._close()
+        self._socket = await self._pool.new(self._address)
+
+    def leave(self) -> None:
+        """Give it back, or close it."""
+        if self.is_done and not self.is_torn and self._socket is not None:
+            self._pool.keep(self._address, self._socket)
+        else:
+            self._close()
+
+    def _close(self) -> None:
+        if self._socket is not None:
+            self._socket.close()
+            self._socket = None
 
 
 class _End:
@@ -336,6 +384,14 @@ async def _answered(store: socket.socket, method: str, data: bytes) -> tuple[Res
                 return response, data
     except (OSError, ValueError) as error:
         raise _Away from error
+
+
+async def _read_over(store: socket.socket, response: ResponseHead, more: bytes) -> bool:
+    """Read a body that nobody wants. False: not to its end."""
+    rest = _UNKNOWN if response.length is None else response.length - len(more)
+    while 0 < rest <= _DRAINED_BYTES and (data := await receive(store, rest)):
+        rest -= len(data)
+    return rest == 0 and response.keeps
 
 
 def _for_the_store(request: RequestHead, answer: EdgeAnswer) -> bytes:
