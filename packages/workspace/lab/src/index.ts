@@ -12,6 +12,7 @@ import * as React from "react";
 import { BackupPanel } from "./backup";
 import { Collaboration } from "./collaboration";
 import { Compute } from "./compute";
+import { neverInConflict } from "./conflicts";
 import { Examples, makePreview, saveExample } from "./examples";
 import { stopLine } from "./format";
 import { backupIcon, collaborationIcon, computeIcon, examplesIcon, sqlIcon } from "./icons";
@@ -55,6 +56,7 @@ class Studio {
     this.addCommands();
     void app.restored.then(() => this.nameApart());
     this.state.changed.connect(() => this.onChange());
+    this.shell.layoutModified.connect(() => this.contexts().forEach((context) => neverInConflict(context, app.serviceManager.contents)));
   }
 
   open(panel: string): void {
@@ -161,9 +163,13 @@ class Studio {
     return this.last?.isDisposed ? undefined : this.last;
   }
 
+  /** All documents that are open. */
+  private contexts(): DocumentRegistry.Context[] {
+    return [...this.shell.widgets("main")].flatMap((widget) => this.documents.contextForWidget(widget) ?? []);
+  }
+
   private unsaved(): string[] {
-    const open = [...this.shell.widgets("main")].map((widget) => this.documents.contextForWidget(widget));
-    return open.flatMap((context) => (context?.model.dirty ? [context.path] : []));
+    return this.contexts().flatMap((context) => (context.model.dirty ? [context.path] : []));
   }
 
   private onChange(): void {
