@@ -272,7 +272,8 @@ def test_what_is_pending_and_who_owns(play: ClusterPlay) -> None:
 
 
 def test_clusters_do_not_share_addresses_or_users(play: ClusterPlay) -> None:
-    made = [play.create() for _ in range(3)]
+    # In the order in which they get their turn: made at the same (fake) time, by their ids.
+    made = sorted(play.create() for _ in range(3))
     for cluster_id in made:
         play.settle(cluster_id)
     addresses = [node.bind_ip for cluster_id in made for node in play.nodes(cluster_id)]

@@ -7,6 +7,7 @@ import contextlib
 import json
 import os
 import signal
+import stat
 import subprocess
 import sys
 import time
@@ -63,7 +64,8 @@ def point(tmp_path: Path, target: str) -> Path:
 
 async def listening(listen: Path) -> None:
     deadline = time.monotonic() + 20
-    while not listen.exists():
+    # The file is there a moment before anybody listens; its mode is set when somebody does.
+    while not listen.exists() or stat.S_IMODE(listen.stat().st_mode) != 0o660:
         assert time.monotonic() < deadline
         await asyncio.sleep(0.02)
 

@@ -390,6 +390,8 @@ def _answered_upstream(*, name: str, drop: tuple[str, ...] = ()) -> Json:
         proxy["headers"] = {"request": {"delete": list(drop)}}
     if name != "store":
         return proxy | {"flush_interval": -1}
+    # Half of what the store waits itself: a connection that it closes in that moment must not be used.
+    proxy["transport"]["keep_alive"] = {"idle_timeout": "60s"}
     # The embedded store's own notes about an object: S3 has no such headers.
     proxy["headers"] = proxy.get("headers", {}) | {"response": {"delete": list(STORES_NOTES)}}
     return proxy
