@@ -258,3 +258,9 @@ def test_many_clients_are_not_mixed_up(rig: Rig) -> None:
     for thread in threads:
         thread.join()
     assert wrong == []
+
+
+def test_what_is_no_method_is_refused_with_its_body(rig: Rig) -> None:
+    for _ in range(20):
+        lines = f"GETT /x HTTP/1.1\r\nHost: {rig.host('localhost')}\r\nConnection: close\r\nContent-Length: 54\r\n\r\n"
+        assert rig.raw(lines.encode() + b"x" * 54).status == 405

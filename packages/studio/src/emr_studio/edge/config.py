@@ -50,6 +50,7 @@ SANDBOX = {
 """With objects on the console's own origin: they are shown, but what they hold is never run there."""
 _UPSTREAM_VAR = "emr_studio_upstream"
 _MISSING_VAR, _TOKEN_VAR = "emr_studio_missing", "emr_studio_token"
+_METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 _GATEWAYS, _LIVYS = ["/_gateway/j-*"], ["/_livy/j-*"]
 _SPARK_SERVICE = "spark.connect.SparkConnectService"
 _SPARK_REPLACEABLE = ("Authorization", "Cookie", "X-Aws-Proxy-Auth")
@@ -219,6 +220,8 @@ def _s3_route(settings: Settings, hosts: list[str]) -> Json:
 def _s3_handlers(settings: Settings) -> list[Json]:
     # A cookie is the console's or somebody else's; an object store has no use for it.
     question, embedded = _question(settings, "s3", REPLACEABLE), _answered_upstream(drop=NOT_THE_STORES, name="store")
+    # Half of what the store waits itself (120 s): a connection that it closes in that moment must not be used.
+    embedded["transport"]["keep_alive"] = {"idle_timeout": "60s"}
     if not settings.s3_endpoint:
         return [question, embedded | {"handle_response": [_if_missing(settings)]}]
     # What goes there has a signature of ours; what comes to the control plane keeps the client's.
@@ -309,7 +312,10 @@ def _to_control_plane(settings: Settings) -> list[Json]:
         "load_balancing": _RETRY,
         "transport": _TRANSPORT,
     }
-    return [{"handle": [{"handler": "request_body", "max_size": CONTROL_PLANE_MAX_BODY}, _encode(), proxy]}]
+    # What is no method the control plane's parser refuses at the head and closes, while the body is still on its way:
+    # the edge would see a broken connection and tell that the studio is away.
+    strange = _route({"not": [{"method": list(_METHODS)}]}, _status(405))
+    return [strange, {"handle": [{"handler": "request_body", "max_size": CONTROL_PLANE_MAX_BODY}, _encode(), proxy]}]
 
 
 def _question(settings: Settings, kind: str, replaceable: tuple[str, ...]) -> Json:
@@ -390,8 +396,6 @@ def _answered_upstream(*, name: str, drop: tuple[str, ...] = ()) -> Json:
         proxy["headers"] = {"request": {"delete": list(drop)}}
     if name != "store":
         return proxy | {"flush_interval": -1}
-    # Half of what the store waits itself: a connection that it closes in that moment must not be used.
-    proxy["transport"]["keep_alive"] = {"idle_timeout": "60s"}
     # The embedded store's own notes about an object: S3 has no such headers.
     proxy["headers"] = proxy.get("headers", {}) | {"response": {"delete": list(STORES_NOTES)}}
     return proxy
