@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import subprocess
 import threading
 from collections.abc import Iterator
@@ -86,14 +87,22 @@ def driver(settings: Settings) -> Iterator[Driver]:
         child.wait()
 
 
-@pytest.fixture
-def host(settings: Settings, driver: Driver) -> Iterator[Host]:
+@contextlib.contextmanager
+def opened(settings: Settings, driver: Driver) -> Iterator[Host]:
     host = Host(settings, driver)
     host.open()
-    yield host
-    # Its threads write into a folder that goes with the test.
-    driver.hold.set()
-    host.shutdown(keep=False)
+    try:
+        yield host
+    finally:
+        # Its threads write into a folder that goes with the test.
+        driver.hold.set()
+        host.shutdown(keep=False)
+
+
+@pytest.fixture
+def host(settings: Settings, driver: Driver) -> Iterator[Host]:
+    with opened(settings, driver) as host:
+        yield host
 
 
 def leaves(host: Host, state: WorkloadState) -> Observation:
@@ -159,11 +168,10 @@ def test_an_agent_killed_before_it_spawned_goes_on(host: Host, settings: Setting
     driver.hold.clear()
     host.launch(SPEC)
     second = Driver(settings)
-    again = Host(settings, second)
-    again.open()
-    assert again.wait("e-1", WorkloadState.STARTING, 20).pid == second.children[0].pid
-    second.children[0].kill()
-    assert again.wait("e-1", WorkloadState.RUNNING, 20).state is not WorkloadState.RUNNING
+    with opened(settings, second) as again:
+        assert again.wait("e-1", WorkloadState.STARTING, 20).pid == second.children[0].pid
+        second.children[0].kill()
+        assert again.wait("e-1", WorkloadState.RUNNING, 20).state is not WorkloadState.RUNNING
     for child in second.children:
         child.wait()
 
@@ -173,10 +181,9 @@ def test_a_dead_one_is_told_as_ended_after_a_restart(settings: Settings, driver:
 
     gone = Record(wire.dump_spec(SPEC), WorkloadState.RUNNING, pid=2**22 - 1, started=1)
     RecordStore(settings.agent_dir).save(gone)
-    host = Host(settings, driver)
-    host.open()
-    host.wait("e-1", WorkloadState.RUNNING, 20)
-    assert leaves(host, WorkloadState.STOPPING).state is WorkloadState.EXITED
+    with opened(settings, driver) as host:
+        host.wait("e-1", WorkloadState.RUNNING, 20)
+        assert leaves(host, WorkloadState.STOPPING).state is WorkloadState.EXITED
 
 
 def test_after_shutdown_nothing_is_launched(host: Host) -> None:
