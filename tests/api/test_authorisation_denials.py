@@ -261,7 +261,7 @@ def test_as_the_console_asks(api: TrailApi) -> None:
     api.user(name)
     iam.create_login_profile(UserName=name, Password=password)
     host = api.settings.host_port
-    with httpx.Client(base_url=api.endpoint, headers={"Host": host, "Origin": f"http://{host}"}) as browser:
+    with httpx.Client(base_url=api.endpoint, headers={"Host": host, "Origin": f"http://{host}"}, timeout=60) as browser:
         signed_in = browser.post("/_signin", json={"userName": name, "password": password})
         assert signed_in.status_code == 200, signed_in.text
         cookie = signed_in.headers["set-cookie"].partition(";")[0]

@@ -82,12 +82,12 @@ def test_multipart_presigned_and_forms(rig: Rig) -> None:
     assert answer.headers["content-disposition"] == more["ResponseContentDisposition"]
     for key in ("put", "p+l us/ü", "a//b"):
         link = admin.generate_presigned_url("put_object", Params={"Bucket": "ways", "Key": key})
-        assert httpx.put(link, content=b"by link").status_code == 200, key
+        assert httpx.put(link, content=b"by link", timeout=60).status_code == 200, key
         assert admin.get_object(Bucket="ways", Key=key)["Body"].read() == b"by link"
     host = {"Host": f"ways.s3.{rig.host}"}
-    assert httpx.get(f"http://127.0.0.1:{rig.settings.port}/put", headers=host).status_code == 403
+    assert httpx.get(f"http://127.0.0.1:{rig.settings.port}/put", headers=host, timeout=60).status_code == 403
     made = admin.generate_presigned_post("ways", "form/${filename}")
-    assert httpx.post(made["url"], data=made["fields"], files={"file": ("f", b"form")}).status_code == 204
+    assert httpx.post(made["url"], data=made["fields"], files={"file": ("f", b"form")}, timeout=60).status_code == 204
     assert admin.get_object(Bucket="ways", Key="form/f")["Body"].read() == b"form"
 
 

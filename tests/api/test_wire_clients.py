@@ -59,10 +59,10 @@ def test_temporary_credentials(endpoint: str) -> None:
 def test_presigned_caller_identity(endpoint: str) -> None:
     sts = _client("sts", endpoint, TEMPORARY_KEY, TEMPORARY_SECRET, TOKEN)
     url = sts.generate_presigned_url("get_caller_identity", HttpMethod="GET")
-    answer = httpx.get(url)
+    answer = httpx.get(url, timeout=60)
     assert answer.status_code == 200
     assert f"<Account>{ACCOUNT}</Account>" in answer.text
-    assert httpx.get(url.replace("GetCallerIdentity", "GetSessionToken")).status_code == 403
+    assert httpx.get(url.replace("GetCallerIdentity", "GetSessionToken"), timeout=60).status_code == 403
 
 
 @pytest.mark.parametrize(

@@ -79,7 +79,7 @@ class Door:
         request = AWSRequest(method, f"{self.url}{target}", headers=headers or {}, data=body)
         S3SigV4Auth(Credentials(*keys), "s3", REGION).add_auth(request)
         sent = dict(request.headers.items())
-        answer = httpx.request(method, f"{self.url}{target}", headers=sent, content=body)
+        answer = httpx.request(method, f"{self.url}{target}", headers=sent, content=body, timeout=60)
         return answer.status_code, answer.content
 
     def raw(

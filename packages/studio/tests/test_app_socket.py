@@ -53,7 +53,7 @@ def _healthy(settings: Settings, process: subprocess.Popen[bytes]) -> bool:
             return False
         time.sleep(0.05)
     transport = httpx.HTTPTransport(uds=str(settings.api_socket))
-    with httpx.Client(transport=transport, base_url="http://api") as client:
+    with httpx.Client(transport=transport, base_url="http://api", timeout=60) as client:
         return client.get("/_health").status_code == httpx.codes.OK
 
 

@@ -96,7 +96,7 @@ def test_all_else_is_asked_about(rig: Rig, path: str) -> None:
 
 
 def test_scripts_are_compressed(rig: Rig) -> None:
-    with httpx.Client() as client:
+    with httpx.Client(timeout=60) as client:
         url = f"http://127.0.0.1:{rig.settings.port}/static/lab/1014.073326ef5d98db5e.js"
         for encoding in ("gzip", "zstd"):
             headers = {"Host": rig.host(HOST), "Accept-Encoding": encoding}

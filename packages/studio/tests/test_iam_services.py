@@ -196,7 +196,7 @@ def test_container_credentials(world: World) -> None:
         )
     endpoint = container_credentials(world.database, world.clock, world.sealer)
     application = Starlette(routes=[Route("/_credentials", endpoint)])
-    with serve(application) as url, httpx.Client(base_url=url) as client:
+    with serve(application) as url, httpx.Client(base_url=url, timeout=60) as client:
         assert client.get("/_credentials").status_code == 403
         assert client.get("/_credentials", headers={"Authorization": token + "x"}).status_code == 403
         answer = client.get("/_credentials", headers={"Authorization": token})
@@ -229,7 +229,7 @@ def test_credentials_renew_for_twelve_hours(world: World) -> None:
     store = IamCredentialStore(world.sealer)
     with serve(Starlette(routes=[Route("/_credentials", endpoint)])) as url:
         for _ in range(12 * 4):
-            body = httpx.get(f"{url}/_credentials", headers={"Authorization": token}).json()
+            body = httpx.get(f"{url}/_credentials", headers={"Authorization": token}, timeout=60).json()
             world.clock.advance(899)
             with world.database.read() as session:
                 assert store.find(session, body["AccessKeyId"], body["Token"], world.clock.now())

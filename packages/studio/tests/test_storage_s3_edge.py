@@ -70,14 +70,14 @@ def test_multipart_and_presigned(door: Door) -> None:
     parts = [{"PartNumber": n, "ETag": tag} for n, tag in enumerate(tags, 1)]
     client.complete_multipart_upload(**place, MultipartUpload={"Parts": parts})
     link = client.generate_presigned_url("get_object", Params={"Bucket": BUCKET, "Key": "big"}, ExpiresIn=60)
-    answer = httpx.get(link)
+    answer = httpx.get(link, timeout=60)
     assert answer.status_code == 200, answer.text
     assert hashlib.sha256(answer.content).digest() == hashlib.sha256(body).digest()
     link = client.generate_presigned_url("put_object", Params={"Bucket": BUCKET, "Key": "put"}, ExpiresIn=60)
-    assert httpx.put(link, content=b"by link").status_code == 200
+    assert httpx.put(link, content=b"by link", timeout=60).status_code == 200
     assert client.get_object(Bucket=BUCKET, Key="put")["Body"].read() == b"by link"
-    assert httpx.get(link.replace("put?", "other?")).status_code == 403
-    tampered = httpx.get(link + "&versionId=1")
+    assert httpx.get(link.replace("put?", "other?"), timeout=60).status_code == 403
+    tampered = httpx.get(link + "&versionId=1", timeout=60)
     assert (tampered.status_code, b"SignatureDoesNotMatch" in tampered.content) == (403, True)
 
 
@@ -96,7 +96,9 @@ def test_chunks_that_are_signed_one_by_one(door: Door) -> None:
     request = AWSRequest("PUT", f"{door.url}/{BUCKET}/chunked", headers={"Content-Encoding": "aws-chunked"})
     request.headers["X-Amz-Decoded-Content-Length"] = str(len(body))
     _ChunkedAuth(Credentials(*door.admin), "s3", REGION).add_auth(request)
-    answer = httpx.put(f"{door.url}/{BUCKET}/chunked", headers=dict(request.headers.items()), content=chunks)
+    answer = httpx.put(
+        f"{door.url}/{BUCKET}/chunked", headers=dict(request.headers.items()), content=chunks, timeout=60
+    )
     assert answer.status_code == 200, answer.text
     assert door.client(door.admin).get_object(Bucket=BUCKET, Key="chunked")["Body"].read() == body
 
@@ -245,7 +247,9 @@ def test_errors_are_s3s_own(door: Door) -> None:
     signature = auth.signature(auth.string_to_sign(request, auth.canonical_request(request)), request)
     signed = f"{old['X-Amz-Date'][:8]}/{REGION}/s3/aws4_request"
     header = f"AWS4-HMAC-SHA256 Credential={door.admin[0]}/{signed}, SignedHeaders=host, Signature={signature}"
-    answer = httpx.get(f"{door.url}/lake", headers=dict(request.headers.items()) | {"Authorization": header})
+    answer = httpx.get(
+        f"{door.url}/lake", headers=dict(request.headers.items()) | {"Authorization": header}, timeout=60
+    )
     assert (answer.status_code, b"<Code>RequestTimeTooSkewed</Code>" in answer.content) == (403, True)
     elsewhere = boto3.session.Session(*door.admin, region_name="eu-west-1")
     with pytest.raises(ClientError) as error:

@@ -111,20 +111,20 @@ def test_public_policies_are_blocked_until_that_is_lifted(door: Door, bucket: st
     with pytest.raises(ClientError, match="because public policies are blocked by the BlockPublicPolicy block"):
         admin.put_bucket_policy(Bucket=bucket, Policy=text)
     url = f"{door.url}/{bucket}/a/x"
-    assert httpx.get(url).status_code == 403
+    assert httpx.get(url, timeout=60).status_code == 403
     lifted = everything | {"BlockPublicPolicy": False}
     admin.put_public_access_block(Bucket=bucket, PublicAccessBlockConfiguration=lifted)
     assert admin.get_public_access_block(Bucket=bucket)["PublicAccessBlockConfiguration"] == lifted
     admin.put_bucket_policy(Bucket=bucket, Policy=text)
     assert admin.get_bucket_policy_status(Bucket=bucket)["PolicyStatus"] == {"IsPublic": True}
     # RestrictPublicBuckets: still only the owner's account.
-    assert httpx.get(url).status_code == 403
+    assert httpx.get(url, timeout=60).status_code == 403
     assert code(lambda: door.client(door.stranger).get_object(Bucket=bucket, Key="a/x")) == ("AccessDenied", 403)
     assert door.client(door.alice).get_object(Bucket=bucket, Key="a/x")["Body"].read() == b"secret"
     admin.delete_public_access_block(Bucket=bucket)
     missing = ("NoSuchPublicAccessBlockConfiguration", 404)
     assert code(lambda: admin.get_public_access_block(Bucket=bucket)) == missing
-    assert httpx.get(url).content == b"secret"
+    assert httpx.get(url, timeout=60).content == b"secret"
 
 
 def test_anonymous_callers_get_what_a_policy_gives_them(door: Door, bucket: str) -> None:
@@ -150,7 +150,7 @@ def test_anonymous_callers_get_what_a_policy_gives_them(door: Door, bucket: str)
     deleted = nobody.delete_objects(Bucket=bucket, Delete={"Objects": [{"Key": "a/x"}]})
     assert [item["Key"] for item in deleted["Deleted"]] == ["a/x"]
     # Pages and unknown names stay the control plane's.
-    assert httpx.get(f"{door.url}/no-such-bucket-here/x").headers.get("x-amz-request-id") is None
+    assert httpx.get(f"{door.url}/no-such-bucket-here/x", timeout=60).headers.get("x-amz-request-id") is None
 
 
 def test_root_repairs_a_policy_that_locks_all_out(door: Door, bucket: str) -> None:
@@ -185,7 +185,7 @@ def test_conditions_of_a_policy(door: Door, bucket: str) -> None:
     assert code(lambda: alice.get_object(Bucket=bucket, Key="a/x")) == ("AccessDenied", 403)
     signer = door.client(door.alice, signature_version="s3v4")
     link = signer.generate_presigned_url("get_object", Params={"Bucket": bucket, "Key": "a/x"}, ExpiresIn=300)
-    assert httpx.get(link).content == b"secret"
+    assert httpx.get(link, timeout=60).content == b"secret"
     assert code(lambda: alice.put_object(Bucket=bucket, Key="t", Body=b"")) == ("AccessDenied", 403)
 
 
@@ -247,7 +247,7 @@ def test_a_forged_ticket_is_none(door: Door, bucket: str) -> None:
     for host in (door.settings.host_port, f"s3.{door.settings.host_port}"):
         headers = {"X-Emr-Studio-Identity": ticket, "Host": host}
         url = f"http://127.0.0.1:{door.settings.port}/{bucket}?delete"
-        answer = httpx.post(url, headers=headers, content=body)
+        answer = httpx.post(url, headers=headers, content=body, timeout=60)
         assert b"<Deleted>" not in answer.content
     assert door.client(door.admin).get_object(Bucket=bucket, Key="a/x")["Body"].read() == b"secret"
 

@@ -142,7 +142,7 @@ def _put_with_trailer(door: Door, key: str, algorithm: str, checksum: bytes) -> 
     }
     request = AWSRequest("PUT", url, headers=sent)
     _Trailing(Credentials(*door.admin), "s3", REGION).add_auth(request)
-    return httpx.put(url, content=framed, headers=dict(request.headers.items()))
+    return httpx.put(url, content=framed, headers=dict(request.headers.items()), timeout=60)
 
 
 @pytest.mark.parametrize(("algorithm", "checksum"), [("crc32", _crc32), ("crc64nvme", _crc64nvme)])

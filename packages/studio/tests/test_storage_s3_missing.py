@@ -47,10 +47,10 @@ def test_who_may_not_list_is_denied_what_is_not_there(door: Door, reader: Any) -
     assert error.value.response["ResponseMetadata"]["HTTPStatusCode"] == 403
     assert code(reader.head_object, **where) == ("403", 403)
     link = reader.generate_presigned_url("get_object", Params=where)
-    assert httpx.get(link).status_code == 403
+    assert httpx.get(link, timeout=60).status_code == 403
     door.client(door.admin).put_object(**where, Body=b"now")
     assert reader.get_object(**where)["Body"].read() == b"now"
-    assert httpx.get(link).content == b"now"
+    assert httpx.get(link, timeout=60).content == b"now"
 
 
 def test_who_may_list_is_told_the_truth(door: Door) -> None:
@@ -93,10 +93,10 @@ def test_anonymous_readers_of_a_public_prefix(door: Door) -> None:
     )
     admin.put_bucket_policy(Bucket="public-prefix", Policy=everybody)
     admin.put_object(Bucket="public-prefix", Key="there", Body=b"yes")
-    assert httpx.get(f"{door.url}/public-prefix/there").content == b"yes"
-    answer = httpx.get(f"{door.url}/public-prefix/not-there")
+    assert httpx.get(f"{door.url}/public-prefix/there", timeout=60).content == b"yes"
+    answer = httpx.get(f"{door.url}/public-prefix/not-there", timeout=60)
     assert (answer.status_code, "<Code>AccessDenied</Code>" in answer.text) == (403, True)
     on_its_host = {"Host": f"public-prefix.s3.{door.settings.host_port}"}
-    answer = httpx.get(f"{door.url}/not-there", headers=on_its_host)
+    answer = httpx.get(f"{door.url}/not-there", headers=on_its_host, timeout=60)
     assert (answer.status_code, "<Code>AccessDenied</Code>" in answer.text) == (403, True)
-    assert httpx.get(f"{door.url}/there", headers=on_its_host).content == b"yes"
+    assert httpx.get(f"{door.url}/there", headers=on_its_host, timeout=60).content == b"yes"

@@ -52,7 +52,7 @@ def put(door: Door, key: str, body: bytes, declared: str, query: str = "", **hea
     url = f"{door.url}/{NAME}/{key}{query}"
     request = AWSRequest("PUT", url, headers={name.replace("_", "-"): value for name, value in headers.items()})
     Declaring(door, declared).add_auth(request)
-    return httpx.put(url, headers=dict(request.headers.items()), content=body)
+    return httpx.put(url, headers=dict(request.headers.items()), content=body, timeout=60)
 
 
 def sha256(body: bytes) -> str:
@@ -168,7 +168,7 @@ def test_a_bucket_in_the_host(door: Door, s3: Any, by_host: Any, bucket: str, ke
     assert s3.get_object(Bucket=bucket, Key=key)["Body"].read() == b"by host"
     link = by_host.generate_presigned_url("get_object", Params={"Bucket": bucket, "Key": key})
     assert link.startswith(f"http://{bucket}.s3.")
-    answer = httpx.get(link)
+    answer = httpx.get(link, timeout=60)
     assert answer.content == b"by host", answer.text
     assert key in [item["Key"] for item in by_host.list_objects_v2(Bucket=bucket)["Contents"]]
     by_host.copy_object(Bucket=bucket, Key="copy", CopySource={"Bucket": bucket, "Key": key})
@@ -195,10 +195,10 @@ def test_a_signature_is_good_for_one_host(door: Door, s3: Any, by_host: Any) -> 
     s3.put_object(Bucket=DOTTED, Key="x", Body=b"")
     link = by_host.generate_presigned_url("get_object", Params={"Bucket": NAME, "Key": "x"})
     moved = link.replace(f"{NAME}.s3.", f"{DOTTED}.s3.")
-    assert httpx.get(moved).status_code == 403
+    assert httpx.get(moved, timeout=60).status_code == 403
     host = {"Host": f"{DOTTED}.s3.{door.settings.host_port}"}
     target = link.partition(door.settings.host_port)[2]
-    assert httpx.get(f"http://127.0.0.1:{door.settings.port}{target}", headers=host).status_code == 403
+    assert httpx.get(f"http://127.0.0.1:{door.settings.port}{target}", headers=host, timeout=60).status_code == 403
 
 
 def test_unsigned_requests_to_hosts_of_buckets(door: Door, s3: Any) -> None:
@@ -208,7 +208,7 @@ def test_unsigned_requests_to_hosts_of_buckets(door: Door, s3: Any) -> None:
         ("nothing-here.s3.localhost", "/x", 404), ("s3.localhost", "/nothing-here/x", 404),
         (f"{NAME}.s3.localhost", "/_edge/s3", 403), ("x.s3.localhost.evil.example", "/", 404),
     ):  # fmt: skip
-        answer = httpx.get(base + target, headers={"Host": host})
+        answer = httpx.get(base + target, headers={"Host": host}, timeout=60)
         assert answer.status_code == status, (host, target)
         assert host.endswith("example") or b"<Error><Code>" in answer.content
 
@@ -223,27 +223,30 @@ def test_pages_of_other_origins_get_what_the_rules_say(door: Door, s3: Any) -> N
     origin = {"Origin": "https://page.example"}
     preflight = origin | {"Access-Control-Request-Method": "PUT", "Access-Control-Request-Headers": "content-type"}
     target = f"{door.url}/{NAME}/cors"
-    assert "access-control-allow-origin" not in httpx.get(get, headers=origin).headers
-    assert httpx.options(target, headers=preflight).status_code == 403
+    assert "access-control-allow-origin" not in httpx.get(get, headers=origin, timeout=60).headers
+    assert httpx.options(target, headers=preflight, timeout=60).status_code == 403
     rule = {"AllowedOrigins": ["https://page.example"], "AllowedMethods": ["GET", "PUT"], "AllowedHeaders": ["*"]}
     s3.put_bucket_cors(Bucket=NAME, CORSConfiguration={"CORSRules": [rule | {"ExposeHeaders": ["ETag"]}]})
-    allowed = httpx.options(target, headers=preflight)
+    allowed = httpx.options(target, headers=preflight, timeout=60)
     assert (allowed.status_code, allowed.headers["access-control-allow-origin"]) == (200, origin["Origin"])
     assert "PUT" in allowed.headers["access-control-allow-methods"]
-    answered = httpx.get(get, headers=origin)
+    answered = httpx.get(get, headers=origin, timeout=60)
     assert answered.headers["access-control-allow-origin"] == origin["Origin"]
     assert "etag" in answered.headers["access-control-expose-headers"].lower()
     assert "DELETE" not in allowed.headers["access-control-allow-methods"]
-    assert httpx.options(target, headers=preflight | {"Origin": "https://other.example"}).status_code == 403
-    assert "access-control-allow-origin" not in httpx.get(get, headers={"Origin": "https://other.example"}).headers
-    assert httpx.options(target).status_code == 400
+    assert httpx.options(target, headers=preflight | {"Origin": "https://other.example"}, timeout=60).status_code == 403
+    assert (
+        "access-control-allow-origin"
+        not in httpx.get(get, headers={"Origin": "https://other.example"}, timeout=60).headers
+    )
+    assert httpx.options(target, timeout=60).status_code == 400
     s3.delete_bucket_cors(Bucket=NAME)
 
 
 def test_a_preflight_is_answered_as_s3_does(door: Door, s3: Any) -> None:
     target, page = f"{door.url}/{NAME}/cors", "https://a.page.example"
     asked = {"Origin": page, "Access-Control-Request-Method": "GET", "Access-Control-Request-Headers": "x-a, X-B"}
-    refused = httpx.options(target, headers=asked)
+    refused = httpx.options(target, headers=asked, timeout=60)
     assert (refused.status_code, "CORS is not enabled for this bucket." in refused.text) == (403, True)
     rules = [
         {"AllowedOrigins": ["https://*.page.example"], "AllowedMethods": ["PUT"]},
@@ -256,7 +259,7 @@ def test_a_preflight_is_answered_as_s3_does(door: Door, s3: Any) -> None:
         {"AllowedOrigins": ["*"], "AllowedMethods": ["HEAD"]},
     ]
     s3.put_bucket_cors(Bucket=NAME, CORSConfiguration={"CORSRules": rules})
-    answer = httpx.options(target, headers=asked)
+    answer = httpx.options(target, headers=asked, timeout=60)
     told = {name: value for name, value in answer.headers.items() if name.startswith("access-control")}
     assert (answer.status_code, told) == (200, {
         "access-control-allow-origin": page, "access-control-allow-methods": "GET", "access-control-max-age": "7",
@@ -268,9 +271,9 @@ def test_a_preflight_is_answered_as_s3_does(door: Door, s3: Any) -> None:
         {"Access-Control-Request-Method": "DELETE"},
         {"Origin": "https://page.example"},
     ):
-        refused = httpx.options(target, headers=asked | other)
+        refused = httpx.options(target, headers=asked | other, timeout=60)
         assert (refused.status_code, "<Code>AccessForbidden</Code>" in refused.text) == (403, True)
-    everybody = httpx.options(target, headers={"Origin": "null", "Access-Control-Request-Method": "HEAD"})
+    everybody = httpx.options(target, headers={"Origin": "null", "Access-Control-Request-Method": "HEAD"}, timeout=60)
     assert everybody.headers["access-control-allow-origin"] == "*"
     assert "access-control-allow-credentials" not in everybody.headers
     s3.delete_bucket_cors(Bucket=NAME)
@@ -292,10 +295,10 @@ def test_a_page_reads_our_own_answers_too(door: Door, s3: Any) -> None:
         (denied("get_object", Params={"Bucket": NAME, "Key": "bob/1"}), 403),
         (f"{door.url}/{NAME}/unsigned", 403),
     ):
-        answer = httpx.get(url, headers=page)
+        answer = httpx.get(url, headers=page, timeout=60)
         assert (answer.status_code, answer.headers.get("access-control-allow-origin")) == (status, page["Origin"]), url
         assert answer.headers["access-control-expose-headers"] == "x-amz-request-id"
-        other = httpx.get(url, headers={"Origin": "https://other.example"})
+        other = httpx.get(url, headers={"Origin": "https://other.example"}, timeout=60)
         assert (other.status_code, "access-control-allow-origin" in other.headers) == (status, False)
     url, fields = fields_of(door, "form/cors")
     answer = post(url, fields | {"key": "elsewhere"}, b"x", **page)
@@ -306,7 +309,9 @@ def test_a_page_reads_our_own_answers_too(door: Door, s3: Any) -> None:
 def test_objects_on_the_consoles_origin_are_never_run(door: Door, s3: Any) -> None:
     s3.put_object(Bucket=NAME, Key="evil.html", Body=b"<script>1</script>", ContentType="text/html")
     link = door.client(door.admin, signature_version="s3v4").generate_presigned_url
-    answer = httpx.get(link("get_object", Params={"Bucket": NAME, "Key": "evil.html"}), headers={"Cookie": "a=b"})
+    answer = httpx.get(
+        link("get_object", Params={"Bucket": NAME, "Key": "evil.html"}), headers={"Cookie": "a=b"}, timeout=60
+    )
     assert answer.headers["content-security-policy"].startswith("sandbox;")
     assert answer.headers["x-content-type-options"] == "nosniff"
     assert answer.content == b"<script>1</script>"
@@ -389,9 +394,9 @@ def test_forms_that_are_refused(door: Door, s3: Any) -> None:
         assert f"<Code>{code}</Code>" in answer.text, (sent, answer.text)
     head = {"Content-Type": "multipart/form-data; boundary=x"}
     for body in (b"", b"--x\r\n", b"nothing", b"--x\r\nContent-Disposition: form-data; name=key\r\n\r\na\r\n--x--\r\n"):
-        answer = httpx.post(url, content=body, headers=head)
+        answer = httpx.post(url, content=body, headers=head, timeout=60)
         assert answer.status_code == 400, (body, answer.text)
-    assert httpx.post(url, content=b"x", headers={"Content-Type": "multipart/form-data"}).status_code == 400
+    assert httpx.post(url, content=b"x", headers={"Content-Type": "multipart/form-data"}, timeout=60).status_code == 400
     assert keys_of(s3, "form/no") == []
 
 

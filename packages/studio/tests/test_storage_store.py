@@ -109,5 +109,5 @@ def test_hidden_it_listens_for_nobody_but_its_own_user(settings: Settings, start
 
 
 def test_a_put_does_not_make_a_bucket(store_settings: Settings) -> None:
-    answer = httpx.put(f"http://{store.store_address(store_settings)}/never-made/x", content=b"x")
+    answer = httpx.put(f"http://{store.store_address(store_settings)}/never-made/x", content=b"x", timeout=60)
     assert (answer.status_code, "NoSuchBucket" in answer.text) == (404, True)
