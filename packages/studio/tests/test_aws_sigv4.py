@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from typing import Any
-from urllib.parse import quote, urlsplit
+from urllib.parse import parse_qs, quote, urlsplit
 
 import pytest
 from botocore.auth import S3SigV4Auth, S3SigV4QueryAuth, SigV4Auth, SigV4QueryAuth
@@ -24,6 +24,12 @@ HOST = "http://localhost:8080"
 
 def _now() -> dt.datetime:
     return dt.datetime.now(dt.UTC)
+
+
+def _signed_at(request: WireRequest) -> dt.datetime:
+    """The moment that was signed: whole seconds, so up to one before the clock's."""
+    stamp = request.headers.get("x-amz-date") or parse_qs(request.query)["X-Amz-Date"][0]
+    return dt.datetime.strptime(stamp, "%Y%m%dT%H%M%SZ").replace(tzinfo=dt.UTC)
 
 
 def _signed(
@@ -142,21 +148,21 @@ def test_presigned_for_s3_and_for_sts() -> None:
 
 def test_presigned_ends() -> None:
     request = _signed(S3SigV4QueryAuth, "/b/k", method="GET", body=b"", service="s3", expires=60)
-    assert _verify(request, s3=True, now=_now() + dt.timedelta(seconds=50)).presigned
-    error = _failure(request, s3=True, now=_now() + dt.timedelta(seconds=70))
+    assert _verify(request, s3=True, now=_signed_at(request) + dt.timedelta(seconds=50)).presigned
+    error = _failure(request, s3=True, now=_signed_at(request) + dt.timedelta(seconds=70))
     assert error.failure is AuthFailure.EXPIRED_REQUEST
     assert for_protocol(error, "rest-xml").message == "Request has expired"
 
 
 @pytest.mark.parametrize("seconds", [299, -299])
 def test_a_clock_five_minutes_off_is_good_enough(seconds: int) -> None:
-    _verify(_signed(SigV4Auth), now=_now() + dt.timedelta(seconds=seconds))
+    request = _signed(SigV4Auth)
+    _verify(request, now=_signed_at(request) + dt.timedelta(seconds=seconds))
 
 
 def test_the_clock_message_is_that_of_aws() -> None:
     request = _signed(SigV4Auth)
-    stamp = request.headers["x-amz-date"]
-    signed = dt.datetime.strptime(stamp, "%Y%m%dT%H%M%SZ").replace(tzinfo=dt.UTC)
+    stamp, signed = request.headers["x-amz-date"], _signed_at(request)
     late = _failure(request, now=signed + dt.timedelta(minutes=35))
     assert late.failure is AuthFailure.CLOCK
     limit, now = signed + dt.timedelta(minutes=30), signed + dt.timedelta(minutes=35)
