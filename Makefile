@@ -51,7 +51,7 @@ chaos: dev  ## kill -9 of each process
 	$(BIN)/pytest -q tests/chaos
 
 fuzz: dev  ## 100,000 mutated policies and requests (FUZZ_CASES, FUZZ_SEED); make test has 2,000
-	FUZZ_CASES=$${FUZZ_CASES:-100000} $(BIN)/pytest -q tests/fuzz
+	FUZZ_CASES=$${FUZZ_CASES:-100000} FUZZ_SEED=$${FUZZ_SEED:-0} $(BIN)/pytest -q tests/fuzz
 
 soak: dev  ## the long tests, and 1,000 saves while Workspace, agent and store are killed (SAVES; make test has 80)
 	$(BIN)/pytest -q -m soak tests

@@ -10,8 +10,6 @@ TMPDIR=$(mktemp -d /tmp/emr-t-XXXX)
 export TMPDIR
 chmod 755 "$TMPDIR"
 trap 'rm -rf --one-file-system "$TMPDIR" || true' EXIT
-# The same mutations in every run; `make fuzz` draws new ones.
-export FUZZ_SEED="${FUZZ_SEED:-20261126}"
 # What is marked `soak` is for `make soak`.
 PYTEST=(.venv/bin/pytest -q -m "not soak" -n "${WORKERS:-2}" --dist loadfile)
 for web in console packages/workspace/lab; do if [ -d $web/node_modules ]; then (cd $web && npm test --silent); fi; done

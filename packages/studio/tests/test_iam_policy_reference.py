@@ -23,7 +23,8 @@ MODULES: tuple[ModuleType, ...] = (
 
 
 def test_both_evaluators_agree() -> None:
-    seed = int(os.environ.get("IAM_RANDOM_SEED", "0")) or Random().randrange(2**32)
+    # The same cases in every run; 0 draws new ones.
+    seed = int(os.environ.get("IAM_RANDOM_SEED", "20261126")) or Random().randrange(2**32)
     random = Random(seed)
     seen = set()
     for _ in range(CASES):
