@@ -33,7 +33,7 @@ from emr_studio.loopback import free_port
 from emr_studio.settings import Settings
 from tests.support.lane_rig import Asking, lane
 
-_SECONDS = 20.0
+_SECONDS = 90.0
 
 
 @dataclass(frozen=True)
@@ -122,7 +122,13 @@ def serve_unix(app: Any, path: Path) -> Iterator[None]:
     """Serve an ASGI application on a unix socket, in a thread."""
     path.parent.mkdir(parents=True, exist_ok=True)
     config = uvicorn.Config(
-        app, uds=str(path), log_level="error", lifespan="off", ws="websockets-sansio", timeout_graceful_shutdown=1
+        app,
+        uds=str(path),
+        log_level="error",
+        lifespan="off",
+        ws="websockets-sansio",
+        timeout_graceful_shutdown=1,
+        timeout_keep_alive=600,
     )
     server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run, daemon=True)
@@ -132,7 +138,7 @@ def serve_unix(app: Any, path: Path) -> Iterator[None]:
         yield
     finally:
         server.should_exit = True
-        thread.join(timeout=10)
+        thread.join(timeout=60)
 
 
 @contextmanager
@@ -168,7 +174,7 @@ def _caddy(settings: Settings) -> Iterator[subprocess.Popen[bytes]]:
             yield process
         finally:
             process.terminate()
-            process.wait(timeout=10)
+            process.wait(timeout=60)
 
 
 def _wait(done: Callable[[], bool], failed: Callable[[], bool] = lambda: False) -> None:

@@ -68,7 +68,7 @@ class EmrApi:
         return session.client(service, endpoint_url=self.endpoint, config=config)
 
 
-def until(condition: Callable[[], bool], seconds: float = 20.0) -> None:
+def until(condition: Callable[[], bool], seconds: float = 90.0) -> None:
     """Wait for a condition; fail after `seconds`."""
     deadline = monotonic() + seconds
     while not condition():

@@ -44,10 +44,11 @@ class Asking:
 def lane(settings: Settings, objects: Objects) -> Iterator[None]:
     """Serve at the settings' port until the end of the block."""
     edge, hosts = f"unix/{edge_socket(settings)}", frozenset({base_domain(settings), "127.0.0.1"})
-    stop, loops = asyncio.Event(), []
+    stop, loops, runs = asyncio.Event(), list[asyncio.AbstractEventLoop](), threading.Event()
 
     async def serve(server: Server) -> None:
         loops.append(asyncio.get_running_loop())
+        runs.set()
         await server.run(stop)
 
     with ThreadPoolExecutor(4) as threads, listen(settings.port) as listener:
@@ -57,5 +58,6 @@ def lane(settings: Settings, objects: Objects) -> Iterator[None]:
         try:
             yield
         finally:
+            assert runs.wait(60)
             loops[0].call_soon_threadsafe(stop.set)
-            thread.join(timeout=20)
+            thread.join(timeout=60)

@@ -36,7 +36,10 @@ def outside_store(folder: Path) -> Iterator[str]:
     actions = ["Admin", "Read", "Write", "List", "Tagging"]
     identities = [{"name": "studio", "credentials": credentials, "actions": actions}]
     (folder / "s3.json").write_text(json.dumps({"identities": identities}))
-    ports = {name: free_port() for name in (*_PORTS, "volume.port", "volume.port.grpc")}
+    names, chosen = (*_PORTS, "volume.port", "volume.port.grpc"), set[int]()
+    while len(chosen) < len(names):
+        chosen.add(free_port())
+    ports = dict(zip(names, chosen, strict=True))
     argv = [
         str(Path(sys.executable).with_name("weed")), "-logtostderr=true", "server", f"-dir={folder / 'data'}",
         "-ip=127.0.0.1", "-ip.bind=127.0.0.1", "-filer", "-s3", f"-s3.config={folder / 's3.json'}",
@@ -48,7 +51,7 @@ def outside_store(folder: Path) -> Iterator[str]:
     with (folder / "log").open("wb") as log:
         process = subprocess.Popen(argv, stdout=log, stderr=log)
     try:
-        until("the store outside takes objects", lambda: _takes_objects(url), 60)
+        until("the store outside takes objects", lambda: _takes_objects(url), 120)
         yield url
     finally:
         process.kill()

@@ -7,6 +7,7 @@ with plane(folder) as rig:
 from __future__ import annotations
 
 import os
+import socket
 import subprocess
 import sys
 import threading
@@ -25,6 +26,7 @@ from emr_studio import app
 from emr_studio.clock import SystemClock
 from emr_studio.db import Base, Database
 from emr_studio.edge import caddy
+from emr_studio.edge.config import edge_socket
 from emr_studio.iam.bootstrap import SampleWorld, ensure_account
 from emr_studio.loopback import free_port
 from emr_studio.settings import Settings
@@ -70,7 +72,9 @@ def plane(folder: Path) -> Iterator[Plane]:
         sample = ensure_account(session, settings, SystemClock())
     database.dispose()
     control = app.build_api(settings)
-    config = uvicorn.Config(control.application, uds=str(settings.api_socket), log_level="warning", lifespan="off")
+    config = uvicorn.Config(
+        control.application, uds=str(settings.api_socket), log_level="warning", lifespan="off", timeout_keep_alive=600
+    )
     server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run, daemon=True)
     thread.start()
@@ -89,14 +93,19 @@ def plane(folder: Path) -> Iterator[Plane]:
         for part in parts:
             part.terminate()
         for part in parts:
-            part.wait(30)
+            part.wait(120)
         server.should_exit = True
-        thread.join(20)
+        thread.join(60)
         control.close()
 
 
 def _wait_until_ready(settings: Settings, folder: Path) -> None:
-    deadline = time.monotonic() + 60
-    while not ready(settings):
+    deadline = time.monotonic() + 120
+    while not (ready(settings) and _listens(settings.api_socket) and _listens(edge_socket(settings))):
         assert time.monotonic() < deadline, (folder / "parts.log").read_text()[-2000:]
         time.sleep(0.1)
+
+
+def _listens(path: Path) -> bool:
+    with socket.socket(socket.AF_UNIX) as probe:
+        return probe.connect_ex(str(path)) == 0

@@ -34,7 +34,7 @@ def replica(settings: Settings) -> Iterator[str]:
         yield endpoint
     finally:
         process.stdin.close()  # it ends when nobody holds the other end
-        process.wait(timeout=30)
+        process.wait(timeout=120)
         process.stdout.close()
 
 

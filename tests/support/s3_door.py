@@ -90,7 +90,7 @@ class Door:
         auth = S3SigV4Auth(Credentials(*keys), "s3", REGION)
         auth.add_auth(request)
         host = self.settings.host_port
-        with socket.create_connection(("127.0.0.1", self.settings.port), 10) as connection:
+        with socket.create_connection(("127.0.0.1", self.settings.port), 90) as connection:
             lines = [f"{method} {path} HTTP/1.1", f"Host: {host}", "Connection: close"]
             lines += [f"{name}: {value}" for name, value in request.headers.items()]
             connection.sendall("\r\n".join([*lines, "", ""]).encode())
@@ -153,7 +153,10 @@ def s3_door(store_settings: Settings) -> Iterator[Door]:
     resolver.register(decisions)
     credentials = Route("/_credentials", container_credentials(database, clock, sealer))
     app = decisions.serving(resolver.serving(Starlette(routes=[credentials])))
-    server = uvicorn.Server(uvicorn.Config(app, uds=str(settings.api_socket), log_level="warning", lifespan="off"))
+    config = uvicorn.Config(
+        app, uds=str(settings.api_socket), log_level="warning", lifespan="off", timeout_keep_alive=600
+    )
+    server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run, daemon=True)
     thread.start()
     path = caddy.write_config(settings)
@@ -174,7 +177,7 @@ def s3_door(store_settings: Settings) -> Iterator[Door]:
 
 
 def _make_bucket(door: Door) -> None:
-    until = time.monotonic() + 20
+    until = time.monotonic() + 90
     while True:
         try:
             door.client(door.admin).create_bucket(Bucket=BUCKET)

@@ -32,7 +32,7 @@ from emr_studio.settings import Settings
 from emr_studio.storage import store
 
 _PARTS = {"store", "api", "edge", "lane"}
-_SECONDS = 60.0
+_SECONDS = 120.0
 REGION = "us-east-1"
 
 
@@ -140,7 +140,7 @@ class Rig:
         first = sent_as or (method, target)
         return self.raw(request_bytes(first[0], first[1], lines) + body)
 
-    def raw(self, data: bytes, seconds: float = 20.0) -> RawReply:
+    def raw(self, data: bytes, seconds: float = 90.0) -> RawReply:
         """Send these bytes; read until the server closes (or its answer's Content-Length is there)."""
         with closing(socket.create_connection(("127.0.0.1", self.settings.port), timeout=seconds)) as connection:
             connection.sendall(data)

@@ -152,7 +152,7 @@ def signin_rig(folder: Path, address: str = "unix//run/nowhere/s.sock", port: in
         front = compose(world.settings, world.database, world.clock, IamAuthorizer())
         presence = Presence(world.settings, world.database, world.clock, front.sessions, front.issuer)
         app = Starlette(routes=[*front.sign_in.routes(), *presence.routes()])
-        with serve(app) as url, httpx.Client(base_url=url, timeout=20) as client:
+        with serve(app) as url, httpx.Client(base_url=url, timeout=90) as client:
             rig = SignInRig(world, front, client, world.studio(), "", address)
             rig.editor_id = rig.editor()
             yield rig
