@@ -215,7 +215,9 @@ def test_mutated_requests(s3: Rig, fuzzer: Keys) -> None:
     statuses: dict[int, int] = {}
     for seed in seeds(CASES):
         case = Case(seed, s3, fuzzer)
-        reply = _send(s3, case.data())
+        data = case.data()
+        # A head that has no end is rightly waited for: not as long.
+        reply = _send(s3, data, 10 if case.broken else 60)
         statuses[reply.status] = statuses.get(reply.status, 0) + 1
         shown = (seed, case.method, case.target[:200], case.headers, reply.status, reply.body[:300])
         assert reply.status != _HANGS or case.broken, shown
@@ -232,9 +234,9 @@ def test_mutated_requests(s3: Rig, fuzzer: Keys) -> None:
     assert sum(statuses.get(status, 0) for status in (200, 204, 206, 404)) > sum(statuses.values()) // 20
 
 
-def _send(s3: Rig, data: bytes) -> RawReply:
-    """One request on a connection of its own; nothing after 10 s is a hang."""
-    with closing(socket.create_connection(("127.0.0.1", s3.settings.port), timeout=10)) as connection:
+def _send(s3: Rig, data: bytes, seconds: float) -> RawReply:
+    """One request on a connection of its own; nothing after so many seconds is a hang."""
+    with closing(socket.create_connection(("127.0.0.1", s3.settings.port), timeout=seconds)) as connection:
         try:
             connection.sendall(data)
             return read_reply(connection)

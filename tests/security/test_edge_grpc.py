@@ -46,7 +46,7 @@ def call(request, method="/spark.connect.SparkConnectService/ExecutePlan", **met
     pairs = [(name.replace("_", "-"), value) for name, value in metadata.items()]
     got = []
     try:
-        for message in channel.unary_stream(method)(request, metadata=pairs, timeout=20):
+        for message in channel.unary_stream(method)(request, metadata=pairs, timeout=60):
             got.append(message)
         return ["OK", "", len(got), got[0].decode()]
     except grpc.RpcError as error:
@@ -83,7 +83,7 @@ def seen(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Any]]:
 def _run(rig: Rig, port: int) -> dict[str, Any]:
     python = str(Settings(data_dir=Path("/nowhere")).env_python("emr-8.0.0"))
     arguments = [python, "-I", "-c", PROGRAM, f"localhost:{rig.settings.port}", str(port)]
-    done = subprocess.run(arguments, capture_output=True, text=True, timeout=120, check=False)
+    done = subprocess.run(arguments, capture_output=True, text=True, timeout=280, check=False)
     assert done.returncode == 0, done.stderr
     found: dict[str, Any] = json.loads(done.stdout)
     return found

@@ -27,7 +27,7 @@ def rig(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SignInRig]:
         with edge_rig(folder / "e", kinds, rig.front.sign_in.routes(), port=port) as edge:
             rig.address = edge.upstream
             rig.set_editor(rig.editor_id, address=edge.upstream)
-            with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=20) as client:
+            with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=90) as client:
                 rig.client = client
                 yield rig
 

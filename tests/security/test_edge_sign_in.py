@@ -29,9 +29,11 @@ class Whole:
     sign_in: SignInRig
 
     def websocket(self, browser: Browser, **headers: str) -> ClientConnection:
-        plain = socket.create_connection(("127.0.0.1", self.edge.settings.port), timeout=10)
+        plain = socket.create_connection(("127.0.0.1", self.edge.settings.port), timeout=60)
         sent = {"Cookie": browser.cookie_header} | headers
-        return connect(f"ws://{browser.host}/api/kernels/1/channels", sock=plain, additional_headers=sent)
+        return connect(
+            f"ws://{browser.host}/api/kernels/1/channels", sock=plain, additional_headers=sent, open_timeout=60
+        )
 
 
 @pytest.fixture
@@ -41,7 +43,7 @@ def whole(tmp_path: Path) -> Iterator[Whole]:
         routes = rig.front.sign_in.routes()
         with edge_rig(tmp_path / "e", kinds, routes, domain=rig.world.settings.host_port) as edge:
             rig.set_editor(rig.editor_id, address=edge.upstream)
-            with httpx.Client(base_url=f"http://127.0.0.1:{edge.settings.port}", timeout=20) as client:
+            with httpx.Client(base_url=f"http://127.0.0.1:{edge.settings.port}", timeout=90) as client:
                 rig.client = client
                 yield Whole(edge, rig)
 
@@ -85,9 +87,9 @@ def test_a_page_of_another_workspace_cannot_open_a_websocket(whole: Whole) -> No
     rig = whole.sign_in
     browser = rig.opened(rig.person("ann"))
     with whole.websocket(browser, Origin=f"http://{browser.host}") as connection:
-        connection.recv(timeout=10)
+        connection.recv(timeout=60)
         connection.send("ping")
-        assert connection.recv(timeout=10) == "ping"
+        assert connection.recv(timeout=60) == "ping"
     foreign = f"http://{rig.host_of_editor(rig.editor())}"
     with pytest.raises(InvalidStatus) as refused, whole.websocket(browser, Origin=foreign):
         pass

@@ -211,16 +211,16 @@ def test_a_websocket_is_none_where_there_are_none(rig: Rig) -> None:
 
 def socket_to(rig: Rig, path: str, **headers: str) -> ClientConnection:
     url = f"ws://{rig.host(HOST)}{path}"
-    plain = socket.create_connection(("127.0.0.1", rig.settings.port), timeout=10)
-    return connect(url, sock=plain, additional_headers=headers)
+    plain = socket.create_connection(("127.0.0.1", rig.settings.port), timeout=60)
+    return connect(url, sock=plain, additional_headers=headers, open_timeout=60)
 
 
 def test_websockets_pass_after_the_question(rig: Rig, resolver: Resolver) -> None:
     with socket_to(rig, "/api/kernels/1/channels", Cookie="let=in") as connection:
-        assert "signed-by-us" in str(connection.recv(timeout=10))
+        assert "signed-by-us" in str(connection.recv(timeout=60))
         for message in ("text", b"\x00\xff" * 100_000):
             connection.send(message)
-            assert connection.recv(timeout=10) == message
+            assert connection.recv(timeout=60) == message
     assert resolver.asked[-1].upgrade
     assert resolver.asked[-1].method == "GET"
 

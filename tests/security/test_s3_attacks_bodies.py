@@ -79,4 +79,5 @@ def test_delete_objects_with_another_body(scene: Scene) -> None:
 def test_xml_bombs(scene: Scene, body: bytes) -> None:
     begun = time.monotonic()
     scene.refused(lambda: scene.rig.send("POST", f"/{BUCKET}?delete", scene.alice, body=body))
-    assert time.monotonic() - begun < 5
+    # An entity or a tag that is expanded takes all memory, or minutes; a loaded machine some seconds.
+    assert time.monotonic() - begun < 60
