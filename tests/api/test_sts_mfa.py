@@ -14,7 +14,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from emr_studio.iam.federation import totp
-from tests.support.iam_api import ACCOUNT, IamWorld, OffsetClock, allow, error_of, policy, served_iam
+from tests.support.iam_api import ACCOUNT, IamWorld, OffsetClock, StandingClock, allow, error_of, policy, served_iam
 
 WRONG = "MultiFactorAuthentication failed with invalid MFA one time pass code. "
 WITH_MFA = {"Bool": {"aws:MultiFactorAuthPresent": "true"}}
@@ -59,7 +59,7 @@ class Play:
 @pytest.fixture
 def play(tmp_path: Path) -> Iterator[Play]:
     # A test moves the clock by a few half minutes; signatures may be five minutes off.
-    clock = OffsetClock()
+    clock = StandingClock()
     with served_iam(tmp_path, clock) as world:
         yield Play(world, clock)
 

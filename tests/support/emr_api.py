@@ -83,8 +83,8 @@ def put_policy(iam: Any, user: str, *statements: Mapping[str, Any]) -> None:
 
 
 @contextmanager
-def served_emr(folder: Path) -> Iterator[EmrApi]:
-    """Serve EMR and IAM from a new database, with running controllers."""
+def served_emr(folder: Path, poll_seconds: float = 1.0) -> Iterator[EmrApi]:
+    """Serve EMR and IAM from a new database, with running controllers that look around every `poll_seconds`."""
     with emr_world(folder) as world:
         settings, database, clock = world.settings, world.database, SystemClock()
         sealer, runtime = Sealer.load(settings.keys_dir), InProcessRuntime(instant=True)
@@ -106,7 +106,7 @@ def served_emr(folder: Path) -> Iterator[EmrApi]:
         )
         workspaces = WorkspaceReconciler(database, clock, runtime, settings, identity_public_key="PEM")
         reconcilers: list[Reconciler] = [workspaces, OrphanSweep(runtime, [workspaces])]
-        manager = ControllerManager(reconcilers, database, clock, settings.controller_socket)
+        manager = ControllerManager(reconcilers, database, clock, settings.controller_socket, poll_seconds=poll_seconds)
         manager.start()
         try:
             with serve(application) as endpoint:

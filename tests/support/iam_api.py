@@ -45,6 +45,17 @@ class OffsetClock:
         return self._system.now() + dt.timedelta(seconds=self.seconds)
 
 
+class StandingClock(OffsetClock):
+    """Moved by hand alone, for what changes with the half minute: a code of now is one of now until it is used."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._stands = self._system.now()
+
+    def now(self) -> dt.datetime:
+        return self._stands + dt.timedelta(seconds=self.seconds)
+
+
 @dataclass
 class IamWorld:
     """A served IAM with two accounts; clients are the administrator's unless keys are given."""
