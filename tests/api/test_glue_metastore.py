@@ -48,7 +48,7 @@ def port(world: KeysWorld) -> Iterator[int]:
 
 @pytest.fixture
 def hive(port: int, tmp_path: Path) -> Iterator[Any]:
-    client = make_client(HIVE.ThriftHiveMetastore, "127.0.0.1", port, timeout=20_000)
+    client = make_client(HIVE.ThriftHiveMetastore, "127.0.0.1", port, timeout=60_000)
     client.create_database(HIVE.Database("sales", "d", tmp_path.as_uri(), {"a": "b"}))
     yield client
     client.drop_database("sales", True, True)
@@ -169,11 +169,11 @@ def test_it_comes_back_when_it_dies_and_ends_with_its_program(world: KeysWorld) 
     (worker, *_rest) = until("its server is made", lambda: _made_by_the_other(port))
     family = [worker, worker.parent()]
     worker.kill()
-    client = make_client(HIVE.ThriftHiveMetastore, "127.0.0.1", port, timeout=20_000)
+    client = make_client(HIVE.ThriftHiveMetastore, "127.0.0.1", port, timeout=60_000)
     assert isinstance(client.get_all_databases(), list)
     client.close()
     list(serve)
-    _gone, alive = psutil.wait_procs([one for one in family if one], timeout=10)
+    _gone, alive = psutil.wait_procs([one for one in family if one], timeout=60)
     assert alive == []
 
 
@@ -192,7 +192,7 @@ def _ports(process: psutil.Process) -> set[int]:
 
 def test_what_iam_denies_is_said(world: KeysWorld) -> None:
     serve = serving(world, world.new_user("poor", policy(allow("glue:GetDatabases"))))
-    client = make_client(HIVE.ThriftHiveMetastore, "127.0.0.1", next(serve), timeout=20_000)
+    client = make_client(HIVE.ThriftHiveMetastore, "127.0.0.1", next(serve), timeout=60_000)
     assert isinstance(client.get_all_databases(), list)
     with pytest.raises(HIVE.MetaException, match="not authorized to perform: glue:GetDatabase"):
         client.get_database("default")

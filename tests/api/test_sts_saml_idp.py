@@ -32,7 +32,7 @@ class Peer:
     private_key: str
 
     def get(self, path: str) -> str:
-        return httpx.get(self.url + path, timeout=20).text
+        return httpx.get(self.url + path, timeout=60).text
 
 
 @pytest.fixture(scope="module")

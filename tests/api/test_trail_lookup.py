@@ -262,7 +262,7 @@ def test_sign_ins_at_the_console(api: TrailApi) -> None:
     def sign_in(name: str, password: str) -> int:
         headers = {"Host": api.settings.host_port, "Origin": api.settings.endpoint_url, "User-Agent": "firefox"}
         body = {"userName": name, "password": password}
-        return httpx.post(f"{api.endpoint}/_signin", json=body, headers=headers, timeout=30).status_code
+        return httpx.post(f"{api.endpoint}/_signin", json=body, headers=headers, timeout=90).status_code
 
     assert sign_in("visitor-ann", "wrong") == 401
     assert sign_in("Correct-horse-7", "typed into the wrong field") == 401
@@ -285,7 +285,7 @@ def test_a_password_changed_at_the_sign_in(api: TrailApi) -> None:
     iam.attach_user_policy(UserName="newcomer", PolicyArn="arn:aws:iam::aws:policy/IAMUserChangePassword")
     headers = {"Host": api.settings.host_port, "Origin": api.settings.endpoint_url}
     body = {"userName": "newcomer", "password": "Correct-horse-7", "newPassword": "Another-horse-8"}
-    assert httpx.post(f"{api.endpoint}/_signin", json=body, headers=headers, timeout=30).status_code == 200
+    assert httpx.post(f"{api.endpoint}/_signin", json=body, headers=headers, timeout=90).status_code == 200
     events = api.events("Username", "newcomer")
     assert [event["eventName"] for event in events] == ["ConsoleLogin", "PasswordUpdated"]
     assert events[1]["responseElements"] == {"PasswordUpdated": "Success"}
@@ -317,6 +317,6 @@ def test_the_stock_command_line(api: TrailApi) -> None:
         *(str(Path(sys.executable).with_name("aws")), "cloudtrail", "lookup-events", "--output", "json"),
         *("--lookup-attributes", "AttributeKey=ResourceName,AttributeValue=by-cli", "--page-size", "1"),
     ]
-    done = subprocess.run(argv, env=environment, capture_output=True, text=True, check=True, timeout=60)
+    done = subprocess.run(argv, env=environment, capture_output=True, text=True, check=True, timeout=90)
     names = [event["EventName"] for event in json.loads(done.stdout)["Events"]]
     assert names == ["CreateAccessKey", "CreateUser"]

@@ -108,7 +108,7 @@ def test_unsigned_calls(endpoint: str) -> None:
 
 
 def test_a_connection_outlives_refusals(endpoint: str) -> None:
-    connection = http.client.HTTPConnection(urlsplit(endpoint).netloc, timeout=10)
+    connection = http.client.HTTPConnection(urlsplit(endpoint).netloc, timeout=60)
     for body in (b"x" * 7 * 2**20, b"{", b""):
         connection.request("POST", "/", body, {"X-Amz-Target": "ElasticMapReduce.ListStudios"})
         answer = connection.getresponse()
@@ -129,7 +129,7 @@ def test_many_callers_at_a_time(endpoint: str) -> None:
     gate = threading.Barrier(8)
 
     def call(number: int) -> str:
-        gate.wait(timeout=10)
+        gate.wait(timeout=60)
         for i in range(5):
             sts.get_caller_identity()
             emr.create_editor(StudioId="es-1", Name=f"n{number}-{i}")

@@ -41,7 +41,7 @@ class Issuer:
         self.asked.append(path)
         self.was_asked.set()
         if self.hold is not None:
-            self.hold.wait(30)
+            self.hold.wait(120)
         if path in self.answers:
             return self.answers[path]
         if path == DISCOVERY:
