@@ -19,8 +19,9 @@ FLAGS = [
     "--disable-sync",
 ]
 
-# A page of JupyterLab on a busy machine takes its time; what is there is seen at once all the same.
-expect.set_options(timeout=30_000)
+PATIENCE = 90_000
+"""Milliseconds. A page of JupyterLab on a busy machine takes its time; what is there is seen at once all the same."""
+expect.set_options(timeout=PATIENCE)
 
 
 @pytest.fixture(scope="session")
@@ -36,7 +37,7 @@ def browser() -> Iterator[Browser]:
 @pytest.fixture
 def context(browser: Browser) -> Iterator[BrowserContext]:
     found = browser.new_context(viewport={"width": 1400, "height": 900})
-    found.set_default_timeout(30_000)
+    found.set_default_timeout(PATIENCE)
     yield found
     found.close()
 

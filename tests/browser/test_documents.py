@@ -17,7 +17,7 @@ import pytest
 from playwright.sync_api import Browser, Page, WebSocket, expect
 
 from emr_studio.runtime.client import LocalRuntime
-from tests.browser.conftest import FLAGS
+from tests.browser.conftest import FLAGS, PATIENCE
 from tests.chaos.test_kill_parts import cluster_state, editor_status, kill, start_cluster
 from tests.support.cable import cable
 from tests.support.lab import Lab, stored, write_notebook
@@ -70,10 +70,10 @@ def shared(studio: Studio) -> Iterator[Shared]:
     editor_id = ana.create_editor(StudioId=studio.json["sample"]["studio_id"], Name="together")["EditorId"]
     ana.update_editor(EditorId=editor_id, CollaborationEnabled=True)
     ana.put_workspace_access(EditorId=editor_id, IdentityName="ben")
-    until("the cluster waits", lambda: cluster_state(emr, cluster_id) == "WAITING", 180)
-    until("the Workspace is ready", lambda: editor_status(ana, editor_id) == "Ready", 60)
+    until("the cluster waits", lambda: cluster_state(emr, cluster_id) == "WAITING", 400)
+    until("the Workspace is ready", lambda: editor_status(ana, editor_id) == "Ready")
     ana.attach_editor(EditorId=editor_id, ExecutionEngine={"Id": cluster_id, "Type": "EMR"})
-    until("it is attached", lambda: editor_status(ana, editor_id) == "Attached", 60)
+    until("it is attached", lambda: editor_status(ana, editor_id) == "Attached")
     location = ana.describe_editor(EditorId=editor_id)["Editor"]["S3Location"]
     yield Shared(studio, editor_id, ana, ben, "ben", location)
     ana.delete_editor(EditorId=editor_id)
@@ -86,12 +86,13 @@ def another_browser(browser: Browser, *flags: str) -> Iterator[Page]:
     program = shutil.which("chromium")
     other = browser.browser_type.launch(executable_path=program, args=[*FLAGS, *flags])
     try:
-        yield other.new_page(viewport={"width": 1400, "height": 900})
+        page = other.new_page(viewport={"width": 1400, "height": 900})
+        page.set_default_timeout(PATIENCE)
+        yield page
     finally:
         other.close()
 
 
-@pytest.mark.timeout(300)
 def test_outputs_outlive_the_browser(shared: Shared, browser: Browser, page: Page, artifacts: Path) -> None:
     name = shared.notebook("long.ipynb", PRINT, "print('next')")
     with another_browser(browser) as first:
@@ -101,14 +102,13 @@ def test_outputs_outlive_the_browser(shared: Shared, browser: Browser, page: Pag
         lab.run(1)
         lab.shows(0, "line 1")
     # No tab is open now, and no browser runs that ever knew of it.
-    until("S3 has every line", lambda: shared.saved_lines(name) == EXPECTED, LINES + 30)
+    until("S3 has every line", lambda: shared.saved_lines(name) == EXPECTED, LINES + 120)
     again = Lab(page, shared.ana, shared.editor_id, name)
     until("the cells have ended", lambda: (again.prompt(0), again.prompt(1)) == ("[1]:", "[2]:"))
     assert (again.lines(0), again.lines(1)) == (EXPECTED, ["next"])
     page.screenshot(path=artifacts / "outputs-kept.png")
 
 
-@pytest.mark.timeout(300)
 @pytest.mark.capability("SG-01")
 def test_an_open_page_goes_on_when_parts_are_killed(shared: Shared, page: Page, artifacts: Path) -> None:
     name = shared.notebook("killed.ipynb", PRINT, "")
@@ -119,8 +119,8 @@ def test_an_open_page_goes_on_when_parts_are_killed(shared: Shared, page: Page, 
     kill(shared.studio, "edge")
     lab.write(1, "# while it was away")
     kill(shared.studio, "api")
-    lab.shows(0, f"line {LINES - 1}", LINES + 60)
-    until("the cell has ended", lambda: re.fullmatch(r"\[\d+\]:", lab.prompt(0)), 30)
+    lab.shows(0, f"line {LINES - 1}", LINES + 120)
+    until("the cell has ended", lambda: re.fullmatch(r"\[\d+\]:", lab.prompt(0)))
     assert lab.lines(0) == EXPECTED
     until("S3 has every line", lambda: shared.saved_lines(name) == EXPECTED)
     body = stored(shared.studio.client("s3"), shared.location, name)
@@ -131,7 +131,6 @@ def test_an_open_page_goes_on_when_parts_are_killed(shared: Shared, page: Page, 
     page.screenshot(path=artifacts / "outputs-after-kills.png")
 
 
-@pytest.mark.timeout(300)
 def test_an_open_page_goes_on_when_the_server_itself_is_killed(shared: Shared, page: Page, artifacts: Path) -> None:
     often = f"import time\nfor i in range({LINES * 5}):\n    print('line', i, flush=True); time.sleep(0.2)"
     name = shared.notebook("server.ipynb", often, "print('i was', i)")
@@ -144,18 +143,17 @@ def test_an_open_page_goes_on_when_the_server_itself_is_killed(shared: Shared, p
     before = runtime.observe(shared.editor_id).pid
     os.kill(before, signal.SIGKILL)
     # Nobody starts it by hand.
-    until("another server runs", lambda: runtime.observe(shared.editor_id).pid not in (0, before), 60)
+    until("another server runs", lambda: runtime.observe(shared.editor_id).pid not in (0, before))
     expected = [f"line {i}" for i in range(LINES * 5)]
-    until("S3 has every line", lambda: shared.saved_lines(name) == expected, LINES + 60)
-    lab.shows(1, f"i was {LINES * 5 - 1}", 60)
+    until("S3 has every line", lambda: shared.saved_lines(name) == expected, LINES + 120)
+    lab.shows(1, f"i was {LINES * 5 - 1}")
     until(f"the page has every line, not {lab.lines(0)}", lambda: lab.lines(0) == expected)
     page.screenshot(path=artifacts / "outputs-after-the-servers-death.png")
     lab.write(1, "\nprint('it is the same kernel', i)")
     lab.run(1)
-    lab.shows(1, f"it is the same kernel {LINES * 5 - 1}", 60)
+    lab.shows(1, f"it is the same kernel {LINES * 5 - 1}")
 
 
-@pytest.mark.timeout(300)
 def test_a_laptop_that_sleeps_for_an_hour_loses_nothing(shared: Shared, browser: Browser, artifacts: Path) -> None:
     name = shared.notebook("asleep.ipynb", PRINT, "")
     with (
@@ -169,22 +167,21 @@ def test_a_laptop_that_sleeps_for_an_hour_loses_nothing(shared: Shared, browser:
         lab.shows(0, "line 1")
         line.cut()
         lab.write(1, "# typed without a network")
-        until("S3 has every line", lambda: shared.saved_lines(name) == EXPECTED, LINES + 30)
+        until("S3 has every line", lambda: shared.saved_lines(name) == EXPECTED, LINES + 120)
         assert lab.lines(0) != EXPECTED, "the page still has a line"
         assert b"typed without" not in stored(shared.studio.client("s3"), shared.location, name)
         page.clock.fast_forward("01:00:00")
         line.mend()
-        until(f"the page has every line, not {lab.lines(0)}", lambda: lab.lines(0) == EXPECTED, 90)
+        until(f"the page has every line, not {lab.lines(0)}", lambda: lab.lines(0) == EXPECTED)
         page.screenshot(path=artifacts / "outputs-after-a-sleep.png")
         s3 = shared.studio.client("s3")
-        until("what was typed is saved", lambda: b"typed without" in stored(s3, shared.location, name), 60)
+        until("what was typed is saved", lambda: b"typed without" in stored(s3, shared.location, name))
         lab.write(1, "\nprint('awake', i)")
         lab.run(1)
-        lab.shows(1, f"awake {LINES - 1}", 60)
+        lab.shows(1, f"awake {LINES - 1}")
         until("all is in S3", lambda: shared.saved_lines(name) == EXPECTED)
 
 
-@pytest.mark.timeout(300)
 def test_the_kernel_obeys_the_page(shared: Shared, page: Page) -> None:
     sleep = "print('begun', flush=True)\nimport time; time.sleep(600)"
     name = shared.notebook("kernel.ipynb", "print('hello', input('who? '))", sleep, "print(1 / 1)", "1 / 0", "print(9)")
@@ -215,7 +212,6 @@ def test_the_kernel_obeys_the_page(shared: Shared, page: Page) -> None:
     assert lab.lines(4) == []
 
 
-@pytest.mark.timeout(200)
 @pytest.mark.capability("CO-06", "CO-07")
 def test_two_people_edit_one_notebook(shared: Shared, browser: Browser, page: Page, artifacts: Path) -> None:
     name = shared.notebook("both.ipynb", "a = 1", "b = 2")
@@ -258,12 +254,11 @@ def _remove_ben(shared: Shared, page: Page, lines: list[WebSocket]) -> None:
     until("his websockets are closed", cut)
 
 
-@pytest.mark.timeout(120)
 @pytest.mark.capability("KN-03")
 def test_without_compute(shared: Shared, page: Page, artifacts: Path) -> None:
     ben, studio_id = shared.ben, shared.studio.json["sample"]["studio_id"]
     editor_id = ben.create_editor(StudioId=studio_id, Name="alone")["EditorId"]
-    until("the Workspace is ready", lambda: editor_status(ben, editor_id) == "Ready", 60)
+    until("the Workspace is ready", lambda: editor_status(ben, editor_id) == "Ready")
     location = ben.describe_editor(EditorId=editor_id)["Editor"]["S3Location"]
     lab = Lab(page, ben, editor_id, "alone.ipynb")
     advice = page.get_by_role("dialog").filter(has_text="This Workspace is not attached to a cluster.")

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, Locator, Page, expect
 
+from tests.browser.conftest import PATIENCE
 from tests.chaos.test_kill_parts import editor_status
 from tests.support.lab import Lab, stored
 from tests.support.studio import Studio, until
@@ -47,7 +48,7 @@ class Files:
 def files(studio: Studio) -> Iterator[Files]:
     emr = studio.client("emr", "sample")
     editor_id = emr.create_editor(StudioId=studio.json["sample"]["studio_id"], Name=NAME)["EditorId"]
-    until("the Workspace is ready", lambda: editor_status(emr, editor_id) == "Ready", 60)
+    until("the Workspace is ready", lambda: editor_status(emr, editor_id) == "Ready")
     location = emr.describe_editor(EditorId=editor_id)["Editor"]["S3Location"]
     yield Files(studio, emr, studio.client("s3"), editor_id, location)
     emr.delete_editor(EditorId=editor_id)
@@ -56,7 +57,7 @@ def files(studio: Studio) -> Iterator[Files]:
 @pytest.fixture(scope="module")
 def lab(files: Files, browser: Browser) -> Iterator[Lab]:
     context = browser.new_context(viewport={"width": 1400, "height": 900}, accept_downloads=True)
-    context.set_default_timeout(30_000)
+    context.set_default_timeout(PATIENCE)
     page = context.new_page()
     no_kernel = page.locator(".jp-Dialog").filter(has_text="Kernel").locator("button.jp-mod-accept")
     page.add_locator_handler(no_kernel, lambda button: button.click(), no_wait_after=True)

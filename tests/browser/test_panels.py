@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
+from tests.browser.conftest import PATIENCE
 from tests.chaos.test_kill_parts import cluster_state, editor_status, start_cluster
 from tests.support.lab import Lab, stored, write_notebook
 from tests.support.studio import Studio, until
@@ -43,7 +44,7 @@ class World:
 
 def workspace(emr: Any, studio: Studio, name: str) -> str:
     editor_id: str = emr.create_editor(StudioId=studio.json["sample"]["studio_id"], Name=name)["EditorId"]
-    until("the Workspace is ready", lambda: editor_status(emr, editor_id) == "Ready", 60)
+    until("the Workspace is ready", lambda: editor_status(emr, editor_id) == "Ready")
     return editor_id
 
 
@@ -53,7 +54,7 @@ def world(studio: Studio) -> Iterator[World]:
     clusters = {name: start_cluster(emr, studio, name, core=0) for name in ("alpha", "beta")}
     editor_id = workspace(emr, studio, "panels")
     write_notebook(emr, editor_id, "work.ipynb", "print('rows', spark.range(5).count())", "")
-    until("the clusters wait", lambda: {cluster_state(emr, found) for found in clusters.values()} == {"WAITING"}, 180)
+    until("the clusters wait", lambda: {cluster_state(emr, found) for found in clusters.values()} == {"WAITING"}, 400)
     yield World(studio, emr, editor_id, clusters)
     emr.delete_editor(EditorId=editor_id)
     emr.terminate_job_flows(JobFlowIds=list(clusters.values()))
@@ -63,7 +64,7 @@ def world(studio: Studio) -> Iterator[World]:
 def lab(world: World, browser: Browser) -> Iterator[Lab]:
     """The notebook in one page for all tests here. Nothing is attached: what JupyterLab says of it is put aside."""
     context = browser.new_context(viewport={"width": 1400, "height": 900}, accept_downloads=True)
-    context.set_default_timeout(30_000)
+    context.set_default_timeout(PATIENCE)
     page = context.new_page()
     no_kernel = page.locator(".jp-Dialog").filter(has_text="Kernel").locator("button.jp-mod-accept")
     page.add_locator_handler(no_kernel, lambda button: button.click(), no_wait_after=True)
@@ -85,7 +86,6 @@ def bar(page: Page, text: str) -> Any:
     return page.locator(".emrs-statusbar").get_by_role("button", name=text)
 
 
-@pytest.mark.timeout(400)
 def test_every_panel_has_a_tooltip_and_a_place_in_the_palette(lab: Lab, artifacts: Path) -> None:
     page = lab.page
     for panel in PANELS:
@@ -98,7 +98,6 @@ def test_every_panel_has_a_tooltip_and_a_place_in_the_palette(lab: Lab, artifact
     page.screenshot(path=artifacts / "panel-sql-empty.png")
 
 
-@pytest.mark.timeout(300)
 @pytest.mark.capability("CL-06")
 def test_compute_is_attached_and_switched_beside_open_work(world: World, lab: Lab, artifacts: Path) -> None:
     page = lab.page
@@ -135,7 +134,6 @@ def test_compute_is_attached_and_switched_beside_open_work(world: World, lab: La
     page.screenshot(path=artifacts / "panel-compute.png")
 
 
-@pytest.mark.timeout(300)
 @pytest.mark.capability("EX-02", "EX-03", "EX-04")
 def test_the_catalog_is_seen_and_asked(lab: Lab, artifacts: Path, tmp_path: Path) -> None:
     page = lab.page
@@ -179,7 +177,6 @@ def test_the_catalog_is_seen_and_asked(lab: Lab, artifacts: Path, tmp_path: Path
     page.screenshot(path=artifacts / "panel-sql.png")
 
 
-@pytest.mark.timeout(120)
 @pytest.mark.capability("EX-01")
 def test_an_example_is_read_saved_and_changed(world: World, lab: Lab, artifacts: Path) -> None:
     page = lab.page

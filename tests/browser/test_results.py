@@ -11,12 +11,12 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, Locator, expect
 
+from tests.browser.conftest import PATIENCE
 from tests.chaos.test_kill_parts import cluster_state, editor_status, start_cluster
 from tests.support.cluster_rig import PROGRESS
 from tests.support.lab import Lab, stored, write_notebook
 from tests.support.studio import Studio, until
 
-pytestmark = pytest.mark.timeout(400)
 LONG = 120_000
 SQL = """%%sql
 SELECT * FROM VALUES ('apple', 3, DATE'2026-01-01'), ('pear', 4, DATE'2026-01-02'), ('fig', 5, DATE'2026-01-03')
@@ -40,11 +40,11 @@ def editor(studio: Studio) -> Iterator[dict[str, Any]]:
     emr = studio.client("emr", "sample")
     cluster_id = start_cluster(emr, studio, "results", core=0)
     editor_id = emr.create_editor(StudioId=studio.json["sample"]["studio_id"], Name="results")["EditorId"]
-    until("the Workspace is ready", lambda: editor_status(emr, editor_id) == "Ready", 60)
+    until("the Workspace is ready", lambda: editor_status(emr, editor_id) == "Ready")
     write_notebook(emr, editor_id, NAME, SQL, WORK, FAILING, "%%info", WIDGETS)
-    until("the cluster waits", lambda: cluster_state(emr, cluster_id) == "WAITING", 180)
+    until("the cluster waits", lambda: cluster_state(emr, cluster_id) == "WAITING", 400)
     emr.attach_editor(EditorId=editor_id, ExecutionEngine={"Id": cluster_id, "Type": "EMR"})
-    until("it is attached", lambda: editor_status(emr, editor_id) == "Attached", 60)
+    until("it is attached", lambda: editor_status(emr, editor_id) == "Attached")
     found: dict[str, Any] = emr.describe_editor(EditorId=editor_id)["Editor"]
     yield found
     emr.delete_editor(EditorId=editor_id)
@@ -54,7 +54,7 @@ def editor(studio: Studio) -> Iterator[dict[str, Any]]:
 @pytest.fixture(scope="module")
 def lab(studio: Studio, editor: dict[str, Any], browser: Browser) -> Iterator[Lab]:
     context = browser.new_context(viewport={"width": 1400, "height": 1000})
-    context.set_default_timeout(30_000)
+    context.set_default_timeout(PATIENCE)
     found = Lab(context.new_page(), studio.client("emr", "sample"), editor["EditorId"], NAME)
     found.has_kernel()
     yield found
@@ -120,7 +120,7 @@ def test_progress_is_shown_below_the_cell(studio: Studio, editor: dict[str, Any]
     lab.page.screenshot(path=artifacts / "progress-failed.png")
 
     s3 = studio.client("s3", "sample")
-    saved = until("S3 has it", lambda: kept(stored(s3, editor["S3Location"], NAME)), 60)
+    saved = until("S3 has it", lambda: kept(stored(s3, editor["S3Location"], NAME)))
     assert [(one["state"], len(one["shown"])) for one in saved] == [("done", 0), ("failed", 1)]
 
 

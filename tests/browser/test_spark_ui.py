@@ -9,6 +9,8 @@ from playwright.sync_api import BrowserContext, Page, expect
 
 from tests.support.studio import Studio, until
 
+LONG = 120_000
+
 
 def sign_in(page: Page, studio: Studio, place: str) -> None:
     sample = studio.json["admin"]
@@ -41,31 +43,31 @@ def test_the_spark_ui_opens_from_the_clusters_page(
     def state() -> str:
         return str(emr.describe_cluster(ClusterId=cluster_id)["Cluster"]["Status"]["State"])
 
-    until("WAITING", lambda: state() == "WAITING", 180)
+    until("WAITING", lambda: state() == "WAITING", 400)
     sign_in(page, studio, f"#/clusters/{cluster_id}")
     live = tab_of(context, page, "Spark UI")
-    expect(live.get_by_role("heading", name=re.compile("Spark Jobs"))).to_be_visible(timeout=30_000)
+    expect(live.get_by_role("heading", name=re.compile("Spark Jobs"))).to_be_visible(timeout=LONG)
     assert f"//{cluster_id.lower()}.appui." in live.url
     live.get_by_role("link", name="Executors").click()
     # The table is filled by a script that asks Spark's API.
-    expect(live.locator("#active-executors-table").get_by_text("driver", exact=True)).to_be_visible(timeout=30_000)
+    expect(live.locator("#active-executors-table").get_by_text("driver", exact=True)).to_be_visible(timeout=LONG)
     live.screenshot(path=artifacts / "spark-ui.png")
 
     history = tab_of(context, page, "Spark history")
-    expect(history.get_by_text("History Server")).to_be_visible(timeout=60_000)
-    until("the application", lambda: _listed(history), 60)
+    expect(history.get_by_text("History Server")).to_be_visible(timeout=LONG)
+    until("the application", lambda: _listed(history))
     history.screenshot(path=artifacts / "spark-history.png")
 
     emr.terminate_job_flows(JobFlowIds=[cluster_id])
-    until("TERMINATED", lambda: state() == "TERMINATED", 60)
+    until("TERMINATED", lambda: state() == "TERMINATED")
     expect(page.get_by_role("link", name="Spark UI")).to_have_count(0)
     ended = tab_of(context, page, "Spark history")
-    expect(ended.get_by_text("History Server")).to_be_visible(timeout=60_000)
-    until("the application, from S3", lambda: _listed(ended), 60)
+    expect(ended.get_by_text("History Server")).to_be_visible(timeout=LONG)
+    until("the application, from S3", lambda: _listed(ended))
     ended.locator("a[href*='/history/']").first.click()
-    expect(ended.get_by_role("heading", name=re.compile("Spark Jobs"))).to_be_visible(timeout=30_000)
+    expect(ended.get_by_role("heading", name=re.compile("Spark Jobs"))).to_be_visible(timeout=LONG)
     ended.get_by_role("link", name="Executors").click()
-    expect(ended.locator("#active-executors-table").get_by_text("driver", exact=True)).to_be_visible(timeout=30_000)
+    expect(ended.locator("#active-executors-table").get_by_text("driver", exact=True)).to_be_visible(timeout=LONG)
     ended.screenshot(path=artifacts / "spark-history-executors.png")
 
 

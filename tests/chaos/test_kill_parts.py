@@ -68,9 +68,9 @@ def opened(studio: Studio) -> Iterator[Open]:
     emr = studio.client("emr", "sample")
     cluster_id = start_cluster(emr, studio, "chaos", core=0)
     editor_id = emr.create_editor(StudioId=studio.json["sample"]["studio_id"], Name="chaos")["EditorId"]
-    until("the cluster waits", lambda: cluster_state(emr, cluster_id) == "WAITING", 180)
+    until("the cluster waits", lambda: cluster_state(emr, cluster_id) == "WAITING", 400)
     emr.attach_editor(EditorId=editor_id, ExecutionEngine={"Id": cluster_id, "Type": "EMR"})
-    until("the Workspace is attached", lambda: editor_status(emr, editor_id) == "Attached", 60)
+    until("the Workspace is attached", lambda: editor_status(emr, editor_id) == "Attached")
     workspace = Workspace(emr.open_editor_in_console(EditorId=editor_id)["Url"])
     kernel_id = workspace.start_session("chaos.ipynb", "pysparkkernel")
     found = Open(studio, editor_id, cluster_id, workspace, kernel_id)
@@ -79,19 +79,18 @@ def opened(studio: Studio) -> Iterator[Open]:
     workspace.close()
     emr.delete_editor(EditorId=editor_id)
     emr.terminate_job_flows(JobFlowIds=[cluster_id])
-    until("the cluster ended", lambda: cluster_state(emr, cluster_id) == "TERMINATED", 60)
+    until("the cluster ended", lambda: cluster_state(emr, cluster_id) == "TERMINATED")
 
 
 def kill(studio: Studio, part: str) -> None:
     """kill -9 `part` and wait until the supervisor has it back."""
     before = studio.pid_of(part)
     os.kill(before, signal.SIGKILL)
-    until(f"{part} is another process", lambda: studio.pid_of(part) not in (0, before), 30)
-    until(f"{part} is back", lambda: studio.status()["state"] == "running", 60)
+    until(f"{part} is another process", lambda: studio.pid_of(part) not in (0, before))
+    until(f"{part} is back", lambda: studio.status()["state"] == "running")
 
 
 @pytest.mark.capability("AD-03")
-@pytest.mark.timeout(300)
 def test_a_notebook_leaves_nothing_in_the_audit_trail(opened: Open) -> None:
     def recorded() -> list[str]:
         pages = opened.studio.client("cloudtrail").get_paginator("lookup_events").paginate()
@@ -113,7 +112,6 @@ print("rows", spark.read.parquet("{location}/trail-test").groupBy("day").count()
 
 
 @pytest.mark.parametrize("part", PARTS)
-@pytest.mark.timeout(300)
 def test_the_open_notebook_continues(opened: Open, part: str) -> None:
     kill(opened.studio, part)
     opened.counter += 1
@@ -125,7 +123,7 @@ def test_the_open_notebook_continues(opened: Open, part: str) -> None:
         except BrowserError:
             return ""
 
-    shown = until("the kernel answers", ran, 60)
+    shown = until("the kernel answers", ran)
     assert shown.strip().startswith("counter ")
     opened.counter = int(shown.split()[1])
     assert opened.counter >= 1, "the kernel has forgotten"
@@ -141,7 +139,7 @@ def test_the_open_notebook_continues(opened: Open, part: str) -> None:
         keys = [item["Key"] for item in s3.list_objects_v2(Bucket=bucket, Prefix=prefix).get("Contents", [])]
         return prefix + name in keys
 
-    until(f"{name} is in S3", saved, 30)
+    until(f"{name} is in S3", saved)
     assert editor_status(emr, opened.editor_id) == "Attached"
     assert cluster_state(emr, opened.cluster_id) == "WAITING"
 
@@ -150,27 +148,25 @@ def test_the_kernel_still_computes_on_spark(opened: Open) -> None:
     assert "499500" in opened.text("print(spark.range(1000).selectExpr('sum(id)').first()[0])")
 
 
-@pytest.mark.timeout(400)
 @pytest.mark.parametrize("part", ["controller", "agent", "api"])
 def test_a_cluster_start_survives(studio: Studio, part: str) -> None:
     emr = studio.client("emr", "sample")
     cluster_id = start_cluster(emr, studio, f"chaos-{part}", core=0)
-    until("it has begun", lambda: cluster_state(emr, cluster_id) in {"STARTING", "BOOTSTRAPPING"}, 30)
+    until("it has begun", lambda: cluster_state(emr, cluster_id) in {"STARTING", "BOOTSTRAPPING"})
     kill(studio, part)
-    until("it waits", lambda: cluster_state(emr, cluster_id) == "WAITING", 180)
+    until("it waits", lambda: cluster_state(emr, cluster_id) == "WAITING", 400)
     emr.terminate_job_flows(JobFlowIds=[cluster_id])
-    until("it ended", lambda: cluster_state(emr, cluster_id) == "TERMINATED", 60)
+    until("it ended", lambda: cluster_state(emr, cluster_id) == "TERMINATED")
 
 
-@pytest.mark.timeout(200)
 @pytest.mark.parametrize("part", ["controller", "agent", "api"])
 def test_a_workspace_start_survives(studio: Studio, part: str) -> None:
     emr = studio.client("emr", "sample")
     editor_id = emr.create_editor(StudioId=studio.json["sample"]["studio_id"], Name=f"chaos-{part}")["EditorId"]
     kill(studio, part)
-    until("it is ready", lambda: editor_status(emr, editor_id) == "Ready", 60)
+    until("it is ready", lambda: editor_status(emr, editor_id) == "Ready")
     emr.delete_editor(EditorId=editor_id)
-    until("no orphan is left", lambda: not _observed(studio, editor_id), 60)
+    until("no orphan is left", lambda: not _observed(studio, editor_id))
 
 
 def _observed(studio: Studio, editor_id: str) -> bool:

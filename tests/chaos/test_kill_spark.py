@@ -17,7 +17,7 @@ from emr_studio.clusters.probe import NodeProbe
 from emr_studio.runtime.contract import WorkloadState
 from tests.support.cluster_rig import ClusterRig, Kernel, cluster_rig, processes_of
 
-pytestmark = [pytest.mark.timeout(600), pytest.mark.soak]
+pytestmark = pytest.mark.soak
 OWN = {"Classification": "spark-defaults", "Properties": {"spark.sql.catalogImplementation": "in-memory"}}
 SUM = "print(spark.range(0, 1000, 1, 4).selectExpr('sum(id)').first()[0])"
 LONG = """
@@ -33,7 +33,7 @@ print(spark.range(0, 12, 1, 12).select(slow("id").alias("n")).selectExpr("sum(n)
 
 @pytest.fixture(scope="module")
 def rig() -> Iterator[ClusterRig]:
-    with tempfile.TemporaryDirectory() as folder, cluster_rig(Path(folder)) as found:
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder, cluster_rig(Path(folder)) as found:
         yield found
 
 

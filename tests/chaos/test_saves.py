@@ -79,21 +79,21 @@ def in_s3(writer: Writer) -> dict[str, int]:
     return {name: int(s3.get_object(Bucket=bucket, Key=prefix + name)["Body"].read()) for name in names}
 
 
-@pytest.mark.timeout(300 + SAVES * 3)
+@pytest.mark.timeout(1200 + SAVES * 3)
 def test_no_acknowledged_save_is_lost(studio: Studio) -> None:
     emr, chance = studio.client("emr", "sample"), random.Random(SEED)
     editor_id = emr.create_editor(StudioId=studio.json["sample"]["studio_id"], Name="saves")["EditorId"]
-    until("it is ready", lambda: emr.describe_editor(EditorId=editor_id)["Editor"]["Status"] == "Ready", 60)
+    until("it is ready", lambda: emr.describe_editor(EditorId=editor_id)["Editor"]["Status"] == "Ready")
     writer = Writer(studio, emr, editor_id, Workspace(emr.open_editor_in_console(EditorId=editor_id)["Url"]))
     deaths = ["workspace", "agent", "store"]
     for number in range(1, SAVES + 1):
         # The number is in the file only if this save or a later one reached it.
         if not writer.save(chance.choice(NAMES), number):
-            until("it takes saves again", writer.come_back, 90)
+            until("it takes saves again", writer.come_back)
         if number % SAVES_A_KILL == SAVES_A_KILL // 2:
             writer.kill(deaths[number // SAVES_A_KILL % len(deaths)])
-    until("all parts run", lambda: studio.status()["state"] == "running", 60)
-    until("it takes saves", writer.come_back, 90)
+    until("all parts run", lambda: studio.status()["state"] == "running")
+    until("it takes saves", writer.come_back)
     wanted = {name: number for name, number in writer.saved.items() if name in NAMES}
     assert len(wanted) == len(NAMES)
 
@@ -101,7 +101,7 @@ def test_no_acknowledged_save_is_lost(studio: Studio) -> None:
         found = in_s3(writer)
         return all(found.get(name, -1) >= number for name, number in wanted.items())
 
-    until(f"S3 has {wanted}, not {in_s3(writer)}", all_there, 60)
+    until(f"S3 has {wanted}, not {in_s3(writer)}", all_there)
     found = in_s3(writer)
     assert {name: int(writer.workspace.read(name)["content"]) for name in NAMES} == found
     writer.workspace.close()

@@ -84,5 +84,5 @@ def test_a_full_disk_loses_nothing_and_is_used_again(small_disk: Path) -> None:
         client.complete_multipart_upload(Bucket="small-2", Key="parts", UploadId=upload, MultipartUpload=parts)
         for number in range(fitted):
             client.delete_object(Bucket="small-0", Key=str(number))
-        until("there is room again", lambda: is_taken_after_compaction(rig, client), 60)
+        until("there is room again", lambda: is_taken_after_compaction(rig, client), 400)
         assert client.get_object(Bucket="small-0", Key="again")["Body"].read() == PIECE

@@ -40,8 +40,8 @@ run_agent(Settings(data_dir=Path({folder!r})))
 ROOT = Path(__file__).resolve().parents[2]
 
 
-def until(condition: Callable[[], Any], seconds: float = 30.0) -> Any:
-    """Return what `condition` returns as soon as it is true; fail after `seconds`."""
+def until(condition: Callable[[], Any], seconds: float = 120.0) -> Any:
+    """Return what `condition` returns as soon as it is true; fail after `seconds` (which nothing that works takes)."""
     deadline = time.monotonic() + seconds
     while not (found := condition()):
         assert time.monotonic() < deadline, "it did not happen in time"
@@ -93,7 +93,7 @@ class AgentRig:
             with suppress(RuntimeUnavailable):
                 self.runtime.shutdown(keep=False)
             self.process.terminate()
-            self.process.wait(20)
+            self.process.wait(120)
 
     def spec(self, workspace_id: str, uid: int = 0, **extra: Any) -> WorkspaceSpec:
         """A Workspace that keeps nothing in S3."""
@@ -120,7 +120,7 @@ class AgentRig:
 
     def started(self, workload_id: str) -> Observation:
         """Wait until it runs."""
-        deadline = time.monotonic() + 90
+        deadline = time.monotonic() + 240
         seen = self.runtime.observe(workload_id)
         while seen.state is WorkloadState.STARTING and time.monotonic() < deadline:
             seen = self.runtime.wait(workload_id, WorkloadState.STARTING, 10)
@@ -136,7 +136,7 @@ class AgentRig:
 @contextmanager
 def unprivileged(uid: int) -> Iterator[AgentRig]:
     """An agent that is not root, in a folder that its user can reach."""
-    with tempfile.TemporaryDirectory() as name:
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as name:
         os.chown(name, uid, uid)
         rig = AgentRig(Path(name), uid)
         # Made by the rig, as root; the agent's user must be able to write beside it.
@@ -188,12 +188,12 @@ class Workspace:
             self.socket,
             uri=f"ws://workspace{path}",
             additional_headers=headers,
-            open_timeout=30,
+            open_timeout=60,
             max_size=None,
             subprotocols=[Subprotocol(name) for name in subprotocols] or None,
         )
 
-    def shell(self, command: str, seconds: float = 30.0) -> str:
+    def shell(self, command: str, seconds: float = 120.0) -> str:
         """What `command` prints in a terminal of this Workspace."""
         mark = uuid.uuid4().hex
         with self.client() as client:
@@ -238,7 +238,7 @@ class KernelGateway:
         environment = {"PATH": os.environ["PATH"], "HOME": str(folder)}
         _kernelspec(folder / ".local/share/jupyter/kernels/pysparkkernel")
         self.process = subprocess.Popen(argv, stdout=self._log, stderr=self._log, env=environment, cwd=folder)
-        until(self._answers, 60)
+        until(self._answers)
 
     host = "127.0.0.1"
 
@@ -249,7 +249,9 @@ class KernelGateway:
     def kernels(self) -> list[dict[str, Any]]:
         """Kernels that run on it."""
         headers = {"Authorization": f"token {self.token}"}
-        found: list[dict[str, Any]] = httpx.get(f"http://{self.address}/api/kernels", headers=headers).json()
+        found: list[dict[str, Any]] = httpx.get(
+            f"http://{self.address}/api/kernels", headers=headers, timeout=60
+        ).json()
         return found
 
     def kernel(self, kernel_id: str) -> dict[str, Any]:
@@ -259,7 +261,7 @@ class KernelGateway:
     def end(self, kernel_id: str) -> None:
         """Shut it down."""
         headers = {"Authorization": f"token {self.token}"}
-        httpx.delete(f"http://{self.address}/api/kernels/{kernel_id}", headers=headers, timeout=30).raise_for_status()
+        httpx.delete(f"http://{self.address}/api/kernels/{kernel_id}", headers=headers, timeout=120).raise_for_status()
 
     def _answers(self) -> bool:
         try:
@@ -271,7 +273,7 @@ class KernelGateway:
     def close(self) -> None:
         """Stop it and its kernels."""
         self.process.terminate()
-        self.process.wait(20)
+        self.process.wait(120)
         self._log.close()
 
 
@@ -288,7 +290,7 @@ class ClusterGateway(KernelGateway):
         (folder / "node.json").write_text(json.dumps(node | secrets | {"kernel_host": True}))
         self._log = (folder / "gateway.log").open("ab")
         self._host = self._start("kernels")
-        until(self._host_answers, 60)
+        until(self._host_answers)
         self.start()
 
     def _start(self, program: str) -> subprocess.Popen[bytes]:
@@ -305,7 +307,7 @@ class ClusterGateway(KernelGateway):
     def start(self) -> None:
         """Start the gateway itself; it finds the kernels of the one before."""
         self.process = self._start("gateway")
-        until(self._answers, 60)
+        until(self._answers)
 
     def kill(self) -> None:
         """kill -9 of the gateway alone; its kernels go on."""
@@ -316,4 +318,4 @@ class ClusterGateway(KernelGateway):
         """Stop it and its kernels."""
         super().close()
         self._host.terminate()
-        self._host.wait(20)
+        self._host.wait(120)

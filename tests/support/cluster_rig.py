@@ -43,14 +43,14 @@ class Kernel:
         """The gateway lets us in once the kernel's channels answer: nothing that it says is missed."""
         self._stack = ExitStack()
         self._stream: ClientConnection = self._stack.enter_context(
-            connect(self._url, additional_headers=self._headers, open_timeout=60, max_size=None)
+            connect(self._url, additional_headers=self._headers, open_timeout=120, max_size=None)
         )
 
     def _start(self, name: str) -> str:
-        answer = httpx.post(self._base, json={"name": name}, headers=self._headers, timeout=60)
+        answer = httpx.post(self._base, json={"name": name}, headers=self._headers, timeout=120)
         return str(answer.raise_for_status().json()["id"])
 
-    def run(self, code: str, seconds: float = 120.0) -> str:
+    def run(self, code: str, seconds: float = 240.0) -> str:
         """What a cell prints, shows and raises, as one text."""
         return self.result(self.begin(code), seconds)
 
@@ -61,9 +61,9 @@ class Kernel:
 
     def begun(self, message_id: str) -> None:
         """Wait until the kernel runs a cell: an interrupt before that would be lost."""
-        next(answer for answer in self._answers(message_id, 60) if answer["msg_type"] == "execute_input")
+        next(answer for answer in self._answers(message_id, 120) if answer["msg_type"] == "execute_input")
 
-    def result(self, message_id: str, seconds: float = 120.0, until: str = "") -> str:
+    def result(self, message_id: str, seconds: float = 240.0, until: str = "") -> str:
         """What a cell prints, shows and raises, to its end or as soon as it has printed `until`."""
         text = ""
         for message in self._answers(message_id, seconds):
@@ -92,11 +92,11 @@ class Kernel:
 
     def interrupt(self) -> None:
         """Interrupt what runs."""
-        httpx.post(f"{self._base}/{self.id}/interrupt", headers=self._headers, timeout=30).raise_for_status()
+        httpx.post(f"{self._base}/{self.id}/interrupt", headers=self._headers, timeout=120).raise_for_status()
 
     def restart(self) -> None:
         """Restart it in its place, and connect anew, as JupyterLab does."""
-        httpx.post(f"{self._base}/{self.id}/restart", headers=self._headers, timeout=60).raise_for_status()
+        httpx.post(f"{self._base}/{self.id}/restart", headers=self._headers, timeout=120).raise_for_status()
         self._stack.close()
         self._connect()
 
@@ -109,7 +109,7 @@ class Kernel:
         return message_id
 
     def _reply(self, message_id: str, kind: str) -> dict[str, Any]:
-        answers = self._answers(message_id, 60)
+        answers = self._answers(message_id, 120)
         return next(dict(answer["content"]) for answer in answers if answer["msg_type"] == kind)
 
     def _answers(self, message_id: str, seconds: float) -> Iterator[dict[str, Any]]:
@@ -128,7 +128,7 @@ class Kernel:
         self.leave()
         # The cluster may have ended before.
         with suppress(httpx.ConnectError):
-            httpx.delete(f"{self._base}/{self.id}", headers=self._headers, timeout=30)
+            httpx.delete(f"{self._base}/{self.id}", headers=self._headers, timeout=120)
 
 
 @dataclass
@@ -144,7 +144,7 @@ class ClusterRig:
         clock.advance((dt.datetime.now(dt.UTC) - clock.now()).total_seconds())
         return self.play.turn(cluster_id)
 
-    def until(self, cluster_id: str, state: str, seconds: float = 240.0) -> None:
+    def until(self, cluster_id: str, state: str, seconds: float = 400.0) -> None:
         """Take turns until the state is reached."""
         deadline = time.monotonic() + seconds
         while self.play.state(cluster_id) != state:
@@ -162,7 +162,7 @@ class ClusterRig:
 
     def terminate(self, cluster_id: str) -> None:
         self.play.emr.call("TerminateJobFlows", JobFlowIds=[cluster_id])
-        self.until(cluster_id, "TERMINATED", 60)
+        self.until(cluster_id, "TERMINATED")
 
     def gateway(self, cluster_id: str) -> Gateway:
         with self.play.emr.database.read() as session:

@@ -9,7 +9,7 @@ import uuid
 from emr_studio.cli.demo.browser import Workspace
 
 
-def shell(workspace: Workspace, command: str, seconds: float = 60.0) -> str:
+def shell(workspace: Workspace, command: str, seconds: float = 120.0) -> str:
     """What `command` prints."""
     mark = uuid.uuid4().hex
     first, last = mark[:16], mark[16:]

@@ -12,7 +12,7 @@ from emr_studio.cli.demo.browser import Workspace
 from tests.support.studio import until
 
 KERNEL = {"display_name": "PySpark", "language": "python", "name": "pysparkkernel"}
-_LONG = 60_000
+_LONG = 120_000
 
 
 def link(emr: Any, editor_id: str) -> str:
@@ -93,7 +93,7 @@ class Lab:
         self.page.get_by_role("menuitem", name=name, exact=True).click()
         self.page.get_by_role("menuitem", name=re.compile(f"^{item}")).click()
 
-    def shows(self, index: int, text: str, seconds: float = 30.0) -> None:
+    def shows(self, index: int, text: str, seconds: float = 120.0) -> None:
         """Wait until the cell shows it."""
         until(f"cell {index} shows {text!r}, not {self.outputs(index)!r}", lambda: text in self.outputs(index), seconds)
 

@@ -23,8 +23,8 @@ T = TypeVar("T")
 COMMAND = [sys.executable, "-m", "emr_studio.cli"]
 
 
-def until(what: str, found: Callable[[], T], seconds: float = 30.0) -> T:
-    """Ask until the answer is truthy; fail with `what` after `seconds`."""
+def until(what: str, found: Callable[[], T], seconds: float = 120.0) -> T:
+    """Ask until the answer is truthy; fail with `what` after `seconds` (which nothing that works takes)."""
     deadline = time.monotonic() + seconds
     while True:
         answer = found()
@@ -35,7 +35,7 @@ def until(what: str, found: Callable[[], T], seconds: float = 30.0) -> T:
 
 
 def command(
-    *arguments: str, timeout: float = 300.0, check: bool = True, environment: Mapping[str, str] | None = None
+    *arguments: str, timeout: float = 600.0, check: bool = True, environment: Mapping[str, str] | None = None
 ) -> subprocess.CompletedProcess[str]:
     """Run `emr-studio …` as a user would."""
     whole = clean_environment() | dict(environment or {})
@@ -124,4 +124,4 @@ def running(data_dir: Path, **environment: str) -> Iterator[Studio]:
         yield studio
     finally:
         command("down", "--data-dir", str(data_dir))
-        until(f"no process is left of {data_dir}, not {processes_of(data_dir)}", lambda: not processes_of(data_dir), 20)
+        until(f"no process is left of {data_dir}, not {processes_of(data_dir)}", lambda: not processes_of(data_dir))

@@ -20,8 +20,6 @@ from emr_studio.runtime.contract import Gateway
 from tests.support.cluster_rig import Kernel
 from tests.support.studio import Studio, until
 
-pytestmark = pytest.mark.timeout(600)
-
 
 @dataclass
 class Visitor:
@@ -74,7 +72,7 @@ class Scene:
             JobFlowId=self.cluster_id, Steps=[{"Name": "pi", "ActionOnFailure": "CONTINUE", "HadoopJarStep": step}]
         )["StepIds"]
         self.emr.get_waiter("step_complete").wait(
-            ClusterId=self.cluster_id, StepId=step_id, WaiterConfig={"Delay": 1, "MaxAttempts": 120}
+            ClusterId=self.cluster_id, StepId=step_id, WaiterConfig={"Delay": 1, "MaxAttempts": 400}
         )
 
     def create(self, *roles: str) -> str:
@@ -90,7 +88,7 @@ class Scene:
             ServiceRole="EMR_DefaultRole_V2",
         )
         cluster_id = str(answer["JobFlowId"])
-        until("WAITING", lambda: self.state(cluster_id) == "WAITING", 240)
+        until("WAITING", lambda: self.state(cluster_id) == "WAITING", 400)
         return cluster_id
 
     def gateway(self, cluster_id: str) -> Gateway:
@@ -121,7 +119,7 @@ class Scene:
             assert ("PresignedURL" in answer) == answer["PresignedURLReady"]
             return str(answer.get("PresignedURL", ""))
 
-        return until("the history server", link, 60)
+        return until("the history server", link)
 
     def applications(self, visitor: Visitor, count: int) -> list[Any]:
         """What the history server has read."""
@@ -133,7 +131,7 @@ class Scene:
             found: list[Any] = answer.json() if is_api else []
             return found if len(found) >= count else []
 
-        return until(f"{count} applications", listed, 60)
+        return until(f"{count} applications", listed)
 
 
 @pytest.fixture(scope="module")
@@ -194,7 +192,7 @@ def test_who_may_not_is_refused_and_who_may_no_longer_too(scene: Scene) -> None:
     iam.put_user_policy(UserName="uri", PolicyName="uis", PolicyDocument=policy)
     visitor = scene.visit(emr.get_on_cluster_app_ui_presigned_url(ClusterId=scene.cluster_id)["PresignedURL"])
     iam.delete_user_policy(UserName="uri", PolicyName="uis")
-    until("refused", lambda: visitor.get("/jobs/").status_code == 403, 10)
+    until("refused", lambda: visitor.get("/jobs/").status_code == 403)
     iam.delete_access_key(UserName="uri", AccessKeyId=key["AccessKeyId"])
     iam.delete_user(UserName="uri")
 
@@ -268,18 +266,18 @@ def test_nobody_elses_code_reaches_its_metastore(scene: Scene) -> None:
 def test_after_the_end_its_logs_and_history_are_there(scene: Scene) -> None:
     visitor = scene.persistent()
     scene.emr.terminate_job_flows(JobFlowIds=[scene.cluster_id])
-    until("TERMINATED", lambda: scene.state() == "TERMINATED", 60)
+    until("TERMINATED", lambda: scene.state() == "TERMINATED")
     with pytest.raises(ClientError) as refused:
         scene.emr.get_on_cluster_app_ui_presigned_url(ClusterId=scene.cluster_id)
     assert code(refused) == "InvalidRequestException"
     assert visitor.get("/jobs/").status_code == 404
-    until("the history from S3", lambda: visitor.get("/shs/").status_code == 200, 60)
+    until("the history from S3", lambda: visitor.get("/shs/").status_code == 200)
     assert len(scene.applications(visitor, 2)) == 2
     assert len(scene.applications(scene.persistent(), 2)) == 2
 
 
 def test_logs_lie_in_s3_in_emrs_layout(scene: Scene) -> None:
-    until("TERMINATED", lambda: scene.state() == "TERMINATED", 60)
+    until("TERMINATED", lambda: scene.state() == "TERMINATED")
     listed = scene.s3.list_objects_v2(Bucket=scene.bucket, Prefix=f"uis/{scene.cluster_id}/")["Contents"]
     names = {one["Key"].removeprefix(f"uis/{scene.cluster_id}/") for one in listed}
     instances = scene.emr.list_instances(ClusterId=scene.cluster_id)["Instances"]
@@ -309,4 +307,4 @@ def test_the_next_cluster_reads_the_table(scene: Scene) -> None:
     assert [one["Name"] for one in glue.get_tables(DatabaseName="default")["TableList"]] == ["parts"]
     kernel.close()
     scene.emr.terminate_job_flows(JobFlowIds=[second])
-    until("TERMINATED", lambda: scene.state(second) == "TERMINATED", 60)
+    until("TERMINATED", lambda: scene.state(second) == "TERMINATED")

@@ -18,7 +18,6 @@ from emr_studio.runtime.contract import WorkloadState
 from tests.support.cluster_rig import ClusterRig, Kernel, cluster_rig, processes_of
 from tests.support.studio import until
 
-pytestmark = pytest.mark.timeout(600)
 BOTH_WORKERS = """
 from pyspark.sql.functions import udf
 @udf("string")
@@ -34,7 +33,7 @@ print(sorted(r["n"] for r in rows), sum(r["count"] for r in rows))
 @pytest.fixture(scope="module")
 def rig() -> Iterator[ClusterRig]:
     # Short: a unix socket's path has at most 107 characters.
-    with tempfile.TemporaryDirectory() as folder, cluster_rig(Path(folder)) as found:
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder, cluster_rig(Path(folder)) as found:
         yield found
 
 
@@ -43,7 +42,7 @@ def cluster_id(rig: ClusterRig) -> str:
     # No S3 and no Data Catalog is here for tables to survive in.
     own = {"Classification": "spark-defaults", "Properties": {"spark.sql.catalogImplementation": "in-memory"}}
     # Long enough for a kernel that a loaded machine starts slowly: until somebody is connected it is idle.
-    culling = {"MappingKernelManager.cull_idle_timeout": "15", "MappingKernelManager.cull_interval": "1"}
+    culling = {"MappingKernelManager.cull_idle_timeout": "40", "MappingKernelManager.cull_interval": "1"}
     return rig.create(core=2, Configurations=[own, {"Classification": "jeg-config", "Properties": culling}])
 
 
@@ -57,7 +56,8 @@ def kernel(rig: ClusterRig, cluster_id: str) -> Iterator[Kernel]:
 def test_it_is_up(rig: ClusterRig, cluster_id: str) -> None:
     assert [phase["Name"] for phase in rig.play.row(cluster_id).phases] == ["BOOTSTRAPPING", "RUNNING", "WAITING"]
     nodes = rig.play.nodes(cluster_id)
-    assert NodeProbe().alive_workers(nodes[0]) == {node.bind_ip for node in nodes[1:]}
+    # The probe gives up after two seconds, which a loaded machine may take to answer.
+    until("both workers", lambda: NodeProbe().alive_workers(nodes[0]) == {node.bind_ip for node in nodes[1:]})
 
 
 def test_the_kernel_computes_on_both_workers(rig: ClusterRig, cluster_id: str, kernel: Kernel) -> None:
@@ -84,7 +84,9 @@ def test_idle_kernels_are_culled_and_no_others(rig: ClusterRig, cluster_id: str,
 
     def there() -> set[str]:
         headers = {"Authorization": f"token {gateway.token}"}
-        found = httpx.get(f"http://{gateway.address}/api/kernels", headers=headers).raise_for_status().json()
+        found = (
+            httpx.get(f"http://{gateway.address}/api/kernels", headers=headers, timeout=60).raise_for_status().json()
+        )
         return {one["id"] for one in found}
 
     kernel.run("kept = 40")
@@ -94,7 +96,7 @@ def test_idle_kernels_are_culled_and_no_others(rig: ClusterRig, cluster_id: str,
     busy.result(running, until="begun")
     for one in (idle, busy):
         one.leave()
-    until("the idle one is gone", lambda: idle.id not in there(), 120)
+    until("the idle one is gone", lambda: idle.id not in there())
     # One runs, the other is open.
     assert {busy.id, kernel.id} <= there()
     assert kernel.run("print(kept)") == "40\n"
@@ -103,8 +105,10 @@ def test_idle_kernels_are_culled_and_no_others(rig: ClusterRig, cluster_id: str,
 
 def test_another_cannot_use_the_gateway(rig: ClusterRig, cluster_id: str) -> None:
     address = rig.gateway(cluster_id).address
-    assert httpx.get(f"http://{address}/api/kernels").status_code == 401
-    assert httpx.get(f"http://{address}/api/kernels", headers={"Authorization": "token x"}).status_code == 401
+    assert httpx.get(f"http://{address}/api/kernels", timeout=60).status_code == 401
+    assert (
+        httpx.get(f"http://{address}/api/kernels", headers={"Authorization": "token x"}, timeout=60).status_code == 401
+    )
 
 
 def test_the_agents_death_does_not_touch_it(rig: ClusterRig, cluster_id: str, kernel: Kernel) -> None:
@@ -112,7 +116,7 @@ def test_the_agents_death_does_not_touch_it(rig: ClusterRig, cluster_id: str, ke
     rig.agent.kill()
     assert kernel.run("print(kept + 1)") == "42\n"
     rig.agent.start()
-    assert rig.play.controller.changed() == []
+    until("nothing is missed", lambda: rig.play.controller.changed() == [])
     assert kernel.run("print(spark.range(5).count())") == "5\n"
 
 
@@ -121,7 +125,7 @@ def test_a_dead_worker_is_replaced(rig: ClusterRig, cluster_id: str, kernel: Ker
     worker = f"{cluster_id}/{rig.play.nodes(cluster_id)[1].id}/worker"
     before = runtime.observe(worker)
     os.kill(before.pid, signal.SIGKILL)
-    runtime.wait(worker, WorkloadState.RUNNING, 30)
+    runtime.wait(worker, WorkloadState.RUNNING, 60)
     while (seen := runtime.observe(worker)).state is not WorkloadState.RUNNING or seen.pid == before.pid:
         rig.turn(cluster_id)
         runtime.wait(worker, seen.state, 1)
@@ -152,7 +156,7 @@ def resize(rig: ClusterRig, cluster_id: str, count: int) -> None:
 
 
 def until_alive(rig: ClusterRig, cluster_id: str, count: int) -> None:
-    deadline = time.monotonic() + 180
+    deadline = time.monotonic() + 400
     primary = rig.play.nodes(cluster_id)[0]
     while rig.turn(cluster_id) is not None or len(NodeProbe().alive_workers(primary)) != count:
         nodes = [(n.role, n.state, n.leaving_since, n.end_reason) for n in rig.play.nodes(cluster_id)]
@@ -169,12 +173,14 @@ def test_it_grows_and_a_running_job_survives_that_it_shrinks(rig: ClusterRig, cl
     until_alive(rig, cluster_id, 3)
     living = [node.bind_ip for node in rig.play.nodes(cluster_id)[1:] if node.state == "RUNNING"]
     assert len(living) == 3
-    deadline = time.monotonic() + 180
+    deadline = time.monotonic() + 400
     while kernel.run(BOTH_WORKERS).strip() != f"{sorted(living)} 16":
         assert time.monotonic() < deadline
     with ThreadPoolExecutor(1) as pool:
         job = pool.submit(kernel.run, LONG)
         while running_tasks(rig, cluster_id) < 3:
+            # Over before it was seen to be everywhere: once more.
+            job = pool.submit(kernel.run, LONG) if job.done() else job
             assert time.monotonic() < deadline + 60
         resize(rig, cluster_id, 2)
         until_alive(rig, cluster_id, 2)

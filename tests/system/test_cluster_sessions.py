@@ -15,7 +15,6 @@ from emr_studio.runtime.contract import Gateway
 from tests.support.cluster_rig import Kernel
 from tests.support.studio import Studio, clean_environment, until
 
-pytestmark = pytest.mark.timeout(600)
 LIVING = ("STARTED", "IDLE", "BUSY")
 SCOPED = {"AuthorizationConfiguration": {"IAMConfiguration": {"EnableApplicationScopedIAMRole": True}}}
 READ = """
@@ -136,10 +135,10 @@ class Sessions:
 
     def start(self, role: str = "", **more: Any) -> str:
         """Start a session; its id once it takes connections."""
-        until("the cluster is up", lambda: self.cluster_state() in ("RUNNING", "WAITING"), 240)
+        until("the cluster is up", lambda: self.cluster_state() in ("RUNNING", "WAITING"), 400)
         own = {"ExecutionRoleArn": self.roles[role]} if role else {}
         session_id = str(self.emr.start_session(ClusterId=self.cluster_id, **own, **more)["Id"])
-        until(f"{session_id} takes connections", lambda: self._lives(session_id), 200)
+        until(f"{session_id} takes connections", lambda: self._lives(session_id), 400)
         return session_id
 
     def _lives(self, session_id: str) -> bool:
@@ -173,7 +172,7 @@ class Sessions:
             [python, "-I", "-c", code, *arguments],
             capture_output=True,
             text=True,
-            timeout=200,
+            timeout=400,
             check=False,
             env=clean_environment(),
         )
@@ -191,7 +190,7 @@ def cluster(studio: Studio) -> Iterator[Sessions]:
     yield made
     made.emr.terminate_job_flows(JobFlowIds=[made.cluster_id])
     made.emr.get_waiter("cluster_terminated").wait(
-        ClusterId=made.cluster_id, WaiterConfig={"Delay": 1, "MaxAttempts": 60}
+        ClusterId=made.cluster_id, WaiterConfig={"Delay": 1, "MaxAttempts": 400}
     )
 
 
@@ -243,7 +242,7 @@ def test_a_step_has_its_runtime_role_and_no_other(cluster: Sessions) -> None:
         JobFlowId=cluster.cluster_id, Steps=[step], ExecutionRoleArn=cluster.roles["red"]
     )
     (step_id,) = added["StepIds"]
-    until("the step has ended", lambda: cluster.step(step_id)["Status"]["State"] in ("COMPLETED", "FAILED"), 200)
+    until("the step has ended", lambda: cluster.step(step_id)["Status"]["State"] in ("COMPLETED", "FAILED"), 400)
     found = cluster.step(step_id)
     assert found["Status"]["State"] == "COMPLETED", f"{found}\n{cluster.log(step_id)}"
     assert found["ExecutionRoleArn"] == cluster.roles["red"]
@@ -261,7 +260,7 @@ def test_a_session_ends_with_its_spark(cluster: Sessions, pair: Mapping[str, str
     url = cluster.url(pair["blue"])
     answer = cluster.emr.terminate_session(ClusterId=cluster.cluster_id, SessionId=pair["blue"])
     assert answer["State"] == "TERMINATING"
-    until("it has ended", lambda: cluster.session(pair["blue"])["State"] == "TERMINATED", 30)
+    until("it has ended", lambda: cluster.session(pair["blue"])["State"] == "TERMINATED")
     assert "UNAUTHENTICATED" in cluster.laptop(REFUSED, url)
     with pytest.raises(ClientError, match="it must be STARTED, IDLE or BUSY"):
         cluster.endpoint(pair["blue"])
@@ -279,8 +278,8 @@ def test_kernels_have_their_runtime_role_and_no_other(cluster: Sessions) -> None
     endpoint = cluster.studio.json["endpoint_url"].removeprefix("http://")
     gateway = Gateway(f"{endpoint}/_gateway/{cluster.cluster_id}", pair[1], cluster.cluster_id)
     url = f"http://{gateway.address}/api/kernelspecs"
-    assert httpx.get(url).status_code == 401
-    until("it answers", lambda: httpx.get(url, auth=pair).status_code == 200, 200)
+    assert httpx.get(url, timeout=60).status_code == 401
+    until("it answers", lambda: httpx.get(url, auth=pair, timeout=60).status_code == 200, 400)
     kernel = Kernel(gateway, "pysparkkernel")
     try:
         arn = kernel.run("import boto3; print(boto3.client('sts').get_caller_identity()['Arn'])")

@@ -19,13 +19,11 @@ from emr_studio.clusters.ui_keys import token_for, ui_key
 from tests.support.cluster_rig import ClusterRig, cluster_rig, processes_of
 from tests.support.studio import until
 
-pytestmark = pytest.mark.timeout(300)
-
 
 @pytest.fixture
 def rig() -> Iterator[ClusterRig]:
     # Short: a unix socket's path has at most 107 characters.
-    with tempfile.TemporaryDirectory() as folder, cluster_rig(Path(folder)) as found:
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder, cluster_rig(Path(folder)) as found:
         yield found
 
 
@@ -40,7 +38,7 @@ def warmed(rig: ClusterRig) -> str:
     keeper.reconcile(due)
     with emr.database.read() as session:
         (spare,) = session.query(Cluster).filter(Cluster.account_id == NOBODY).all()
-    deadline = time.monotonic() + 120
+    deadline = time.monotonic() + 400
     while rig.play.row(spare.id).state != "WAITING":
         rig.turn(spare.id)
         assert time.monotonic() < deadline
@@ -67,8 +65,8 @@ def hosts(cluster_id: str) -> int:
 
 def test_it_is_given_away_running_and_ends_whole(rig: ClusterRig) -> None:
     spare_id = warmed(rig)
-    until("Spark was used once", lambda: jobs_done(rig, spare_id) > 0, 120)
-    until("whoever did that is gone", lambda: hosts(spare_id) == 1, 120)
+    until("Spark was used once", lambda: jobs_done(rig, spare_id) > 0)
+    until("whoever did that is gone", lambda: hosts(spare_id) == 1)
     before = set(processes_of(spare_id))
     # The spare's subnet is the first of the default network.
     cluster_id = rig.create(core=0, Instances={"Ec2SubnetId": rig.play.emr.network.subnet_ids[0]})

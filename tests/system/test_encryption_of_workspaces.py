@@ -13,7 +13,6 @@ from botocore.exceptions import ClientError
 from emr_studio.runtime import disks
 from tests.support.studio import Studio, until
 
-pytestmark = pytest.mark.timeout(300)
 ACTIONS = ["kms:Decrypt", "kms:GenerateDataKey", "kms:ReEncryptFrom", "kms:ReEncryptTo", "kms:DescribeKey"]
 
 
@@ -63,7 +62,7 @@ class Saved:
         self.bucket, _, prefix = found["s3"]["default_location"].removeprefix("s3://").partition("/")
         self.id = self._emr.create_editor(Name="work", StudioId=self.studio_id)["EditorId"]
         self.prefix = f"{prefix}/{name}/{self.id}"
-        until("the Workspace is ready", lambda: self.status() == "Ready", 60)
+        until("the Workspace is ready", lambda: self.status() == "Ready")
 
     def status(self) -> str:
         status: str = self._emr.describe_editor(EditorId=self.id)["Editor"]["Status"]
@@ -86,7 +85,7 @@ class Saved:
 
     def close(self) -> None:
         self._emr.delete_editor(EditorId=self.id)
-        until("the Workspace is gone", self._is_gone, 60)
+        until("the Workspace is gone", self._is_gone)
         self._emr.delete_studio(StudioId=self.studio_id)
 
     def _is_gone(self) -> bool:
@@ -107,7 +106,7 @@ def keyed(studio: Studio) -> Iterator[Saved]:
 @pytest.mark.capability("EN-02", "ST-14")
 def test_the_studios_key_and_its_next(studio: Studio, keyed: Saved) -> None:
     first = studio.client("emr").describe_studio(StudioId=keyed.studio_id)["Studio"]["EncryptionKeyArn"]
-    until("the notebook is saved", lambda: keyed.head("work.ipynb"), 20)
+    until("the notebook is saved", lambda: keyed.head("work.ipynb"))
     head = keyed.head("work.ipynb")
     assert (head["ServerSideEncryption"], head["SSEKMSKeyId"]) == ("aws:kms", first)
     _needs_the_key(studio, keyed, first)
@@ -119,7 +118,7 @@ def test_the_studios_key_and_its_next(studio: Studio, keyed: Saved) -> None:
         keyed.write("later.txt", f"written {next(count)} times")
         return keyed.head("later.txt").get("SSEKMSKeyId") == second
 
-    until("what is saved now has the new key", follows, 30)
+    until("what is saved now has the new key", follows)
     assert keyed.head("work.ipynb")["SSEKMSKeyId"] == first
     _stop_and_start(studio, keyed)
     folder = studio.settings.workspaces_dir / keyed.id / "files"
@@ -143,7 +142,7 @@ def _needs_the_key(studio: Studio, keyed: Saved, key: str) -> None:
 def _stop_and_start(studio: Studio, keyed: Saved) -> None:
     emr = studio.client("emr")
     emr.stop_editor(EditorId=keyed.id)
-    until("it is idle", lambda: keyed.status() == "Idle", 60)
+    until("it is idle", lambda: keyed.status() == "Idle")
     # Its disk, if it has one of its own, is there only while it runs.
     base = studio.settings.workspaces_dir / keyed.id
     disks.open_disk(base, 0)
@@ -152,13 +151,13 @@ def _stop_and_start(studio: Studio, keyed: Saved) -> None:
             path.unlink()
     disks.close_disk(base)
     emr.start_editor(EditorId=keyed.id)
-    until("it is ready again", lambda: keyed.status() == "Ready", 60)
+    until("it is ready again", lambda: keyed.status() == "Ready")
 
 
 @pytest.mark.capability("EN-01")
 def test_without_a_key_s3_seals_with_its_own(studio: Studio) -> None:
     saved = Saved(studio, "unkeyed", None)
-    until("the notebook is saved", lambda: saved.head("work.ipynb"), 20)
+    until("the notebook is saved", lambda: saved.head("work.ipynb"))
     assert saved.head("work.ipynb")["ServerSideEncryption"] == "AES256"
     saved.close()
 

@@ -46,7 +46,7 @@ class Cell:
 
     def end(self, address: str) -> str:
         """All that it shows."""
-        shown: httpx.Response = until(lambda: self._done(address), 90)
+        shown: httpx.Response = until(lambda: self._done(address))
         return str(shown.json()["outputs"])
 
     def _done(self, address: str) -> httpx.Response | None:

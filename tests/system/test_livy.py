@@ -20,7 +20,6 @@ from tests.support.studio import Studio, clean_environment, until
 
 ROOT = Path(__file__).resolve().parents[2]
 CLIENTS = ROOT / ".envs" / "livyclients" / "bin" / "python"
-pytestmark = pytest.mark.timeout(900)
 WAIT = 400
 ENDS = ("success", "dead", "error", "killed")
 """States of a batch that Airflow's operator takes for its end."""
@@ -183,10 +182,10 @@ def test_batches_as_airflow_asks_for_them(livy: Livy) -> None:
 def test_who_has_no_credentials_is_kept_out(livy: Livy, session: dict[str, Any]) -> None:
     address = livy.wait(livy.run(session["id"], ASK_LIVY), "available")["output"]["data"]["text/plain"].split()[1]
     own = f"http://{address}:8998/sessions"
-    assert httpx.get(own).status_code == httpx.get(f"{livy.url}/sessions").status_code == 401
+    assert httpx.get(own, timeout=60).status_code == httpx.get(f"{livy.url}/sessions", timeout=60).status_code == 401
     # What the edge takes opens nothing at the port itself.
-    assert httpx.get(own, auth=(livy.user, livy.password)).status_code == 401
-    assert httpx.get(f"{livy.url}/sessions", auth=(livy.user, "x")).status_code == 401
+    assert httpx.get(own, auth=(livy.user, livy.password), timeout=60).status_code == 401
+    assert httpx.get(f"{livy.url}/sessions", auth=(livy.user, "x"), timeout=60).status_code == 401
     with pytest.raises(ClientError, match="AccessDenied"):
         livy.studio.client("emr", "sample").get_cluster_session_credentials(ClusterId=livy.cluster_id)
 

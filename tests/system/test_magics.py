@@ -17,7 +17,6 @@ from tests.support.cluster_rig import PROGRESS
 from tests.support.lab import link
 from tests.support.studio import Studio, until
 
-pytestmark = pytest.mark.timeout(500)
 TABLE = "application/vnd.emr-studio.table+json"
 SESSION = "application/vnd.emr-studio.session+json"
 ROLE = "EMR_EC2_DefaultRole"
@@ -44,7 +43,7 @@ class Notebooks:
         self.run("1", kernel)
         origin, address = self.workspace.origin, f"/api/kernels/{self.kernels[kernel]}/execute"
         place = origin.request("POST", address, json={"code": cell, "metadata": {}}).headers["Location"]
-        ended = until("it ends", lambda: done(origin.request("GET", place)), 180)
+        ended = until("it ends", lambda: done(origin.request("GET", place)), 400)
         assert ended is not None
         found: list[dict[str, Any]] = json.loads(ended.json()["outputs"])
         return found
@@ -79,10 +78,10 @@ def notebooks(studio: Studio) -> Iterator[Notebooks]:
     emr = studio.client("emr", "sample")
     cluster_id = start_cluster(emr, studio, "magics", core=0)
     editor_id = emr.create_editor(StudioId=studio.json["sample"]["studio_id"], Name="magics")["EditorId"]
-    until("the Workspace is ready", lambda: editor_status(emr, editor_id) == "Ready", 60)
-    until("the cluster waits", lambda: cluster_state(emr, cluster_id) == "WAITING", 180)
+    until("the Workspace is ready", lambda: editor_status(emr, editor_id) == "Ready")
+    until("the cluster waits", lambda: cluster_state(emr, cluster_id) == "WAITING", 400)
     emr.attach_editor(EditorId=editor_id, ExecutionEngine={"Id": cluster_id, "Type": "EMR"})
-    until("it is attached", lambda: editor_status(emr, editor_id) == "Attached", 60)
+    until("it is attached", lambda: editor_status(emr, editor_id) == "Attached")
     workspace = Workspace(link(emr, editor_id))
     yield Notebooks(studio, cluster_id, emr.describe_editor(EditorId=editor_id)["Editor"], workspace)
     workspace.close()
@@ -237,12 +236,12 @@ def test_a_file_in_s3_gets_a_link(notebooks: Notebooks) -> None:
     s3.put_object(Bucket=bucket, Key="magics/a b.txt", Body=b"content")
     url = f"'s3://{bucket}/magics/a b.txt'"
     made = notebooks.text(f"%generate_s3_download_url {url}").strip()
-    answer = httpx.get(made)
+    answer = httpx.get(made, timeout=60)
     assert answer.text == "content"
     assert answer.headers["content-disposition"] == 'attachment; filename="a b.txt"'
     short = notebooks.text(f"%generate_s3_download_url {url} --expires-in 1").strip()
-    until("it expires", lambda: httpx.get(short).status_code == 403)
-    assert "Request has expired" in httpx.get(short).text
+    until("it expires", lambda: httpx.get(short, timeout=60).status_code == 403)
+    assert "Request has expired" in httpx.get(short, timeout=60).text
     assert "does not exist" in notebooks.text(f"%generate_s3_download_url s3://{bucket}/magics/none")
     s3.delete_object(Bucket=bucket, Key="magics/a b.txt")
 
@@ -260,7 +259,7 @@ def test_the_workspaces_files_are_mounted(notebooks: Notebooks) -> None:
     assert "NAME = 'apple'" in notebooks.text("print(open('lib/fruit.py').read())")
     notebooks.workspace.origin.json("POST", f"/api/kernels/{notebooks.kernels['python3']}/restart")
     again = "from lib import fruit; print('still', fruit.NAME)"
-    until("the mount is back in the restarted kernel", lambda: "still apple" in notebooks.said(again), 60)
+    until("the mount is back in the restarted kernel", lambda: "still apple" in notebooks.said(again))
     assert "Unmounted" in notebooks.said("%umount_workspace_dir")
     assert notebooks.text("import os; print(os.path.exists('lib'))") == "False\n"
 
@@ -272,11 +271,11 @@ def test_files_are_given_to_no_cell_that_does_not_ask_for_them(notebooks: Notebo
         "POST", f"/api/kernels/{notebooks.kernels['python3']}/execute", json={"code": hidden, "metadata": {}}
     )
     place = execution.headers["Location"]
-    shown = until("it asks the user", lambda: asked(notebooks.workspace.origin.request("GET", place)), 60)
+    shown = until("it asks the user", lambda: asked(notebooks.workspace.origin.request("GET", place)))
     assert shown is not None
     assert shown["input_request"]["prompt"].startswith("emr-studio/workspace-folder")
     notebooks.workspace.origin.request("POST", f"/api/kernels/{notebooks.kernels['python3']}/interrupt")
-    until("it ends", lambda: done(notebooks.workspace.origin.request("GET", place)), 60)
+    until("it ends", lambda: done(notebooks.workspace.origin.request("GET", place)))
     assert "cells of its notebooks only" in notebooks.text("%mount_workspace_dir .")
 
 

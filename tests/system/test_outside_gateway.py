@@ -67,7 +67,7 @@ def scene(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
 @pytest.fixture(scope="module")
 def cluster_id(scene: Scene) -> str:
     cluster_id = scene.register(TOKEN)
-    until("it is ready", lambda: scene.is_ready(cluster_id), 60)
+    until("it is ready", lambda: scene.is_ready(cluster_id))
     return cluster_id
 
 
@@ -84,7 +84,7 @@ def run(workspace: Workspace, kernel_id: str, code: str) -> str:
         answer = client.post(f"/api/kernels/{kernel_id}/execute", json={"code": code, "metadata": {}})
         assert answer.status_code == 202, answer.text
         place = answer.headers["Location"]
-        done = until(f"{code} is done", lambda: _done(client, place), 90)
+        done = until(f"{code} is done", lambda: _done(client, place))
     assert done is not None
     return "".join(output.get("text", "") for output in json.loads(done["outputs"]))
 
@@ -96,10 +96,10 @@ def _done(client: httpx.Client, place: str) -> dict[str, Any] | None:
 
 def test_a_wrong_token_is_told(scene: Scene) -> None:
     cluster_id = scene.register("wrong")
-    until("the refusal", lambda: scene.reason(cluster_id).get("Code") == "CREDENTIALS_REFUSED", 60)
+    until("the refusal", lambda: scene.reason(cluster_id).get("Code") == "CREDENTIALS_REFUSED")
     assert scene.rig.play.state(cluster_id) == "WAITING"
     scene.rig.play.emr.call("DeregisterCluster", ClusterId=cluster_id)
-    scene.rig.until(cluster_id, "TERMINATED", 60)
+    scene.rig.until(cluster_id, "TERMINATED")
 
 
 def test_a_notebook_runs_there(scene: Scene, workspace: Workspace) -> None:
@@ -119,7 +119,7 @@ def test_the_workspace_has_no_credentials_of_theirs(scene: Scene, cluster_id: st
     told = (scene.rig.agent.settings.workspace_run_dir(workspace.id) / "gateway.json").read_text()
     assert scene.rig.gateway(cluster_id).token in told
     assert TOKEN not in told
-    assert TOKEN not in workspace.shell("env", 90)
+    assert TOKEN not in workspace.shell("env")
     for entry in Path("/proc").glob("[0-9]*"):
         try:
             line = (entry / "cmdline").read_bytes()
@@ -131,21 +131,21 @@ def test_the_workspace_has_no_credentials_of_theirs(scene: Scene, cluster_id: st
 def test_one_that_goes_away_comes_back_by_itself(scene: Scene, cluster_id: str, workspace: Workspace) -> None:
     scene.gateway.process.send_signal(signal.SIGKILL)
     scene.gateway.process.wait(30)
-    until("it is away", lambda: scene.reason(cluster_id).get("Code") == "UNREACHABLE", 60)
+    until("it is away", lambda: scene.reason(cluster_id).get("Code") == "UNREACHABLE")
     assert scene.rig.play.state(cluster_id) == "WAITING"
     scene.gateway.close()
     scene.start()
-    until("it is back", lambda: scene.is_ready(cluster_id), 60)
+    until("it is back", lambda: scene.is_ready(cluster_id))
     with workspace.client() as client:
         # What ran there is over: JupyterLab asks for this every few seconds.
-        until("its kernels are forgotten", lambda: client.get("/api/kernels").json() == [], 60)
+        until("its kernels are forgotten", lambda: client.get("/api/kernels").json() == [])
     assert run(workspace, start_kernel(workspace), "print('again')") == "again\n"
 
 
 def test_a_detach_ends_its_kernels_and_nothing_else(scene: Scene, cluster_id: str, workspace: Workspace) -> None:
     kernel_id = start_kernel(workspace)
     scene.rig.agent.runtime.set_gateway(workspace.id, None)
-    until("the kernel is gone", lambda: not scene.has_kernel(kernel_id), 60)
+    until("the kernel is gone", lambda: not scene.has_kernel(kernel_id))
     scene.rig.terminate(cluster_id)
     assert scene.gateway.process.poll() is None
     reason = scene.rig.play.describe(cluster_id)["Status"]["StateChangeReason"]["Message"]

@@ -18,7 +18,6 @@ from emr_studio.storage.mirror import Mirror, MirrorError
 from emr_studio.storage.s3 import role_client
 from tests.support.plane_rig import Plane, plane
 
-pytestmark = pytest.mark.timeout(300)
 BUCKET = "sealed-with-kms"
 MARK = b"a sentence that nobody without the key shall read; "
 

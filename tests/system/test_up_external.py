@@ -5,13 +5,10 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-import pytest
-
 from tests.support.outside_store import ACCESS_KEY, SECRET, client_of, outside_store
 from tests.support.studio import command, running
 
 
-@pytest.mark.timeout(900)
 def test_the_main_job_with_an_s3_of_ones_own(tmp_path: Path) -> None:
     (tmp_path / "outside").mkdir()
     with outside_store(tmp_path / "outside") as url:
@@ -22,7 +19,7 @@ def test_the_main_job_with_an_s3_of_ones_own(tmp_path: Path) -> None:
         (data / "emr-studio.toml").write_text(f's3_endpoint = "{url}"\ns3_credentials_file = "{keys}"\n')
         with running(data) as studio:
             assert "store" not in {part["name"] for part in studio.status()["parts"]}
-            done = command("demo", "--data-dir", str(data), timeout=800, check=False)
+            done = command("demo", "--data-dir", str(data), timeout=1100, check=False)
             assert done.returncode == 0, f"{done.stdout}\n{done.stderr}\n{studio.logs()}"
             # What users see through the door is what lies there.
             location = studio.json["s3"]["default_location"].removeprefix("s3://")

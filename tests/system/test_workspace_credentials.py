@@ -19,7 +19,6 @@ from tests.support.agent_rig import AgentRig, Workspace, until
 from tests.support.plane_rig import Plane, plane
 
 pytestmark = [
-    pytest.mark.timeout(300),
     pytest.mark.skipif(os.geteuid() != 0, reason="only root gives a Workspace a network of its own"),
 ]
 BUCKET = "another-teams"
@@ -90,7 +89,7 @@ def test_a_terminal_has_what_the_kernels_have(inside: Inside) -> None:
     for name in (bucket, BUCKET):
         s3.create_bucket(Bucket=name)
         s3.put_object(Bucket=name, Key="x", Body=b"data of a team")
-    until(lambda: "credentials" in shell("aws sts get-caller-identity 2>&1").lower(), 90)
+    until(lambda: "credentials" in shell("aws sts get-caller-identity 2>&1").lower())
     inside.attach(inside.grant())
     who = json.loads(shell("aws sts get-caller-identity --output json"))
     assert who["Arn"].endswith(":assumed-role/EMR_EC2_DefaultRole/i-1")

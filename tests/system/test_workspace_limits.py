@@ -39,7 +39,7 @@ def full(rig: AgentRig) -> Workspace:
 
 def suffers(rig: AgentRig, workspace: Workspace, cause: str) -> Observation:
     """Wait until it is seen to suffer from `cause` (empty: from nothing)."""
-    until(lambda: rig.runtime.observe(workspace.id).cause == cause, 60)
+    until(lambda: rig.runtime.observe(workspace.id).cause == cause)
     return rig.runtime.observe(workspace.id)
 
 
@@ -51,7 +51,7 @@ def saves(workspace: Workspace, path: str, text: str) -> httpx.Response:
 def works(workspace: Workspace) -> None:
     """It answers, saves and opens terminals as ever."""
     assert saves(workspace, "note.txt", "all is well").status_code in (200, 201)
-    assert workspace.shell("cat note.txt", 60) == "all is well"
+    assert workspace.shell("cat note.txt") == "all is well"
 
 
 def disk_of(workspace: Workspace) -> dict[str, object]:
@@ -64,7 +64,7 @@ def disk_of(workspace: Workspace) -> dict[str, object]:
 @needs_disks
 def test_a_full_disk_refuses_saves_and_loses_nothing(rig: AgentRig, full: Workspace, neighbour: Workspace) -> None:
     assert saves(full, "work.txt", "first").status_code == 201
-    assert full.shell(FILL, 60) == "No space left"
+    assert full.shell(FILL) == "No space left"
     assert "disk is full" in suffers(rig, full, Cause.DISK_FULL).reason
     refused = saves(full, "work.txt", "second" * MB)
     assert (refused.status_code, refused.json()["message"].split(":")[0]) == (507, "The Workspace's disk is full")
@@ -86,7 +86,7 @@ def opened(workspace: Workspace, name: str) -> Client:
         page.receive(0.5)
         return len(page.cells) > 0
 
-    until(has_come, 60)
+    until(has_come)
     return page
 
 
@@ -106,9 +106,9 @@ def test_an_open_notebook_survives_a_full_disk(rig: AgentRig) -> None:
     file = rig.settings.workspaces_dir / busy.id / "files" / name
     page = opened(busy, name)
     write(page, "before")
-    until(lambda: "before" in file.read_text(), 60)
-    assert busy.shell(FILL, 60) == "No space left"
-    assert busy.shell("dd if=/dev/zero of=rest bs=4k count=9999 2>&1 | grep -o 'No space left'", 60) == "No space left"
+    until(lambda: "before" in file.read_text())
+    assert busy.shell(FILL) == "No space left"
+    assert busy.shell("dd if=/dev/zero of=rest bs=4k count=9999 2>&1 | grep -o 'No space left'") == "No space left"
     # More than what is left in the last blocks.
     write(page, " meanwhile " + "x" * MB)
     suffers(rig, busy, Cause.DISK_FULL)
@@ -117,9 +117,9 @@ def test_an_open_notebook_survives_a_full_disk(rig: AgentRig) -> None:
     assert "before" in file.read_text()
     assert "meanwhile" not in file.read_text()
     busy.shell("rm big rest")
-    until(lambda: "meanwhile" in file.read_text(), 60)
+    until(lambda: "meanwhile" in file.read_text())
     write(other, " after")
-    until(lambda: "after" in file.read_text(), 60)
+    until(lambda: "after" in file.read_text())
     for client in (page, other):
         client.offline()
     rig.runtime.stop(busy.id)
@@ -150,7 +150,7 @@ def test_its_disk_is_there_again_after_a_stop_and_a_killed_agent(rig: AgentRig) 
 @needs_root
 def test_memory_ends_the_program_that_asks_for_too_much(rig: AgentRig, full: Workspace, neighbour: Workspace) -> None:
     hog = "python3 -c 'b = [bytearray(1 << 20) for _ in range(2000)]'; echo $?"
-    assert full.shell(hog, 60).split()[-1] == "137"
+    assert full.shell(hog).split()[-1] == "137"
     assert "ran out of memory" in suffers(rig, full, Cause.OUT_OF_MEMORY).reason
     works(full)
     works(neighbour)
@@ -159,7 +159,7 @@ def test_memory_ends_the_program_that_asks_for_too_much(rig: AgentRig, full: Wor
 @needs_root
 def test_temporary_files_are_bounded_too(full: Workspace) -> None:
     fill = "for d in /tmp /var/tmp /dev/shm; do dd if=/dev/zero of=$d/x bs=1M count=500 2>&1 | grep -o 'No space'; done"
-    assert full.shell(fill, 60).split("\n") == ["No space"] * 3
+    assert full.shell(fill).split("\n") == ["No space"] * 3
     full.shell("rm /tmp/x /var/tmp/x /dev/shm/x")
     works(full)
 
@@ -167,7 +167,7 @@ def test_temporary_files_are_bounded_too(full: Workspace) -> None:
 @needs_root
 def test_a_fork_bomb_is_bounded_and_a_new_start_is_well(rig: AgentRig, neighbour: Workspace) -> None:
     bomber = rig.launch("e-BOMBER", 412504, limits=LIMITS)
-    bomber.shell("(b() { b | b & }; b) >/dev/null 2>&1; true", 60)
+    bomber.shell("(b() { b | b & }; b) >/dev/null 2>&1; true")
     assert "80" in suffers(rig, bomber, Cause.PROCESS_LIMIT).reason
     works(neighbour)
     assert len(rig.runtime.list()) >= 2
@@ -210,7 +210,7 @@ def test_without_root_its_folders_are_measured_and_saves_refused() -> None:
         plain = rig.launch("e-PLAIN", limits=Limits(disk_bytes=64 * MB))
         until(lambda: disk_of(plain))
         assert disk_of(plain)["enforcedBy"] == "server"
-        plain.shell("dd if=/dev/zero of=big bs=1M count=65 2>/dev/null", 60)
+        plain.shell("dd if=/dev/zero of=big bs=1M count=65 2>/dev/null")
         suffers(rig, plain, Cause.DISK_FULL)
         refused = saves(plain, "work.txt", "first")
         assert (refused.status_code, "disk is full" in refused.json()["message"]) == (507, True)

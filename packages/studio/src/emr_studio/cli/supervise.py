@@ -17,8 +17,9 @@ from emr_studio.runtime.processes import is_alive, signal_if_alive
 from emr_studio.runtime.supervisor import PartFailed, Supervisor, read_record
 from emr_studio.settings import Settings
 
-_START_SECONDS = 90.0
-_DOWN_SECONDS = 120.0
+_START_SECONDS = 180.0
+_DOWN_SECONDS = 240.0
+"""Longer than the agent's last saves may take, which are two minutes, and the parts' own ends."""
 Report = Callable[[str], None]
 
 
@@ -165,7 +166,7 @@ def down(settings: Settings, keep_workloads: bool) -> bool:
     """Stop a running studio; False if none ran.
 
     Raises:
-        UpFailed: it did not end within two minutes.
+        UpFailed: it did not end within four minutes.
     """
     record = read_record(settings.run_dir)
     if record is None or not record.alive:

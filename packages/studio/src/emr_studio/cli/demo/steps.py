@@ -62,14 +62,14 @@ def _create_cluster(demo: Demo) -> None:
         expect(status["State"] not in _GONE, f"the cluster ended: {status.get('StateChangeReason')}")
         return bool(status["State"] == "WAITING")
 
-    until("the cluster is WAITING", waiting, 180)
+    until("the cluster is WAITING", waiting, 400)
     instances = demo.client("emr").list_instances(ClusterId=demo.cluster_id)["Instances"]
     expect(len(instances) == 3, f"{len(instances)} instances, not 3")
 
 
 def _attach(demo: Demo) -> None:
     demo.client("emr").attach_editor(EditorId=demo.editor_id, ExecutionEngine={"Id": demo.cluster_id, "Type": "EMR"})
-    until("the Workspace is Attached", lambda: demo.editor()["Status"] == "Attached", 30)
+    until("the Workspace is Attached", lambda: demo.editor()["Status"] == "Attached", 60)
 
 
 def _run_notebook(demo: Demo) -> None:
@@ -92,7 +92,7 @@ def _run_notebook(demo: Demo) -> None:
 
 
 def _in_s3(demo: Demo) -> None:
-    until(f"{EXAMPLE} is in S3", lambda: EXAMPLE in demo.saved(), 10)
+    until(f"{EXAMPLE} is in S3", lambda: EXAMPLE in demo.saved(), 60)
     location = urlsplit(demo.editor()["S3Location"])
     key = location.path.lstrip("/") + EXAMPLE
 
@@ -100,7 +100,7 @@ def _in_s3(demo: Demo) -> None:
         body = demo.client("s3").get_object(Bucket=location.netloc, Key=key)["Body"].read().decode()
         return "image/png" in body and str(FLIGHTS) in body.replace(",", "")
 
-    until("the S3 copy holds the outputs", has_outputs, 10)
+    until("the S3 copy holds the outputs", has_outputs, 60)
 
 
 def _stop(demo: Demo) -> None:
@@ -120,7 +120,7 @@ def _start_again(demo: Demo) -> None:
 
 def _delete_file(demo: Demo) -> None:
     _workspace(demo).delete(EXAMPLE)
-    until(f"the S3 copy of {EXAMPLE} is gone", lambda: EXAMPLE not in demo.saved(), 10)
+    until(f"the S3 copy of {EXAMPLE} is gone", lambda: EXAMPLE not in demo.saved(), 60)
 
 
 def _delete_workspace(demo: Demo) -> None:
