@@ -17,7 +17,7 @@ import pytest
 from emr_studio.db.migrate import upgrade
 from emr_studio.settings import Settings
 
-_SECONDS = 30
+_SECONDS = 120
 
 
 @pytest.fixture

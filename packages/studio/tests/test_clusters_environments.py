@@ -71,7 +71,7 @@ def start(settings: Settings) -> subprocess.Popen[str]:
 def ended(builder: subprocess.Popen[str]) -> int:
     """Its exit code."""
     with builder:
-        return builder.wait(30)
+        return builder.wait(120)
 
 
 def until_told(builder: subprocess.Popen[str], what: str) -> None:
@@ -158,7 +158,7 @@ def test_clusters_wait_for_one_build(play: ClusterPlay) -> None:
     play.runtime.crash(WORKLOAD, 0, "")
     for cluster_id in ids:
         assert play.settle(cluster_id)[-1] == "WAITING"
-    until("it is forgotten", lambda: WORKLOAD not in play.runtime.workloads, 1)
+    until("it is forgotten", lambda: WORKLOAD not in play.runtime.workloads)
 
 
 def test_a_build_that_fails_ends_its_clusters_and_the_next_tries_again(play: ClusterPlay) -> None:

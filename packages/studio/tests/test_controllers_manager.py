@@ -31,7 +31,7 @@ from emr_studio.settings import Settings
 KEY = ("thing", "t-1")
 
 
-def until(condition: Callable[[], bool], seconds: float = 20.0) -> None:
+def until(condition: Callable[[], bool], seconds: float = 120.0) -> None:
     """Wait for a condition, fail after `seconds`."""
     deadline = time.monotonic() + seconds
     tick = threading.Event()
@@ -160,14 +160,14 @@ def test_a_wake_during_the_work_is_not_lost(database: Database, settings: Settin
 
     def act(_id: str) -> float | None:
         started.set()
-        go_on.wait(20)
+        go_on.wait(120)
         return None
 
     things = Things(act)
     running = manager(things, database, settings)
     running.start()
     running.wake("thing", "t-1")
-    assert started.wait(20)
+    assert started.wait(120)
     running.wake("thing", "t-1")
     assert things.seen == ["t-1"]
     go_on.set()

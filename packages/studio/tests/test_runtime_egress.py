@@ -64,7 +64,7 @@ class Scene:
         async with await asyncio.start_unix_server(serve, self.ask.with_name("n.sock")):
             reader, writer = await asyncio.open_unix_connection(self.ask.with_name("n.sock"))
             writer.write(request)
-            answer = await asyncio.wait_for(reader.read(), 20)
+            answer = await asyncio.wait_for(reader.read(), 60)
             await done
             writer.close()
         if plane:

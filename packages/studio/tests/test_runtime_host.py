@@ -41,7 +41,7 @@ class Driver(WorkspaceDriver):
 
     def prepare(self, record: Record, report: Report) -> None:
         report("restoring 1 of 2 files")
-        assert self.hold.wait(20)
+        assert self.hold.wait(120)
         if self.problem:
             raise self.problem
 
@@ -106,7 +106,7 @@ def host(settings: Settings, driver: Driver) -> Iterator[Host]:
 
 
 def leaves(host: Host, state: WorkloadState) -> Observation:
-    return host.wait("e-1", state, 20)
+    return host.wait("e-1", state, 120)
 
 
 def test_a_life(host: Host, driver: Driver) -> None:
@@ -169,9 +169,9 @@ def test_an_agent_killed_before_it_spawned_goes_on(host: Host, settings: Setting
     host.launch(SPEC)
     second = Driver(settings)
     with opened(settings, second) as again:
-        assert again.wait("e-1", WorkloadState.STARTING, 20).pid == second.children[0].pid
+        assert again.wait("e-1", WorkloadState.STARTING, 120).pid == second.children[0].pid
         second.children[0].kill()
-        assert again.wait("e-1", WorkloadState.RUNNING, 20).state is not WorkloadState.RUNNING
+        assert again.wait("e-1", WorkloadState.RUNNING, 120).state is not WorkloadState.RUNNING
     for child in second.children:
         child.wait()
 
@@ -182,7 +182,7 @@ def test_a_dead_one_is_told_as_ended_after_a_restart(settings: Settings, driver:
     gone = Record(wire.dump_spec(SPEC), WorkloadState.RUNNING, pid=2**22 - 1, started=1)
     RecordStore(settings.agent_dir).save(gone)
     with opened(settings, driver) as host:
-        host.wait("e-1", WorkloadState.RUNNING, 20)
+        host.wait("e-1", WorkloadState.RUNNING, 120)
         assert leaves(host, WorkloadState.STOPPING).state is WorkloadState.EXITED
 
 

@@ -18,7 +18,7 @@ from emr_studio.runtime.supervisor import Part, PartFailed, Supervisor, read_rec
 SLEEPER = (sys.executable, "-c", "import signal; signal.pause()")
 
 
-def until(found: Callable[[], object], seconds: float = 15) -> None:
+def until(found: Callable[[], object], seconds: float = 120) -> None:
     deadline = time.monotonic() + seconds
     while not found():
         assert time.monotonic() < deadline
@@ -32,7 +32,7 @@ def make(tmp_path: Path, *parts: Part) -> Supervisor:
 def test_starts_and_stops(tmp_path: Path) -> None:
     part = Part("sleeper", SLEEPER, lambda: True)
     supervisor = make(tmp_path, part)
-    supervisor.start({"sleeper"}, 10)
+    supervisor.start({"sleeper"}, 60)
     assert part.process is not None
     pid = part.process.pid
     record = read_record(tmp_path)
@@ -49,7 +49,7 @@ def test_folders_can_be_gone_through_whatever_the_umask_of_the_user(tmp_path: Pa
     supervisor = make(tmp_path, part)
     mask = os.umask(0o077)
     try:
-        supervisor.start({"sleeper"}, 10)
+        supervisor.start({"sleeper"}, 60)
     finally:
         os.umask(mask)
     assert part.process is not None
@@ -60,7 +60,7 @@ def test_folders_can_be_gone_through_whatever_the_umask_of_the_user(tmp_path: Pa
 def test_a_part_that_ends_is_named_with_its_log(tmp_path: Path) -> None:
     part = Part("broken", (sys.executable, "-c", "import sys; sys.exit('no database here')"), lambda: False)
     with pytest.raises(PartFailed, match=r"(?s)broken ended with exit status 1.*no database here"):
-        make(tmp_path, part).start({"broken"}, 10)
+        make(tmp_path, part).start({"broken"}, 60)
 
 
 def test_a_part_that_never_answers_is_named(tmp_path: Path) -> None:
@@ -77,7 +77,7 @@ def test_a_part_that_ignores_sigterm_is_killed_with_its_group(tmp_path: Path) ->
     code += "[signal.pause() for _ in range(60)]"
     part = Part("stubborn", (sys.executable, "-c", code), ready.exists, stop_seconds=0.2)
     supervisor = make(tmp_path, part)
-    supervisor.start({"stubborn"}, 10)
+    supervisor.start({"stubborn"}, 60)
     assert part.process is not None
     pid = part.process.pid
     supervisor.stop()
@@ -92,7 +92,7 @@ orphan = 'import subprocess, sys, signal; subprocess.Popen([sys.executable, "-c"
 parts = [Part(name, (sys.executable, "-c", orphan), lambda: True) for name in "ab"]
 supervisor = Supervisor(parts, folder, folder / "logs", dict(os.environ))
 supervisor.prepare()
-supervisor.start({"a", "b"}, 20)
+supervisor.start({"a", "b"}, 60)
 supervisor.run()
 supervisor.stop()
 """
@@ -112,7 +112,7 @@ def test_a_killed_part_comes_back_and_the_other_stays(tmp_path: Path) -> None:
         assert after.parts["b"] == before.parts["b"]
     finally:
         daemon.terminate()
-        assert daemon.wait(20) == 0
+        assert daemon.wait(60) == 0
     for part in after.parts.values():
         assert not is_alive(part["pid"], part["started"])
 

@@ -17,7 +17,7 @@ def test_each_is_told_its_place_and_they_go_in_the_order_in_which_theycame() -> 
     def take(number: int) -> None:
         with turns.turn(told[number].append):
             went.append(number)
-            assert doors[number].wait(20)
+            assert doors[number].wait(120)
 
     def came(number: int) -> bool:
         return len(went) == number + 1 if number < 2 else told[number] == [number - 2]
@@ -36,7 +36,7 @@ def test_each_is_told_its_place_and_they_go_in_the_order_in_which_theycame() -> 
     for door in doors:
         door.set()
     for thread in threads:
-        thread.join(20)
+        thread.join(120)
     assert went == [0, 1, 2, 3, 4, 5]
     assert told[1] == []
     assert told[5] == [3, 2, 1, 0]

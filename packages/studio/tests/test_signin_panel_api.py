@@ -71,7 +71,7 @@ def rig(tmp_path: Path, trail: Trail, runtime: InProcessRuntime) -> Iterator[Sig
         )
         panel = PanelApi(world.settings, world.database, world.clock, front.sessions, api.answer, runtime)
         app = Starlette(routes=[*front.sign_in.routes(), *panel.routes()])
-        with serve(app) as url, httpx.Client(base_url=url, timeout=20) as rig.client:
+        with serve(app) as url, httpx.Client(base_url=url, timeout=90) as rig.client:
             yield rig
 
 
