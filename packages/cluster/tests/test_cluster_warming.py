@@ -10,6 +10,7 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import pytest
 
+from emr_studio_cluster import warming
 from emr_studio_cluster.config import CONNECT_PORT, GATEWAY_PORT, NodeConfig
 from emr_studio_cluster.warming import PATIENCE_SECONDS, Moment
 
@@ -18,6 +19,13 @@ ADDRESS = "127.9.8.7"
 
 def config() -> NodeConfig:
     return NodeConfig("j-A", ADDRESS, ADDRESS, local_mode=True, secret="", connect_token="")
+
+
+@pytest.fixture(autouse=True)
+def patience(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What answers does so on a loaded machine too; what does not refuses at once."""
+    monkeypatch.setattr(warming, "_CONNECT_SECONDS", 60.0)
+    monkeypatch.setattr(warming, "_ASK_SECONDS", 60.0)
 
 
 @pytest.fixture
