@@ -23,6 +23,7 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding, PrivateFormat
 from cryptography.x509.oid import NameOID
 
+from emr_studio.loopback import free_port
 from emr_studio.runtime import door
 from tests.support.studio import until
 
@@ -74,12 +75,6 @@ async def outside(secure: ssl.SSLContext | None = None) -> AsyncIterator[Outside
         await asyncio.gather(*found.tasks, return_exceptions=True)
 
 
-def free_port() -> int:
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        return int(taken.getsockname()[1])
-
-
 @contextlib.contextmanager
 def process(tmp_path: Path, url: str, *local: str, authorities: str = "") -> Iterator[str]:
     """A door to `url`; its own URL."""
@@ -95,11 +90,11 @@ def process(tmp_path: Path, url: str, *local: str, authorities: str = "") -> Ite
     (tmp_path / door.CONFIG_FILE).write_text(json.dumps(told))
     started = subprocess.Popen([sys.executable, "-I", "-S", str(door.__file__), str(tmp_path)])
     try:
-        until("the door listens", lambda: _listens(address), 30)
+        until("the door listens", lambda: _listens(address))
         yield f"http://{address}"
     finally:
         started.terminate()
-        started.wait(30)
+        started.wait(120)
 
 
 def _listens(address: str) -> bool:
@@ -110,13 +105,13 @@ def _listens(address: str) -> bool:
 
 
 async def get(url: str, headers: dict[str, str]) -> httpx.Response:
-    async with httpx.AsyncClient(timeout=30) as client:
+    async with httpx.AsyncClient(timeout=60) as client:
         return await client.get(url, headers=headers)
 
 
 async def health(url: str, code: str) -> dict[str, str]:
     """What it says once its code is this one."""
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(120):
         while True:
             answer = await get(url + door.HEALTH, TOKEN)
             if answer.status_code == 200 and answer.json()["code"] == code:
