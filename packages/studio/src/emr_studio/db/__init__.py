@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -16,6 +16,8 @@ from sqlalchemy import JSON, DateTime, Dialect, Engine, TypeDecorator, create_en
 from sqlalchemy.orm import DeclarativeBase, Session, sessionmaker
 
 from emr_studio.db.known import Watch, attach
+
+_MOST_SPARE = 16
 
 
 class UtcDateTime(TypeDecorator[dt.datetime]):
@@ -52,6 +54,7 @@ class Database:
         self.engine = _engine(url)
         self._sessions = sessionmaker(self.engine, expire_on_commit=False)
         file = self.engine.url.database
+        self._spare: list[Session] = []
         self._watch = Watch(Path(file)) if self.engine.dialect.name == "sqlite" and file else None
 
     @contextmanager
@@ -60,13 +63,9 @@ class Database:
         with self._sessions() as session:
             yield session
 
-    @contextmanager
-    def glance(self) -> Iterator[Session]:
+    def glance(self) -> AbstractContextManager[Session]:
         """A session for reading in which `known.remembered` need not ask again what stands since the last commit."""
-        with self._sessions() as session:
-            if self._watch is not None:
-                attach(session, self._watch.known())
-            yield session
+        return _Glance(self._sessions, self._watch, self._spare)
 
     @contextmanager
     def write(self) -> Iterator[Session]:
@@ -86,6 +85,28 @@ class Database:
         self.engine.dispose()
         if self._watch is not None:
             self._watch.close()
+
+
+class _Glance:
+    """One that read nothing leaves its session to the next: to make and close one takes longer than a decision."""
+
+    def __init__(self, sessions: sessionmaker[Session], watch: Watch | None, spare: list[Session]) -> None:
+        self._sessions, self._watch, self._spare = sessions, watch, spare
+
+    def __enter__(self) -> Session:
+        try:
+            self._session = self._spare.pop()
+        except IndexError:
+            self._session = self._sessions()
+        if self._watch is not None:
+            attach(self._session, self._watch.known())
+        return self._session
+
+    def __exit__(self, kind: object, error: object, trace: object) -> None:
+        if self._session.in_transaction():
+            self._session.close()
+        if len(self._spare) < _MOST_SPARE:
+            self._spare.append(self._session)
 
 
 @contextmanager

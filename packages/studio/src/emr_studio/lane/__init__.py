@@ -9,6 +9,8 @@ byte for byte, and so is the rest of that connection: the edge treats it as if i
     head         what a request's or an answer's head says; None where the lane is not meant
     sockets      waiting, receiving, sending, splicing
     store_pool   connections to the store that are kept
+    way          one request's way to the store and back
+    foresight    the store looks for an object while its read is being decided
     connection   one client's connection: request by request, or handed on
     server       the process
 """

@@ -1,6 +1,6 @@
 """Sockets on an event loop, without streams between: what is read is sent on at once, or never comes to Python.
 
-All sockets here are non-blocking. A peer that goes away raises ConnectionError.
+A peer that goes away raises ConnectionError.
 """
 
 from __future__ import annotations
@@ -14,26 +14,97 @@ from contextlib import suppress
 _PIPE_BYTES = 1 << 20
 """Most that an unprivileged user may have (`/proc/sys/fs/pipe-max-size`)."""
 _PIECE = 64 * 1024
+_FIRST = 16 * 1024
+"""Of an answer: its head and a small body. What is more need not come to Python."""
 
 
 class Gone(ConnectionError):
     """The peer closed its side before all was there."""
 
 
-async def receive(sock: socket.socket, most: int = 64 * 1024) -> bytes:
-    """Some bytes; empty at the end. A wait is only begun where nothing is there yet."""
-    with suppress(BlockingIOError):
-        return sock.recv(most)
-    return await asyncio.get_running_loop().sock_recv(sock, most)
+class Peer:
+    """A non-blocking socket on the running loop. One task at a time reads from it, one writes to it.
 
+    The loop goes on watching it between two waits: to begin and to end a watch takes more system calls than all
+    the rest of a small request.
+    """
 
-async def send(sock: socket.socket, data: bytes | memoryview) -> None:
-    """Send all of it."""
-    sent = 0
-    with suppress(BlockingIOError):
-        sent = sock.send(data)
-    if sent < len(data):
-        await asyncio.get_running_loop().sock_sendall(sock, memoryview(data)[sent:])
+    def __init__(self, sock: socket.socket) -> None:
+        self.sock = sock
+        self._loop = asyncio.get_running_loop()
+        self._fd = sock.fileno()
+        self._is_watched = False
+        self._ready: asyncio.Future[None] | None = None
+
+    async def receive(self, most: int = _PIECE) -> bytes:
+        """Some bytes, at once if some are there; empty at the end."""
+        while True:
+            try:
+                return self.sock.recv(most)
+            except BlockingIOError:
+                await self.readable()
+
+    async def answered(self, most: int = _FIRST) -> bytes:
+        """The same, of a peer that can hardly have answered already."""
+        await self.readable()
+        return await self.receive(most)
+
+    async def send(self, data: bytes) -> None:
+        """Send all of it."""
+        sent = self.send_at_once(data)
+        if sent < len(data):
+            await self._loop.sock_sendall(self.sock, memoryview(data)[sent:])
+
+    def send_at_once(self, data: bytes) -> int:
+        """Send what the kernel takes now; returns how many bytes that were."""
+        try:
+            return self.sock.send(data)
+        except BlockingIOError:
+            return 0
+
+    async def readable(self) -> None:
+        """Return when there is something to read, or the end."""
+        self._ready = self._loop.create_future()
+        if not self._is_watched:
+            self._loop.add_reader(self._fd, self._told)
+            self._is_watched = True
+        try:
+            await self._ready
+        finally:
+            self._ready = None
+
+    def _told(self) -> None:
+        if self._ready is None:
+            self._unwatch()  # nobody takes it now, and the loop would say it again and again
+        elif not self._ready.done():
+            self._ready.set_result(None)
+
+    async def writable(self) -> None:
+        """Return when the kernel takes more, or the other side has gone."""
+        ready = self._loop.create_future()
+        self._loop.add_writer(self._fd, _set, ready)
+        try:
+            await ready
+        finally:
+            self._loop.remove_writer(self._fd)
+
+    def is_quiet(self) -> bool:
+        """Open, and nothing was said on it that nobody asked for."""
+        with suppress(BlockingIOError):
+            with suppress(ConnectionError):
+                self.sock.recv(1, socket.MSG_PEEK)
+            return False
+        return True
+
+    def close(self) -> None:
+        """Close it."""
+        self._unwatch()
+        self.sock.close()
+
+    def _unwatch(self) -> None:
+        if self._is_watched:
+            self._loop.remove_reader(self._fd)
+            self._is_watched = False
 
 
 class Splicer:
@@ -42,7 +113,7 @@ class Splicer:
     def __init__(self) -> None:
         self._pipe: tuple[int, int] | None = None
 
-    async def move(self, source: socket.socket, target: socket.socket, count: int) -> None:
+    async def move(self, source: Peer, target: Peer, count: int) -> None:
         """Move so many bytes.
 
         Raises:
@@ -58,21 +129,21 @@ class Splicer:
             while taken:
                 taken -= await self._drain(out, target, taken)
 
-    async def _fill(self, source: socket.socket, pipe: int, most: int) -> int:
+    async def _fill(self, source: Peer, pipe: int, most: int) -> int:
         while True:
             try:
-                return os.splice(source.fileno(), pipe, most, flags=os.SPLICE_F_NONBLOCK | os.SPLICE_F_MOVE)
+                return os.splice(source.sock.fileno(), pipe, most, flags=os.SPLICE_F_NONBLOCK | os.SPLICE_F_MOVE)
             except BlockingIOError:
-                await _readable(source)
+                await source.readable()
             except ConnectionError:
                 return 0
 
-    async def _drain(self, pipe: int, target: socket.socket, most: int) -> int:
+    async def _drain(self, pipe: int, target: Peer, most: int) -> int:
         while True:
             try:
-                return os.splice(pipe, target.fileno(), most, flags=os.SPLICE_F_NONBLOCK | os.SPLICE_F_MOVE)
+                return os.splice(pipe, target.sock.fileno(), most, flags=os.SPLICE_F_NONBLOCK | os.SPLICE_F_MOVE)
             except BlockingIOError:
-                await _writable(target)
+                await target.writable()
 
     def _open(self) -> tuple[int, int]:
         if self._pipe is None:
@@ -89,8 +160,8 @@ class Splicer:
             self._pipe = None
 
 
-async def join(one: socket.socket, other: socket.socket) -> None:
-    """Let two sockets talk to one another until both have said all they had."""
+async def join(one: Peer, other: Peer) -> None:
+    """Let two peers talk to one another until both have said all they had."""
     both = [asyncio.ensure_future(_copy(one, other)), asyncio.ensure_future(_copy(other, one))]
     try:
         await asyncio.wait(both, return_when=asyncio.FIRST_EXCEPTION)
@@ -100,31 +171,11 @@ async def join(one: socket.socket, other: socket.socket) -> None:
         await asyncio.gather(*both, return_exceptions=True)
 
 
-async def _copy(source: socket.socket, target: socket.socket) -> None:
-    while data := await receive(source, _PIECE):
-        await send(target, data)
+async def _copy(source: Peer, target: Peer) -> None:
+    while data := await source.receive():
+        await target.send(data)
     with suppress(OSError):
-        target.shutdown(socket.SHUT_WR)
-
-
-async def _readable(sock: socket.socket) -> None:
-    loop = asyncio.get_running_loop()
-    ready = loop.create_future()
-    loop.add_reader(sock.fileno(), _set, ready)
-    try:
-        await ready
-    finally:
-        loop.remove_reader(sock.fileno())
-
-
-async def _writable(sock: socket.socket) -> None:
-    loop = asyncio.get_running_loop()
-    ready = loop.create_future()
-    loop.add_writer(sock.fileno(), _set, ready)
-    try:
-        await ready
-    finally:
-        loop.remove_writer(sock.fileno())
+        target.sock.shutdown(socket.SHUT_WR)
 
 
 def _set(ready: asyncio.Future[None]) -> None:

@@ -6,7 +6,8 @@ import asyncio
 import socket
 import time
 from collections import defaultdict, deque
-from contextlib import suppress
+
+from emr_studio.lane.sockets import Peer
 
 _MOST_IDLE = 64
 """Per address."""
@@ -19,19 +20,19 @@ class Pool:
     """Idle connections by address: `unix//path/s.sock` or `127.0.0.1:port`."""
 
     def __init__(self) -> None:
-        self._idle: defaultdict[str, deque[tuple[float, socket.socket]]] = defaultdict(deque)
+        self._idle: defaultdict[str, deque[tuple[float, Peer]]] = defaultdict(deque)
 
-    def kept(self, address: str) -> socket.socket | None:
+    def kept(self, address: str) -> Peer | None:
         """A connection that was used before and is still open, if there is one."""
         idle = self._idle[address]
         while idle:
-            since, sock = idle.pop()
-            if time.monotonic() - since < _IDLE_SECONDS and _is_quiet(sock):
-                return sock
-            sock.close()
+            since, peer = idle.pop()
+            if time.monotonic() - since < _IDLE_SECONDS and peer.is_quiet():
+                return peer
+            peer.close()
         return None
 
-    async def new(self, address: str) -> socket.socket:
+    async def new(self, address: str) -> Peer:
         """Connect.
 
         Raises:
@@ -51,27 +52,18 @@ class Pool:
         except BaseException:
             sock.close()
             raise
-        return sock
+        return Peer(sock)
 
-    def keep(self, address: str, sock: socket.socket) -> None:
+    def keep(self, address: str, peer: Peer) -> None:
         """Take back a connection whose last answer was read to its end."""
         idle = self._idle[address]
-        idle.append((time.monotonic(), sock))
+        idle.append((time.monotonic(), peer))
         if len(idle) > _MOST_IDLE:
             idle.popleft()[1].close()
 
     def close(self) -> None:
         """Close them all."""
         for idle in self._idle.values():
-            for _, sock in idle:
-                sock.close()
+            for _, peer in idle:
+                peer.close()
         self._idle.clear()
-
-
-def _is_quiet(sock: socket.socket) -> bool:
-    """Open, and nothing was said on it that nobody asked for."""
-    with suppress(BlockingIOError):
-        with suppress(ConnectionError):
-            sock.recv(1, socket.MSG_PEEK)
-        return False
-    return True
