@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import re
-import socket
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
