@@ -1,4 +1,4 @@
-"""The line between a browser and the studio's one port, which a test can cut without a word and mend."""
+"""A line to a port, as between a browser and the studio's one, which a test can cut without a word and mend."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class Cable:
     """Passes connections on to `port`. While it is cut they stay open and nothing passes, in no direction."""
 
     def __init__(self, port: int) -> None:
-        self._target = port
+        self.target = ("127.0.0.1", port)
         self._listening = socket.create_server(("127.0.0.1", 0), backlog=256)
         self.port: int = self._listening.getsockname()[1]
         self._whole = threading.Event()
@@ -53,7 +53,7 @@ class Cable:
         far = None
         try:
             self._whole.wait()
-            far = socket.create_connection(("127.0.0.1", self._target))
+            far = socket.create_connection(self.target)
             self._open.add(far)
             self._pass(near, far)
         except OSError:

@@ -94,7 +94,11 @@ export const listInstanceGroups = (id: string, signal?: AbortSignal) =>
   all<"InstanceGroups", InstanceGroup>("ListInstanceGroups", "InstanceGroups", { ClusterId: id }, signal);
 export const listInstances = (id: string, signal?: AbortSignal) =>
   all<"Instances", Instance>("ListInstances", "Instances", { ClusterId: id }, signal);
+/** What answers at the URL of a cluster from outside. */
+export type OutsideType = "JUPYTER_GATEWAY" | "SPARK_CONNECT" | "LIVY";
+
 export interface NewOutsideCluster {
+  type: OutsideType;
   name: string;
   url: string;
   /** One of the two, or neither. */
@@ -106,7 +110,7 @@ export interface NewOutsideCluster {
 export function registerClusterInput(cluster: NewOutsideCluster): object {
   return {
     Name: cluster.name,
-    Type: "JUPYTER_GATEWAY",
+    Type: cluster.type,
     Url: cluster.url,
     ...(cluster.token ? { Token: cluster.token } : {}),
     ...(cluster.userName ? { UserName: cluster.userName, Password: cluster.password } : {}),

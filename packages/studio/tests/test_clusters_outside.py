@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from emr_studio.aws.errors import AccessDenied, InvalidRequest
-from emr_studio.clusters.outside.model import OutsideCluster
-from emr_studio.clusters.outside.targets import authorization, check_target, gateway_url
+from emr_studio.clusters.outside.model import Kind, OutsideCluster
+from emr_studio.clusters.outside.targets import authorization, check_target, connection, gateway_url, target
 from emr_studio.runtime.contract import ProcessSpec
 from tests.support.cluster_play import ClusterPlay
 from tests.support.emr_world import emr_world, statement
@@ -28,7 +28,8 @@ def play(tmp_path: Path) -> Iterator[ClusterPlay]:
 
 def register(play: ClusterPlay, **changes: Any) -> str:
     request = {"Name": "theirs", "Type": "JUPYTER_GATEWAY", "Url": URL, "Token": "their-secret"} | changes
-    return str(play.emr.call("RegisterCluster", **request)["ClusterId"])
+    given = {name: value for name, value in request.items() if value is not None}
+    return str(play.emr.call("RegisterCluster", **given)["ClusterId"])
 
 
 def running(play: ClusterPlay, **changes: Any) -> str:
@@ -234,3 +235,105 @@ def test_credentials() -> None:
     for given in (("t", "u", "p"), ("a\r\nb", None, None), (None, "u", None), (None, "a:b", "p"), (None, None, "p")):
         with pytest.raises(InvalidRequest):
             authorization(*given)
+
+
+CONNECT_URL = "sc://Spark.example.com:15003/;use_ssl=true;token=their-secret;user_id=ana;x-tenant=a%20b"
+
+
+def node_of(play: ClusterPlay, cluster_id: str, program: str) -> dict[str, Any]:
+    spec = play.runtime.workloads[play.workload(cluster_id, program)].spec
+    assert isinstance(spec, ProcessSpec)
+    (text,) = spec.files.values()
+    return dict(json.loads(text))
+
+
+def test_spark_connect_has_kernels_of_ours(play: ClusterPlay) -> None:
+    cluster_id = running(play, Type="SPARK_CONNECT", Url=CONNECT_URL, Token=None)
+    shown = {"Type": "SPARK_CONNECT", "Url": "sc://spark.example.com:15003/;use_ssl=true;user_id=ana"}
+    found = play.describe(cluster_id)
+    assert found["OutsideCluster"] == shown | {"AuthenticationType": "TOKEN"}
+    assert "their-secret" not in json.dumps(found, default=str)
+    names = ("connect-door", "gateway", "kernels")
+    assert sorted(play.running()) == sorted(play.workload(cluster_id, name) for name in names)
+    door = node_of(play, cluster_id, "connect-door")
+    assert (door["kind"], door["url"]) == ("SPARK_CONNECT", "https://spark.example.com:15003")
+    assert "their-secret" not in json.dumps(door)
+    kernels = node_of(play, cluster_id, "kernels")
+    assert (kernels["outside"], kernels["connect_token"]) == ("SPARK_CONNECT", "their-secret")
+    assert kernels["connect_authority"] == "spark.example.com:15003"
+    assert kernels["connect_parameters"] == "user_id=ana;x-tenant=a%20b"
+    assert kernels["secret"] == kernels["jars_dir"] == ""
+    play.emr.call("DeregisterCluster", ClusterId=cluster_id)
+    assert play.settle(cluster_id)[-1] == "TERMINATED"
+    assert play.nothing_left()
+
+
+def test_livys_credentials_are_the_doors_alone(play: ClusterPlay) -> None:
+    cluster_id = running(play, Type="LIVY", Url="https://livy.example.com:8998/")
+    names = ("livy-door", "gateway", "kernels")
+    assert sorted(play.running()) == sorted(play.workload(cluster_id, name) for name in names)
+    door = node_of(play, cluster_id, "livy-door")
+    assert (door["kind"], door["url"]) == ("LIVY", "https://livy.example.com:8998")
+    assert (door["authorization"], door["mark"]) == ("Bearer their-secret", f"emr-studio-{cluster_id}-")
+    for name in names[1:]:
+        told = node_of(play, cluster_id, name)
+        assert told["outside"] == "LIVY"
+        assert "their-secret" not in json.dumps(told)
+
+
+def test_kernels_of_the_outside_take_memory(play: ClusterPlay) -> None:
+    play.probe.memory = 10
+    cluster_id = register(play, Type="LIVY")
+    assert play.settle(cluster_id)[-1] == "TERMINATED_WITH_ERRORS"
+    assert "too little memory" in play.describe(cluster_id)["Status"]["StateChangeReason"]["Message"]
+
+
+@pytest.mark.parametrize(
+    ("url", "token", "shown", "dialled"),
+    [
+        ("sc://S.example.com", None, "sc://s.example.com:15002", "http://s.example.com:15002"),
+        ("sc://s:1/;use_ssl=true", None, "sc://s:1/;use_ssl=true", "https://s:1"),
+        ("sc://s:1/;token=t", None, "sc://s:1/;use_ssl=true", "https://s:1"),
+        ("sc://s:1", "a;b=c", "sc://s:1/;use_ssl=true", "https://s:1"),
+        ("sc://localhost:1/;token=t", None, "sc://localhost:1", "http://localhost:1"),
+        ("sc://[2001:db8::1]:1/;user_id=ana", None, "sc://[2001:db8::1]:1/;user_id=ana", "http://[2001:db8::1]:1"),
+    ],
+)
+def test_connection_strings(url: str, token: str | None, shown: str, dialled: str) -> None:
+    found = target(Kind.SPARK_CONNECT, url, token, None, None)
+    assert found.url == shown
+    assert connection(found.url, found.proof).url == dialled
+    if token:
+        assert connection(found.url, found.proof).token == token
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "https://s.example.com",
+        "sc://",
+        "sc://s/base",
+        "sc://u:secret@s",
+        "sc://s/;token",
+        "sc://s/;token=secret;token=secret",
+        "sc://s/;session_id=secret",
+        "sc://s/;authorization=secret",
+        "sc://s/;x=secret%0d%0aY: z",
+        "sc://s/?token=secret",
+        "sc://s:0",
+    ],
+)
+def test_no_connection_strings(url: str) -> None:
+    with pytest.raises(InvalidRequest) as caught:
+        target(Kind.SPARK_CONNECT, url, None, None, None)
+    assert "secret" not in caught.value.message
+
+
+def test_what_spark_connect_does_not_take() -> None:
+    for given in ((None, "u", "p"), ("t", "u", "p"), ("a b", None, None)):
+        with pytest.raises(InvalidRequest):
+            target(Kind.SPARK_CONNECT, "sc://s", *given)
+    with pytest.raises(InvalidRequest, match="mutually exclusive"):
+        target(Kind.SPARK_CONNECT, "sc://s/;token=t", "t", None, None)
+    with pytest.raises(InvalidRequest, match="outside_local_targets"):
+        check_target(target(Kind.SPARK_CONNECT, "sc://127.0.0.1", None, None, None).url, ())

@@ -25,8 +25,11 @@ from cryptography.x509.oid import NameOID
 
 from emr_studio.loopback import free_port
 from emr_studio.runtime import door
+from emr_studio.runtime import far as far_kinds
 from tests.support.studio import until
 
+SETTINGS = bytes((0, 0, 0, 4, 0, 0, 0, 0, 0))
+"""A frame of HTTP/2."""
 TOKEN = {"Authorization": "token ours"}
 
 
@@ -36,6 +39,7 @@ class Outside:
     def __init__(self) -> None:
         self.heads: list[str] = []
         self.status = 200
+        self.speaks_http2 = False
         self.port = 0
         self.tasks: set[asyncio.Task[None]] = set()
 
@@ -54,12 +58,18 @@ class Outside:
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         head = (await reader.readuntil(b"\r\n\r\n")).decode()
         self.heads.append(head)
-        if "upgrade: websocket" in head.lower():
+        if head.encode() == far_kinds.PREFACE and self.speaks_http2:
+            await reader.readexactly(len(b"SM\r\n\r\n"))
+            writer.write(SETTINGS)
+            while piece := await reader.read(100):
+                writer.write(piece.upper())
+        elif "upgrade: websocket" in head.lower():
             writer.write(b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n")
             while piece := await reader.read(100):
                 writer.write(piece.upper())
         else:
-            body = json.dumps({"kernelspecs": {}, "head": head}).encode()
+            livy = [{"id": 3, "name": "ours-1"}, {"id": 4, "name": "theirs"}, {"id": 5, "name": None}]
+            body = json.dumps({"kernelspecs": {}, "sessions": livy, "head": head}).encode()
             writer.write(f"HTTP/1.1 {self.status} x\r\nContent-Length: {len(body)}\r\n\r\n".encode() + body)
         await writer.drain()
 
@@ -76,7 +86,7 @@ async def outside(secure: ssl.SSLContext | None = None) -> AsyncIterator[Outside
 
 
 @contextlib.contextmanager
-def process(tmp_path: Path, url: str, *local: str, authorities: str = "") -> Iterator[str]:
+def process(tmp_path: Path, url: str, *local: str, authorities: str = "", **more: Any) -> Iterator[str]:
     """A door to `url`; its own URL."""
     address = f"127.0.0.1:{free_port()}"
     told: dict[str, Any] = {
@@ -86,7 +96,7 @@ def process(tmp_path: Path, url: str, *local: str, authorities: str = "") -> Ite
         "authorization": "token theirs",
         "local_targets": local,
     }
-    told |= {"look_seconds": 0.1, "last_seconds": 0.0, "authorities": authorities}
+    told |= {"look_seconds": 0.1, "last_seconds": 0.0, "authorities": authorities, **more}
     (tmp_path / door.CONFIG_FILE).write_text(json.dumps(told))
     started = subprocess.Popen([sys.executable, "-I", "-S", str(door.__file__), str(tmp_path)])
     try:
@@ -181,7 +191,7 @@ def test_health_is_typed(tmp_path: Path) -> None:
                 far.status = 401
                 assert "refuses the credentials" in (await health(url, door.REFUSED))["message"]
                 far.status = 500
-                await health(url, door.NOT_A_GATEWAY)
+                await health(url, "NO_GATEWAY")
                 far.status = 200
                 await health(url, "")
 
@@ -264,3 +274,56 @@ def test_this_machine_is_never_dialled(tmp_path: Path) -> None:
 def test_no_requests(head: bytes) -> None:
     with pytest.raises(ValueError, match=r".*"):
         door.parse(head)
+
+
+def test_livys_sessions_pass_and_those_of_ours_end_with_the_door(tmp_path: Path) -> None:
+    async def play() -> None:
+        async with outside() as far:
+            where = f"127.0.0.1:{far.port}"
+            with contextlib.ExitStack() as stack:
+                told: dict[str, Any] = {"kind": "LIVY", "mark": "ours-", "last_seconds": 5.0}
+                url = stack.enter_context(process(tmp_path, f"http://{where}", where, **told))
+                await health(url, "")
+                head = (await get(f"{url}/sessions/1/statements", TOKEN)).json()["head"]
+                assert "authorization: token theirs" in head.lower()
+                for path in ("/batches", "/sessionsx", "/sessions/..%2fbatches", "/api/kernels"):
+                    assert (await get(url + path, TOKEN)).status_code == 404, path
+                # The outside goes on while the door ends.
+                await asyncio.to_thread(stack.pop_all().close)
+            ended = [head.split(" ")[1] for head in far.heads if head.startswith("DELETE")]
+            assert ended == ["/sessions/3"]
+
+    asyncio.run(play())
+
+
+def test_spark_connect_passes_as_it_is(tmp_path: Path) -> None:
+    async def play() -> None:
+        async with outside() as far:
+            far.speaks_http2 = True
+            where = f"127.0.0.1:{far.port}"
+            with process(tmp_path, f"http://{where}", where, kind="SPARK_CONNECT") as url:
+                await health(url, "")
+                assert (await get(f"{url}/sessions", TOKEN)).status_code == 404
+                reader, writer = await asyncio.open_connection("127.0.0.1", int(url.rpartition(":")[2]))
+                writer.write(far_kinds.PREFACE + b"SM\r\n\r\nhello")
+                assert await reader.readexactly(len(SETTINGS) + 5) == SETTINGS + b"HELLO"
+                writer.close()
+
+    asyncio.run(play())
+
+
+def test_what_is_no_spark_connect_is_told(tmp_path: Path) -> None:
+    async def play() -> None:
+        async with outside() as far:
+            with process(
+                tmp_path, f"http://127.0.0.1:{far.port}", f"127.0.0.1:{far.port}", kind="SPARK_CONNECT"
+            ) as url:
+                assert "HTTP/2" in (await health(url, "NO_SPARK_CONNECT"))["message"]
+
+    asyncio.run(play())
+
+
+def test_chunks_are_joined() -> None:
+    assert far_kinds.joined(b"3\r\nabc\r\n2;x=y\r\nde\r\n0\r\n\r\n") == b"abcde"
+    with pytest.raises(ValueError, match="invalid literal"):
+        far_kinds.joined(b"no chunks")

@@ -24,6 +24,8 @@ GATEWAY_PORT = 18888
 KERNELS_PORT = 18889
 LIVY_PORT = 8998
 METASTORE_PORT = 9083
+SPARK_CONNECT, LIVY = "SPARK_CONNECT", "LIVY"
+"""What a cluster from outside may be whose kernels run here."""
 
 
 @dataclass(frozen=True)
@@ -72,6 +74,14 @@ class NodeConfig:
     region: str = "us-east-1"
     master_url: str = ""
     """Spark's name of the master, where it is not the cluster's own; empty otherwise."""
+    outside: str = ""
+    """Set where Spark is not ours (`SPARK_CONNECT`, `LIVY`): its port here leads to it. Empty: a cluster of ours."""
+    outside_url: str = ""
+    """Where it is, as people are told: without credentials."""
+    connect_authority: str = ""
+    """`host:port` that an outside Spark Connect server is asked for."""
+    connect_parameters: str = ""
+    """What its connection string says beside the token: `user_id=ana;x-tenant=a`."""
     spark_defaults: dict[str, str] = field(default_factory=dict)
     """The configuration classification `spark-defaults`: wins over ours, but not over addresses and secrets."""
 

@@ -12,6 +12,7 @@ import os
 import shutil
 import sys
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -23,10 +24,10 @@ from tornado.ioloop import IOLoop
 from tornado.web import HTTPError, RequestHandler
 from traitlets.config import Config
 
-from emr_studio_cluster import driver, journal, provisioner
-from emr_studio_cluster.config import GATEWAY_PORT, NodeConfig
+from emr_studio_cluster import driver, far_connect, journal, provisioner
+from emr_studio_cluster.config import GATEWAY_PORT, SPARK_CONNECT, NodeConfig
 from emr_studio_cluster.culling import culling_of
-from emr_studio_cluster.kernel import DISPLAY_NAMES, LANGUAGES
+from emr_studio_cluster.kernel import LANGUAGES, names_of
 
 _PING_SECONDS = 30
 _RECONNECT_MILLISECONDS = 10
@@ -67,10 +68,24 @@ class ExecutionHandler(TokenAuthorizationMixin, JSONErrorsMixin, RequestHandler)
         return journal.read(folder, execution, max(0, start))
 
 
+class HealthHandler(TokenAuthorizationMixin, JSONErrorsMixin, RequestHandler):  # type: ignore[misc]  # as above
+    """Tells whether Spark serves that is not ours (`far_connect.py`)."""
+
+    def initialize(self, health: far_connect.Health) -> None:
+        """Tornado's."""
+        self._health = health
+
+    def get(self) -> None:
+        """Answer at once."""
+        if self._health.told is None:
+            raise HTTPError(503, "It was not asked yet.")
+        self.finish(json.dumps(self._health.told))
+
+
 def run(config: NodeConfig, folder: Path) -> None:
     """Serve until a signal ends it; kernels of the host outlive it, its own end with it."""
     _prepare_environment(config, folder)
-    _write_kernelspecs(folder)
+    _write_kernelspecs(folder, names_of(config.outside))
     os.chdir(_made(folder / "kernels"))
     app = KernelGatewayApp.instance(config=_configuration(config, folder))
     host = provisioner.use_host(config) if config.kernel_host else None
@@ -78,9 +93,18 @@ def run(config: NodeConfig, folder: Path) -> None:
     # A kernel listens some hundredths of a second after it is forked; the usual pause is a tenth.
     app.kernel_manager.context.setsockopt(zmq.RECONNECT_IVL, _RECONNECT_MILLISECONDS)
     app.web_app.add_handlers(".*$", [(_EXECUTION, ExecutionHandler)])
+    if config.outside == SPARK_CONNECT:
+        _watch_outside(app, config)
     if host is not None:
         IOLoop.current().add_callback(_take_over, app.kernel_manager, host)
     app.start()
+
+
+def _watch_outside(app: Any, config: NodeConfig) -> None:
+    """Begin to ask the outside whether it serves, and tell who asks."""
+    health = far_connect.Health(lambda: far_connect.ask(config), lambda: bool(app.kernel_manager.list_kernel_ids()))
+    app.web_app.add_handlers(".*$", [(r"/_health", HealthHandler, {"health": health})])
+    health.watch()
 
 
 async def _take_over(kernels: Any, host: provisioner.HostClient) -> None:
@@ -116,8 +140,8 @@ def _made(folder: Path) -> Path:
     return folder
 
 
-def _write_kernelspecs(folder: Path) -> None:
-    for name, display_name in DISPLAY_NAMES.items():
+def _write_kernelspecs(folder: Path, names: Mapping[str, str]) -> None:
+    for name, display_name in names.items():
         spec = {
             "argv": [sys.executable, "-m", "emr_studio_cluster.kernel", name, "-f", "{connection_file}"],
             "display_name": display_name,
@@ -146,7 +170,7 @@ def _configuration(config: NodeConfig, folder: Path) -> Config:
             "log_level": "INFO",
         },
         "JupyterWebsocketPersonality": {"list_kernels": True},
-        "KernelSpecManager": {"ensure_native_kernel": False, "allowed_kernelspecs": set(DISPLAY_NAMES)},
+        "KernelSpecManager": {"ensure_native_kernel": False, "allowed_kernelspecs": set(names_of(config.outside))},
         "Kernels": {"root_dir": str(folder / "kernels"), **culling_of(config.jeg_config)},
     }
     return Config(settings)

@@ -7,20 +7,23 @@
     sparkkernel      Scala with `spark` and `sc` of a driver of its own
     sparkrkernel     opens notebooks for SparkR, and says that there is no R
 
-It runs in a scratch folder of its own; Python kernels draw plots inline.
+It runs in a scratch folder of its own; Python kernels draw plots inline. Of a cluster from outside whose kernels run
+here there are those that its Spark can serve (`names_of`); where that is a Livy, they are sessions of it (`far_livy/`).
 """
 
 from __future__ import annotations
 
 import os
+import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from ipykernel.kernelapp import IPKernelApp
 
 from emr_studio_cluster import journal, libraries
+from emr_studio_cluster.config import LIVY, SPARK_CONNECT, read_config
 from emr_studio_cluster.driver import NODE_FOLDER
 
 PYTHON, PYSPARK, CLASSIC, SQL, SCALA = "python3", "pysparkkernel", "pysparkclassic", "sqlkernel", "sparkkernel"
@@ -34,6 +37,13 @@ DISPLAY_NAMES = {
     SPARKR: "SparkR",
 }
 LANGUAGES = {SQL: "sql", SCALA: "scala", SPARKR: "R"}
+_OUTSIDE = {SPARK_CONNECT: (PYSPARK, SQL, PYTHON), LIVY: (PYSPARK, SCALA, SQL)}
+_LIVY_KINDS = {PYSPARK: "pyspark", SCALA: "spark", SQL: "sql"}
+
+
+def names_of(outside: str) -> dict[str, str]:
+    """The kernels that a cluster offers, by what people call them."""
+    return {name: shown for name, shown in DISPLAY_NAMES.items() if name in _OUTSIDE.get(outside, DISPLAY_NAMES)}
 
 
 def main(arguments: Sequence[str]) -> None:
@@ -42,19 +52,33 @@ def main(arguments: Sequence[str]) -> None:
     connection_file = Path(rest[rest.index("-f") + 1])
     _enter_scratch_folder(connection_file)
     libraries.session.begin()
-    app = IPKernelApp.instance(**_class_of(kind))
+    outside = read_config(Path(os.environ[NODE_FOLDER])).outside if NODE_FOLDER in os.environ else ""
+    app = IPKernelApp.instance(**_class_of(kind, outside))
     app.exec_lines = ["%matplotlib inline"]
     app.initialize(rest)
     if NODE_FOLDER in os.environ:
         kernel_id = connection_file.stem.removeprefix("kernel-")
         journal.keep(app, journal.folder_of(Path(os.environ[NODE_FOLDER]), kernel_id))
-    if app.shell is not None:
-        _equip(app.shell, kind)
+    keeper = _equip(app.shell, kind) if app.shell is not None else app.kernel
+    if outside and hasattr(keeper, "end"):
+        _end_well(keeper.end)
     app.start()
+    if outside and hasattr(keeper, "end"):
+        keeper.end()
 
 
-def _equip(shell: Any, kind: str) -> None:
-    """What a Python kernel has beyond IPython."""
+def _end_well(end: Callable[[], None]) -> None:
+    """What runs elsewhere does not end with this process: end it first."""
+
+    def leave(*_: Any) -> NoReturn:
+        end()
+        os._exit(0)
+
+    signal.signal(signal.SIGTERM, leave)
+
+
+def _equip(shell: Any, kind: str) -> Any:
+    """What a Python kernel has beyond IPython; returns the keeper of its session, None without one."""
     from emr_studio_cluster import magics
 
     keeper = None
@@ -64,9 +88,14 @@ def _equip(shell: Any, kind: str) -> None:
         keeper = session.install(shell, classic=kind == CLASSIC)
     libraries.install_magics(shell)
     magics.install(shell, keeper)
+    return keeper
 
 
-def _class_of(kind: str) -> dict[str, type]:
+def _class_of(kind: str, outside: str) -> dict[str, type]:
+    if outside == LIVY:
+        from emr_studio_cluster.far_livy.kernel import class_of
+
+        return {"kernel_class": class_of(_LIVY_KINDS[kind])}
     if kind == SQL:
         from emr_studio_cluster.sql_kernel import SqlKernel
 

@@ -23,6 +23,7 @@ import selectors
 import signal
 import socket
 import sys
+import time
 import traceback
 from collections.abc import Callable
 from contextlib import suppress
@@ -37,6 +38,8 @@ _MARKER = "EMR_STUDIO_WORKLOAD"
 """What the host agent finds a program's processes by: a kernel and what it starts are this program's."""
 _PR_SET_PDEATHSIG = 1
 _LONGEST_REQUEST = 1 << 20
+_LAST_SECONDS = 4.0
+"""Less than the runtime waits before it kills."""
 _WANTED = (
     "ipykernel.ipkernel",
     # debugpy, most of all that a kernel imports.
@@ -86,7 +89,10 @@ def run(config: NodeConfig, folder: Path) -> NoReturn:
     # What is here stays: no kernel looks at it again for garbage, and so none copies it.
     gc.collect()
     gc.freeze()
-    Host(config).serve()
+    host = Host(config)
+    if config.outside:
+        signal.signal(signal.SIGTERM, host.end)
+    host.serve()
 
 
 def _look_up_backends() -> None:
@@ -122,6 +128,18 @@ class Host:
                     self._read(key.fileobj)
             self._reap()
             self._warm()
+
+    def end(self, *_: Any) -> NoReturn:
+        """Let kernels whose Spark is elsewhere end what they have there, and end: they would die with this process."""
+        for one in self._kernels.values():
+            if one.exit_code is None:
+                with suppress(ProcessLookupError):
+                    os.kill(one.pid, signal.SIGTERM)
+        deadline = time.monotonic() + _LAST_SECONDS
+        while time.monotonic() < deadline and any(one.exit_code is None for one in self._kernels.values()):
+            self._reap()
+            time.sleep(_LAST_SECONDS / 100)
+        os._exit(0)
 
     def _warm(self) -> None:
         """Once, where nobody has a kernel yet: let a fork use the Connect server before the first of them does."""
@@ -191,6 +209,7 @@ class Host:
         code = 1
         try:
             os.setsid()
+            signal.signal(signal.SIGTERM, signal.SIG_DFL)
             ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
             for connection in (self._listening, *self._unread):
                 connection.close()

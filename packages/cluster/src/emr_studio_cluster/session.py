@@ -81,7 +81,7 @@ class _Unreachable:
 
 
 def connect(config: NodeConfig) -> Any:
-    """Return a new session.
+    """Return a new session, of the cluster's own Connect server or of the one outside that its port leads to.
 
     Raises:
         PySparkException: or a gRPC error, if the server does not answer.
@@ -94,11 +94,21 @@ def connect(config: NodeConfig) -> Any:
     from pyspark.sql.connect.session import SparkSession
 
     _be_quiet()
+    return SparkSession.builder.channelBuilder(connect_builder(config)).create()
+
+
+def connect_builder(config: NodeConfig) -> Any:
+    """What makes the channel to the cluster's Connect port."""
     # Spark 3.5 has one class for it, Spark 4 one for each kind.
     make = getattr(connect_client, "DefaultChannelBuilder", None) or connect_client.ChannelBuilder
-    builder = make(url)
-    builder.toChannel = lambda: _channel(builder, config)
-    return SparkSession.builder.channelBuilder(builder).create()
+    url = f"sc://{config.primary_address}:{CONNECT_PORT}"
+    builder = make(f"{url}/;{config.connect_parameters}" if config.connect_parameters else url)
+    if config.outside:
+        _name_outside(builder, config)
+        builder.toChannel = lambda: builder._insecure_channel(builder.endpoint)
+    else:
+        builder.toChannel = lambda: _channel(builder, config)
+    return builder
 
 
 def _be_quiet() -> None:
@@ -117,6 +127,16 @@ def _channel(builder: Any, config: NodeConfig) -> grpc.Channel:
     if hasattr(builder, "_secure_channel"):
         return builder._secure_channel(endpoint, credentials)
     return grpc.secure_channel(endpoint, credentials, options=builder._channel_options)
+
+
+def _name_outside(builder: Any, config: NodeConfig) -> None:
+    """Whom the door leads to, which speaks TLS to it where it does (`runtime/door.py` of the studio).
+
+    gRPC's credentials for loopback addresses insist on the address as authority; the outside wants its own name.
+    """
+    builder.setChannelOption("grpc.default_authority", config.connect_authority)
+    if config.connect_token:
+        builder.set("authorization", f"Bearer {config.connect_token}")
 
 
 def is_gone(error: BaseException) -> bool:
@@ -159,7 +179,7 @@ class SessionKeeper:
         self._usable = False
         self._told = False
         self._given: dict[str, Any] = {}
-        ui = "" if config.master_url else "live"
+        ui = "" if config.master_url or config.outside else "live"
         self._reporter = progress.Reporter("query", ui)
         self._queries = progress.Queries(self._reporter)
         self.properties: dict[str, str] = {}
@@ -191,7 +211,7 @@ class SessionKeeper:
 
     def _say_of_tables(self, cell: str) -> None:
         """Once: that a table which the cell makes does not outlive the cluster, if so."""
-        if not self._told and not self._config.has_catalog and _TABLES.search(cell):
+        if not self._told and not self._config.outside and not self._config.has_catalog and _TABLES.search(cell):
             self._told = True
             print(_NO_CATALOG, file=sys.stderr)
 
@@ -207,7 +227,7 @@ class SessionKeeper:
         if is_gone(error):
             self._usable = False
             print("The Spark session ended; the next cell that uses spark gets a new one.", file=sys.stderr)
-        if not self._config.s3_jars and ("S3AFileSystem" in text or 'scheme "s3' in text):
+        if not self._config.outside and not self._config.s3_jars and ("S3AFileSystem" in text or 'scheme "s3' in text):
             print(_NO_S3, file=sys.stderr)
 
     def reconfigure(self, properties: Mapping[str, str]) -> None:
@@ -251,7 +271,7 @@ class SessionKeeper:
             "Cluster": self._config.cluster_id,
             "Spark": str(spark.version),
             "Application": str(spark.conf.get("spark.app.id", "")),
-            "Master": self._config.master,
+            "Master": self._config.outside_url or self._config.master,
             "ui": self._reporter.ui,
         }
 
@@ -268,6 +288,13 @@ class SessionKeeper:
 
     def _cancel(self, spark: Any) -> None:
         spark.interruptAll()
+
+    def end(self) -> None:
+        """End the session, and what runs in it: the kernel ends."""
+        # The outside may be away.
+        if self._usable:
+            with suppress(Exception):
+                self._given["spark"].stop()
 
     def _make(self) -> None:
         try:
@@ -367,10 +394,10 @@ class ClassicKeeper(SessionKeeper):
         context = spark.sparkContext
         context.cancelAllJobs()
         # A job that was on its way to the driver when the cell was interrupted is submitted after this.
-        threading.Thread(target=_cancel_late, args=(context, self._group), name="cancel", daemon=True).start()
+        threading.Thread(target=cancel_late, args=(context, self._group), name="cancel", daemon=True).start()
 
 
-def _cancel_late(context: Any, group: str) -> None:
+def cancel_late(context: Any, group: str) -> None:
     """Cancel what a cell that was interrupted still submits; the jobs of later cells are in other groups."""
     deadline = time.monotonic() + _LATE_SECONDS
     # The driver may have ended with the kernel.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 from typing import Any
 
 from ipykernel.kernelbase import Kernel
@@ -41,7 +42,7 @@ class SqlKernel(Kernel):  # type: ignore[misc]  # ipykernel is in the cluster's 
         super().__init__(**arguments)
         self._session: Any = None
         config = node_config()
-        self._reporter = progress.Reporter("query", "" if config.master_url else "live")
+        self._reporter = progress.Reporter("query", "" if config.master_url or config.outside else "live")
         self._queries = progress.Queries(self._reporter)
 
     @property
@@ -91,6 +92,13 @@ class SqlKernel(Kernel):  # type: ignore[misc]  # ipykernel is in the cluster's 
         self.send_response(self.iopub_socket, "display_data", {"data": data, "metadata": {}})
         if more:
             self._print(f"The first {_SHOWN_ROWS} rows are shown.\n")
+
+    def end(self) -> None:
+        """End the session, and what runs in it: the kernel ends."""
+        if self._session is not None:
+            # The outside may be away.
+            with suppress(Exception):
+                self._session.stop()
 
     def _print(self, text: str) -> None:
         self.send_response(self.iopub_socket, "stream", {"name": "stderr", "text": text})

@@ -37,6 +37,9 @@ class Moment:
 
     def has_come(self) -> bool:
         """Whether server and gateway answer, the last that a cluster waits for, and nobody is likely to come now."""
+        # Nothing is asked of a Spark that is not ours.
+        if self._config.outside:
+            return False
         if self._since is None:
             if not all(_answers(self._config.primary_address, port) for port in (CONNECT_PORT, GATEWAY_PORT)):
                 return False

@@ -11,11 +11,15 @@ export interface Described extends ClusterSummary, Partial<Pick<Cluster, "Releas
   unfit?: string;
 }
 
-/** Where one from outside is, and why it does not serve. */
+/** What one from outside may be; a kernel gateway is what any cluster is seen as, and not said. */
+const KINDS: Record<string, string> = { SPARK_CONNECT: "Spark Connect", LIVY: "Livy" };
+
+/** What one from outside is, where, and why it does not serve. */
 function outside(cluster: Described): string {
   const { Code, Message } = cluster.Status.StateChangeReason ?? {};
   const trouble = cluster.Status.State === "WAITING" && Code ? `${Code}: ${Message ?? ""}` : "";
-  return ["Outside", cluster.OutsideCluster?.Url, trouble].filter(Boolean).join(" · ");
+  const kind = KINDS[cluster.OutsideCluster?.Type ?? ""];
+  return ["Outside", kind, cluster.OutsideCluster?.Url, trouble].filter(Boolean).join(" · ");
 }
 
 export function applications(cluster: Described): string {

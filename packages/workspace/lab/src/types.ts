@@ -22,7 +22,7 @@ export interface ClusterSummary {
   Name: string;
   Status: { State: ClusterState; StateChangeReason?: { Code?: string; Message?: string } };
   /** Of one that was registered, not created. */
-  OutsideCluster?: { Url: string };
+  OutsideCluster?: { Type: string; Url: string };
 }
 
 export interface Cluster extends ClusterSummary {

@@ -22,7 +22,7 @@ from pyspark.errors import PySparkException
 
 from emr_studio_cluster import driver, libraries
 from emr_studio_cluster.livy.statements import ERROR_TYPE
-from emr_studio_cluster.session import node_config
+from emr_studio_cluster.session import cancel_late, node_config
 from emr_studio_cluster.sql import statements
 
 _LOOK_SECONDS = 0.05
@@ -64,6 +64,9 @@ class Interpreter:
         self._running.clear()
         if isinstance(getattr(result, "error_in_exec", None), KeyboardInterrupt):
             self.context.cancelAllJobs()
+            # One that was on its way to the driver is submitted after this.
+            late = threading.Thread(target=cancel_late, args=(self.context, self._group), name="cancel", daemon=True)
+            late.start()
 
     def _watch(self) -> None:
         """While a statement runs, write down how much of its Spark jobs is done."""

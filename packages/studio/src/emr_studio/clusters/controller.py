@@ -49,7 +49,7 @@ from emr_studio.clusters.model import (
     workload_owner,
 )
 from emr_studio.clusters.nodes import MASTER, WORKER, Layout, Program, folder_of, specification
-from emr_studio.clusters.outside.model import find_outside, registered
+from emr_studio.clusters.outside.model import find_outside, has_kernels_here, registered
 from emr_studio.clusters.outside.program import OutsideWatch
 from emr_studio.clusters.preparing import Preparing
 from emr_studio.clusters.probe import NodeProbe, Probe
@@ -99,6 +99,8 @@ _NAMES = {
     "kernels": "the kernels' host",
     "livy": "Livy",
     "door": "the way to the cluster",
+    "connect-door": "the way to Spark Connect",
+    "livy-door": "the way to Livy",
 }
 _GOING = (WorkloadState.STARTING, WorkloadState.RUNNING)
 
@@ -270,8 +272,8 @@ class ClusterReconciler:
 
     def _provision(self, layout: Layout) -> float:
         """Addresses and the grant of the role, in one transaction."""
-        # One from outside takes nothing of the machine.
-        if not is_outside(layout.cluster) and not self._admission.turn(layout):
+        # A gateway from outside takes nothing of the machine.
+        if has_kernels_here(layout.cluster) and not self._admission.turn(layout):
             return _TURN_SECONDS
         with self._database.write() as session:
             cluster = self._change(session, layout.cluster)
@@ -329,7 +331,7 @@ class ClusterReconciler:
         wanted = {instance.bind_ip for instance in layout.workers}
         if wanted and not wanted <= self._probe.alive_workers(layout.primary):
             return False
-        return is_outside(layout.cluster) or self._probe.gateway_answers(layout.cluster, layout.primary)
+        return not has_kernels_here(layout.cluster) or self._probe.gateway_answers(layout.cluster, layout.primary)
 
     def _ensure(self, layout: Layout, programs: list[Program]) -> list[tuple[Program, Observation]]:
         """Start those that do not run; all that have ended on the way up are failures."""

@@ -3,6 +3,7 @@
     one node        primary: connect (computing by itself), gateway, kernels
     several nodes   primary: master, connect, gateway, kernels      each other: worker
     with Livy       primary: livy as well
+    from outside    a door; where its kernels run here: gateway, kernels
 
 The programs are `emr_studio_cluster.node`'s, run by the release's own environment. All of a
 cluster's programs share one folder, as its nodes would share a file system, and one user.
@@ -18,9 +19,9 @@ from typing import Any
 
 from emr_studio.clusters.catalog.releases import Release, find_release
 from emr_studio.clusters.limits import limits_of
-from emr_studio.clusters.model import Cluster, Instance, Role, is_outside, workload_owner
-from emr_studio.clusters.outside.model import Outside
-from emr_studio.clusters.outside.program import door_specification
+from emr_studio.clusters.model import Cluster, Instance, Role, workload_owner
+from emr_studio.clusters.outside.model import Kind, Outside, kind_of
+from emr_studio.clusters.outside.program import door_specification, kernels_config
 from emr_studio.clusters.ui_keys import livy_token, ui_key
 from emr_studio.iam.bootstrap import bucket_name
 from emr_studio.network.model import GATEWAY_PORT
@@ -29,8 +30,13 @@ from emr_studio.settings import Settings
 
 MASTER_PORT, CONNECT_PORT, WORKER_PORT, KERNELS_PORT, LIVY_PORT = 7077, 15002, 7078, 18889, 8998
 MASTER, WORKER, CONNECT, GATEWAY, KERNELS, LIVY = "master", "worker", "connect", "gateway", "kernels", "livy"
-DOOR = "door"
-"""The only program of a cluster from outside."""
+DOOR, CONNECT_DOOR, LIVY_DOOR = "door", "connect-door", "livy-door"
+"""What leads to a cluster from outside, each where a program of ours would listen."""
+_OUTSIDE = {
+    Kind.JUPYTER_GATEWAY: (DOOR,),
+    Kind.SPARK_CONNECT: (CONNECT_DOOR, GATEWAY, KERNELS),
+    Kind.LIVY: (LIVY_DOOR, GATEWAY, KERNELS),
+}
 _PORTS = {
     MASTER: MASTER_PORT,
     WORKER: WORKER_PORT,
@@ -39,6 +45,8 @@ _PORTS = {
     KERNELS: KERNELS_PORT,
     LIVY: LIVY_PORT,
     DOOR: GATEWAY_PORT,
+    CONNECT_DOOR: CONNECT_PORT,
+    LIVY_DOOR: LIVY_PORT,
 }
 _DAEMON_MB, _DRIVER_MB, _EXECUTOR_MB = 256, 1024, 1024
 # A JVM needs more than its heap.
@@ -51,6 +59,8 @@ _NEEDED_MB = {
     KERNELS: 200,
     LIVY: 50,
     DOOR: 20,
+    CONNECT_DOOR: 20,
+    LIVY_DOOR: 20,
 }
 _SPARK_DEFAULTS, _LIVY_CONF, _JEG_CONFIG = "spark-defaults", "livy-conf", "jeg-config"
 _WITH_LIVY = (GATEWAY, KERNELS, LIVY, "step")
@@ -109,8 +119,8 @@ class Layout:
 
     def programs(self) -> list[Program]:
         """All programs, those of the primary first."""
-        if is_outside(self.cluster):
-            return [Program(DOOR, self.primary)]
+        if (kind := kind_of(self.cluster)) is not None:
+            return [Program(program, self.primary) for program in _OUTSIDE[kind]]
         kinds = (MASTER, GATEWAY, KERNELS, CONNECT) if self.workers else (GATEWAY, KERNELS, CONNECT)
         if has_livy(self.cluster):
             kinds = (*kinds, LIVY)
@@ -187,7 +197,7 @@ def specification(settings: Settings, layout: Layout, program: Program) -> Proce
     """What the runtime is asked to start for a program that a node runs all the time."""
     place = f"{program.instance.id}/{program.kind}"
     folder = folder_of(settings, layout.cluster.id)
-    if layout.outside:
+    if layout.outside and program.kind in (DOOR, CONNECT_DOOR, LIVY_DOOR):
         return door_specification(
             settings,
             layout.cluster,
@@ -312,6 +322,7 @@ def release_of(cluster: Cluster) -> Release:
 
 def _config(settings: Settings, layout: Layout, instance: Instance, kind: str) -> dict[str, Any]:
     cluster, release = layout.cluster, release_of(layout.cluster)
+    outside = kernels_config(settings, cluster, layout.outside) if layout.outside else {}
     return {
         "cluster_id": cluster.id,
         "address": instance.bind_ip,
@@ -338,6 +349,7 @@ def _config(settings: Settings, layout: Layout, instance: Instance, kind: str) -
         "s3_endpoint": _endpoint(settings),
         "region": cluster.region,
         "spark_defaults": spark_defaults(cluster.configurations),
+        **outside,
     }
 
 

@@ -12,8 +12,9 @@ import sys
 from emr_studio.clusters.catalog import environments
 from emr_studio.clusters.catalog.releases import Release
 from emr_studio.clusters.failure import Failure
-from emr_studio.clusters.model import Cluster, Reason, is_outside
+from emr_studio.clusters.model import Cluster, Reason
 from emr_studio.clusters.nodes import release_of
+from emr_studio.clusters.outside.model import has_kernels_here
 from emr_studio.clusters.tools import Tools
 from emr_studio.runtime.contract import ProcessSpec, WorkloadState
 
@@ -54,8 +55,8 @@ class Preparing:
         Raises:
             Failure: the build ended without an environment.
         """
-        # Nothing of ours runs code for one from outside.
-        progress = None if is_outside(cluster) else self._look(cluster, release_of(cluster))
+        # Nothing of ours runs code for a gateway from outside.
+        progress = self._look(cluster, release_of(cluster)) if has_kernels_here(cluster) else None
         if progress not in (None, cluster.state_message):
             self._tell(cluster, progress)
         return progress is None

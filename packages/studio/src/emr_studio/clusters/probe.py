@@ -12,6 +12,7 @@ import httpx
 
 from emr_studio.clock import SystemClock
 from emr_studio.clusters.model import Cluster, Instance
+from emr_studio.clusters.outside.model import Kind, kind_of
 from emr_studio.clusters.ui_keys import token_for, ui_key
 from emr_studio.network.model import GATEWAY_PORT
 from emr_studio.runtime.door import HEALTH
@@ -21,6 +22,8 @@ _APPLICATION_WEB_PORT = 4040
 _WORKER_WEB_PORT = 8081
 _TIMEOUT_SECONDS = 2.0
 _ALIVE = "ALIVE"
+_DOORS: Mapping[Kind | None, int] = {Kind.SPARK_CONNECT: 15002, Kind.LIVY: 8998}
+"""Ports of the doors of clusters from outside."""
 
 
 @dataclass(frozen=True)
@@ -133,13 +136,21 @@ class NodeProbe:
         )
 
     def outside(self, cluster: Cluster, primary: Instance) -> tuple[str, str] | None:
-        found = self._ask_gateway(cluster, primary, HEALTH)
+        kind = kind_of(cluster)
+        seen = self._health(cluster, primary, _DOORS.get(kind, GATEWAY_PORT))
+        # The door sees whether it answers, our gateway whether it takes the token.
+        if seen is not None and not seen[0] and kind is Kind.SPARK_CONNECT:
+            return self._health(cluster, primary, GATEWAY_PORT)
+        return seen
+
+    def _health(self, cluster: Cluster, primary: Instance, port: int) -> tuple[str, str] | None:
+        found = self._ask_gateway(cluster, primary, HEALTH, port)
         return None if found is None else (str(found.get("code", "")), str(found.get("message", "")))
 
-    def _ask_gateway(self, cluster: Cluster, primary: Instance, what: str) -> Any:
+    def _ask_gateway(self, cluster: Cluster, primary: Instance, what: str, port: int = GATEWAY_PORT) -> Any:
         headers = {"Authorization": f"token {cluster.gateway_token}"}
         try:
-            return _get(f"http://{primary.bind_ip}:{GATEWAY_PORT}{what}", headers)
+            return _get(f"http://{primary.bind_ip}:{port}{what}", headers)
         except (httpx.HTTPError, ValueError):
             return None
 

@@ -1,14 +1,19 @@
-"""The way to a kernel gateway that is not ours: a cluster from outside (`clusters/outside/`).
+"""The way to what is not ours: a cluster from outside (`clusters/outside/`).
 
-`python -I -S door.py FOLDER`, with `door.json` in the folder. It listens where the gateway of one of our own
-clusters would, asks for that cluster's token, and passes each request on to the outside's URL with the outside's
-credentials: no Workspace ever has those. Only Jupyter's kernels are passed on, nothing else of a Jupyter server.
+`python -I -S door.py FOLDER`, with `door.json` in the folder. It listens where the program of one of our own
+clusters would that it stands for, which `kind` says (`runtime/far.py`):
+
+    JUPYTER_GATEWAY   asks for the cluster's token and passes each request on to the outside's URL with the outside's
+                      credentials: no Workspace ever has those. Only kernels pass, nothing else of a Jupyter server
+    LIVY              the same for Livy's sessions; at its end it ends those that kernels of the cluster have made
+    SPARK_CONNECT     passes connections on as they are (HTTP/2 without TLS here, with it there if the URL says so);
+                      the kernels, which are Spark's clients, have the token
 
 It looks up the name at each connection and dials the very address that it has checked. Never dialled, whatever a
 name says: this machine's own addresses, link-local ones, metadata services (`egress.py`); but for those that the
 installation's administrator has listed (`outside_local_targets`).
 
-Every few seconds it asks the outside for its kernelspecs. `GET /_health` says how that went:
+Every few seconds it asks the outside whether it serves. `GET /_health` says how that went:
 
     {"code": "", "message": ""}    it answers as it should; else `code` is one of `Trouble`, `message` a sentence
     503                            it was not asked yet
@@ -23,7 +28,6 @@ import hmac
 import ipaddress
 import json
 import os
-import re
 import signal
 import ssl
 import sys
@@ -37,14 +41,13 @@ from urllib.parse import urlsplit
 if __name__ == "__main__":
     # Run as a plain file: the package is found by its place.
     sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
-from emr_studio.runtime import egress
+from emr_studio.runtime import egress, far
 from emr_studio.runtime.relay import pipe
 
 CONFIG_FILE = "door.json"
 HEALTH = "/_health"
-UNREACHABLE, REFUSED, FORBIDDEN, NOT_A_GATEWAY = "UNREACHABLE", "CREDENTIALS_REFUSED", "ADDRESS_FORBIDDEN", "NO_GATEWAY"
-"""Codes of `Trouble`."""
-_PATHS = re.compile(r"/(?:api/(?:kernels|kernelspecs)|kernelspecs)(?:[/?]|$)")
+UNREACHABLE, REFUSED, FORBIDDEN = "UNREACHABLE", "CREDENTIALS_REFUSED", "ADDRESS_FORBIDDEN"
+"""Codes of `Trouble`, with those of `far.Kind`."""
 # Of a client's own: what it proves itself with here, and what another server would judge it by.
 _DROPPED = ("host", "authorization", "cookie", "origin", "referer", "forwarded")
 _DROPPED_PREFIXES = ("x-forwarded-", "proxy-", "x-emr-studio-")
@@ -54,7 +57,6 @@ _DIAL_SECONDS = 10.0
 _HEALTH_SECONDS = 10.0
 _HEALTH_BYTES = 4 * 1024 * 1024
 _MOST_CONNECTIONS = 1024
-_TRAVERSAL = re.compile(r"(?i)(?:^|/|%2f)(?:\.|%2e){1,2}(?:/|%2f|$|\?)|\\|%5c")
 
 Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
@@ -77,6 +79,8 @@ class Door:
     """What clients here prove themselves with."""
     url: str
     """The outside's, with its base path."""
+    kind: str = "JUPYTER_GATEWAY"
+    """What it leads to: a name of `far.KINDS`."""
     authorization: str = ""
     """The header of that name for the outside; empty: it asks for none."""
     local_targets: Sequence[str] = ()
@@ -88,12 +92,22 @@ class Door:
     authorities: str = ""
     """PEM of certificate authorities that are trusted beside the system's."""
 
+    mark: str = ""
+    """How the names of Livy sessions begin that are ended with the door."""
+
     def trust(self) -> ssl.SSLContext:
         """How the outside's certificate is judged."""
         context = ssl.create_default_context()
+        if self.far.is_http2:
+            context.set_alpn_protocols(["h2"])
         if self.authorities:
             context.load_verify_locations(cadata=self.authorities)
         return context
+
+    @property
+    def far(self) -> far.Kind:
+        """What it leads to."""
+        return far.KINDS[self.kind]
 
     @property
     def host(self) -> str:
@@ -180,6 +194,11 @@ class Asked:
         return next((value for key, value in self.headers if key.lower() == name), "")
 
     @property
+    def is_preface(self) -> bool:
+        """Whether HTTP/2 begins here."""
+        return self.method == far.PREFACE_METHOD
+
+    @property
     def is_upgrade(self) -> bool:
         """Whether it becomes a websocket."""
         return self.header("upgrade").lower() == "websocket"
@@ -193,6 +212,8 @@ def parse(head: bytes) -> Asked:
     """
     first, *rest = head.decode("latin-1").removesuffix("\r\n\r\n").split("\r\n")
     method, path, version = first.split(" ")
+    if first == far.PREFACE_LINE:
+        return Asked(method, path, [])
     if version not in ("HTTP/1.1", "HTTP/1.0") or not path.startswith("/"):
         raise ValueError(first)
     headers = []
@@ -240,22 +261,29 @@ class Server:
         server = await asyncio.start_server(self._accept, host.strip("[]"), int(port), limit=_HEAD_BYTES)
         looking = asyncio.create_task(self._look())
         await stopped.wait()
-        await asyncio.sleep(self._door.last_seconds)
         looking.cancel()
+        await asyncio.gather(asyncio.sleep(self._door.last_seconds), self._end_sessions())
         server.close()
         for task in list(self._connections):
             task.cancel()
+
+    async def _end_sessions(self) -> None:
+        """Nothing goes on elsewhere that was begun from here, whatever has become of its kernel."""
+        if self._door.mark:
+            with suppress(Trouble, OSError, TimeoutError, ValueError):
+                async with asyncio.timeout(self._door.last_seconds):
+                    await far.end_sessions(lambda method, path: ask(self._door, method, path), self._door.mark)
 
     async def _look(self) -> None:
         while True:
             try:
                 async with asyncio.timeout(_HEALTH_SECONDS):
-                    await ask_kernelspecs(self._door)
+                    await look(self._door)
                 self._health = {"code": "", "message": ""}
             except Trouble as trouble:
                 self._health = {"code": trouble.code, "message": str(trouble)}
             except (OSError, TimeoutError, ValueError, asyncio.IncompleteReadError) as error:
-                text = f"{self._door.host} does not answer as a kernel gateway does: {error or 'timed out'}."
+                text = f"{self._door.host} does not answer as {self._door.far.name} does: {error or 'timed out'}."
                 self._health = {"code": UNREACHABLE, "message": text}
             await asyncio.sleep(self._door.look_seconds)
 
@@ -279,52 +307,78 @@ class Server:
                 asked = parse(await reader.readuntil(b"\r\n\r\n"))
         except (ValueError, asyncio.LimitOverrunError):
             return await _answer(writer, 400, {"message": "This is no request."})
+        if self._door.far.is_http2 and asked.is_preface:
+            return await self._pass(reader, writer, far.PREFACE)
         if not self._proves_itself(asked):
             return await _answer(writer, 401, {"message": "The token is not valid."})
         if asked.path == HEALTH:
             return await _answer(writer, 200 if self._health else 503, self._health)
-        if not _PATHS.match(asked.path) or _TRAVERSAL.search(asked.path.partition("?")[0]):
-            return await _answer(writer, 404, {"message": "Only kernels are reached here."})
+        if not self._door.far.lets_pass(asked.path):
+            return await _answer(writer, 404, {"message": f"Only {self._door.far.passes} are reached here."})
+        return await self._pass(reader, writer, rewritten(self._door, asked))
+
+    async def _pass(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, head: bytes) -> None:
         try:
-            far = await dial(self._door)
+            far_reader, far_writer = await dial(self._door)
         except Trouble as trouble:
             return await _answer(writer, 503, {"message": str(trouble), "reason": trouble.code})
-        far[1].write(rewritten(self._door, asked))
-        return await pipe(reader, writer, *far)
+        far_writer.write(head)
+        return await pipe(reader, writer, far_reader, far_writer)
 
     def _proves_itself(self, asked: Asked) -> bool:
         given = asked.header("authorization").partition(" ")[2].strip()
         return hmac.compare_digest(given.encode(), self._door.token.encode())
 
 
-async def ask_kernelspecs(door: Door) -> None:
-    """Ask the outside what it offers.
+async def look(door: Door) -> None:
+    """Ask the outside whether it serves.
 
     Raises:
         Trouble: it does not answer, refuses the credentials, or answers something else.
     """
+    kind = door.far
+    if kind.is_http2:
+        reader, writer = await dial(door)
+        try:
+            writer.write(far.GREETING)
+            if not far.is_http2(await reader.readexactly(far.FRAME_HEAD)):
+                raise Trouble(kind.code, f"{door.host} does not speak HTTP/2, as {kind.name} does.")
+        finally:
+            writer.close()
+        return
+    status, body = await ask(door, "GET", kind.question)
+    if status in (401, 403):
+        raise Trouble(REFUSED, f"{door.host} refuses the credentials (HTTP {status}).")
+    if status != 200 or kind.mark not in body:
+        raise Trouble(kind.code, f"{door.host} does not answer as {kind.name} does (HTTP {status}).")
+
+
+async def ask(door: Door, method: str, path: str) -> tuple[int, bytes]:
+    """Status and body of an answer of the outside's.
+
+    Raises:
+        Trouble: it does not answer.
+    """
     reader, writer = await dial(door)
     try:
-        writer.write(rewritten(door, Asked("GET", "/api/kernelspecs", [("Accept", "application/json")])))
-        answer = await _whole(reader)
+        headers = [("Accept", "application/json"), ("X-Requested-By", "emr-studio")]
+        writer.write(rewritten(door, Asked(method, path, headers)))
+        answer = await _whole(door, reader)
     finally:
         writer.close()
     head, _, body = answer.partition(b"\r\n\r\n")
-    status = int(head.split(b" ", 2)[1])
-    if status in (401, 403):
-        raise Trouble(REFUSED, f"{door.host} refuses the credentials (HTTP {status}).")
-    if status != 200 or b'"kernelspecs"' not in body:
-        raise Trouble(NOT_A_GATEWAY, f"{door.host} does not answer as a kernel gateway does (HTTP {status}).")
+    chunked = b"transfer-encoding: chunked" in head.lower()
+    return int(head.split(b" ", 2)[1]), far.joined(body) if chunked else body
 
 
-async def _whole(reader: asyncio.StreamReader) -> bytes:
+async def _whole(door: Door, reader: asyncio.StreamReader) -> bytes:
     pieces, size = [], 0
     while size < _HEALTH_BYTES and (piece := await reader.read(65_536)):
         pieces.append(piece)
         size += len(piece)
     answer = b"".join(pieces)
     if not answer.startswith(b"HTTP/1."):
-        raise Trouble(NOT_A_GATEWAY, "It does not speak HTTP.")
+        raise Trouble(door.far.code, "It does not speak HTTP.")
     return answer
 
 

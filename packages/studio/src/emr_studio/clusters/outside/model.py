@@ -19,9 +19,11 @@ from emr_studio.iam.sealing import Sealer
 
 
 class Kind(StrEnum):
-    """What answers at the URL."""
+    """What answers at the URL; kernels of the last two run here."""
 
     JUPYTER_GATEWAY = "JUPYTER_GATEWAY"
+    SPARK_CONNECT = "SPARK_CONNECT"
+    LIVY = "LIVY"
 
 
 class Authentication(StrEnum):
@@ -39,7 +41,8 @@ class OutsideCluster(Base):
 
     cluster_id: Mapped[str] = mapped_column(ForeignKey("clusters.id"), primary_key=True)
     sealed: Mapped[bytes] = mapped_column(LargeBinary)
-    """The Authorization header, sealed for this cluster alone."""
+    """What it is proved with, sealed for this cluster alone: an Authorization header; of Spark Connect the parameters
+    of the connection string."""
 
 
 @dataclass(frozen=True)
@@ -56,13 +59,13 @@ def shape_of(kind: Kind, url: str, authentication: Authentication) -> Mapping[st
     return {"Type": kind.value, "Url": url, "AuthenticationType": authentication.value}
 
 
-def seal(sealer: Sealer, cluster_id: str, authorization: str) -> bytes:
+def seal(sealer: Sealer, cluster_id: str, proof: str) -> bytes:
     """The credentials, as they are kept."""
-    return sealer.seal(authorization.encode(), _purpose(cluster_id))
+    return sealer.seal(proof.encode(), _purpose(cluster_id))
 
 
 def unseal(sealer: Sealer, cluster_id: str, sealed: bytes) -> str:
-    """The Authorization header for the outside; empty if it asks for none.
+    """What proves us to the outside (`OutsideCluster.sealed`); empty if it asks for nothing.
 
     Raises:
         BadSeal: they were not sealed here.
@@ -72,6 +75,17 @@ def unseal(sealer: Sealer, cluster_id: str, sealed: bytes) -> str:
 
 def _purpose(cluster_id: str) -> str:
     return f"emr:outside-cluster:{cluster_id}"
+
+
+def kind_of(cluster: Cluster) -> Kind | None:
+    """What a cluster from outside is; None for one of ours."""
+    shown = (cluster.details or {}).get(OUTSIDE)
+    return Kind(shown["Type"]) if shown else None
+
+
+def has_kernels_here(cluster: Cluster) -> bool:
+    """Whether programs of ours run its kernels: for all but a gateway from outside."""
+    return kind_of(cluster) is not Kind.JUPYTER_GATEWAY
 
 
 def find_outside(session: Session, cluster: Cluster) -> Outside | None:

@@ -24,7 +24,7 @@ from emr_studio.clusters.model import (
     new_instance,
 )
 from emr_studio.clusters.outside.model import Kind, OutsideCluster, seal, shape_of
-from emr_studio.clusters.outside.targets import authorization, check_target, gateway_url
+from emr_studio.clusters.outside.targets import check_target, target
 from emr_studio.clusters.spares import identify
 from emr_studio.iam.sealing import Sealer
 from emr_studio.network.model import Subnet, ensure_default_network, get_subnets
@@ -43,9 +43,9 @@ def _on_register(_context: Context, request: Request) -> Iterable[Check]:
 def register_cluster(context: Context, request: Request) -> Response:
     """Make a cluster from outside known; whether it answers is seen in its state."""
     settings = context.port(Settings)
-    kind, url = Kind(request["Type"]), gateway_url(request["Url"])
-    check_target(url, settings.outside_targets)
-    asked, header = authorization(request.get("Token"), request.get("UserName"), request.get("Password"))
+    kind = Kind(request["Type"])
+    wanted = target(kind, request["Url"], request.get("Token"), request.get("UserName"), request.get("Password"))
+    check_target(wanted.url, settings.outside_targets)
     if not request["Name"].strip():
         raise InvalidRequest("Name must not be blank.")
     now, subnet = context.now(), _subnet(context, request)
@@ -63,7 +63,7 @@ def register_cluster(context: Context, request: Request) -> Response:
         availability_zone=subnet.availability_zone,
         keep_alive=True,
         configurations=[],
-        details={OUTSIDE: shape_of(kind, url, asked)},
+        details={OUTSIDE: shape_of(kind, wanted.url, wanted.authentication)},
         tags=read_tags(request.get("Tags")),
         creator_user_id=context.caller.user_id,
         state=State.STARTING,
@@ -76,7 +76,8 @@ def register_cluster(context: Context, request: Request) -> Response:
     context.session.add(cluster)
     context.session.flush()
     _add_place(context, cluster)
-    context.session.add(OutsideCluster(cluster_id=cluster.id, sealed=seal(context.port(Sealer), cluster.id, header)))
+    sealed = seal(context.port(Sealer), cluster.id, wanted.proof)
+    context.session.add(OutsideCluster(cluster_id=cluster.id, sealed=sealed))
     wake(context, cluster)
     return {"ClusterId": cluster.id, "ClusterArn": cluster_arn(cluster)}
 
@@ -108,7 +109,7 @@ def _add_place(context: Context, cluster: Cluster) -> None:
 
 @operation("emr", "DeregisterCluster", checks=on_cluster("elasticmapreduce:DeregisterCluster"))
 def deregister_cluster(context: Context, request: Request) -> Response:
-    """Forget a cluster from outside and its credentials. It goes on; Workspaces are detached."""
+    """Forget a cluster from outside and its credentials. It goes on; Workspaces are detached, their sessions end."""
     cluster = find(context, request)
     if not is_outside(cluster):
         raise InvalidRequest(f"Cluster id '{cluster.id}' was not registered: TerminateJobFlows ends it.")

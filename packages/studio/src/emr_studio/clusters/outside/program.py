@@ -1,4 +1,4 @@
-"""The program that leads to a cluster from outside, and what it says of it."""
+"""The programs of a cluster from outside: the door that leads to it, and what our own kernels of it are told."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from emr_studio.clusters.model import Cluster, State, is_outside, workload_owner
-from emr_studio.clusters.outside.model import Outside, unseal
+from emr_studio.clusters.outside.model import Kind, Outside, unseal
+from emr_studio.clusters.outside.targets import connection
 from emr_studio.clusters.tools import Tools
 from emr_studio.iam.sealing import Sealer
 from emr_studio.runtime import door
@@ -30,12 +31,12 @@ def door_specification(
     """What the runtime is asked to start. The credentials are in a file that only the program's user can read."""
     _, _, place = workload_id.partition("/")
     told: dict[str, Any] = {
+        "kind": outside.kind,
         "listen": address,
         "token": cluster.gateway_token,
-        "url": outside.url,
-        "authorization": unseal(Sealer.load(settings.keys_dir), cluster.id, outside.sealed),
         "local_targets": settings.outside_targets,
         "authorities": _authorities(settings),
+        **_way(settings, cluster, outside),
     }
     program = Path(door.__file__).resolve()
     return ProcessSpec(
@@ -50,6 +51,27 @@ def door_specification(
         readable=(str(Path(sys.prefix)), str(program.parents[1])),
         limits=_LIMITS,
     )
+
+
+def _way(settings: Settings, cluster: Cluster, outside: Outside) -> dict[str, str]:
+    """Where the door leads, and as whom."""
+    proof = unseal(Sealer.load(settings.keys_dir), cluster.id, outside.sealed)
+    if outside.kind == Kind.SPARK_CONNECT:
+        return {"url": connection(outside.url, proof).url}
+    mark = f"emr-studio-{cluster.id}-" if outside.kind == Kind.LIVY else ""
+    return {"url": outside.url, "authorization": proof, "mark": mark}
+
+
+def kernels_config(settings: Settings, cluster: Cluster, outside: Outside) -> dict[str, Any]:
+    """What differs in the `node.json` of our gateway and kernels from that of a cluster of ours."""
+    told: dict[str, Any] = {"outside": outside.kind, "outside_url": outside.url, "local_mode": True}
+    # They have no Spark: neither its secrets nor its places.
+    told |= {"connect_token": "", "secret": "", "ui_key": "", "warehouse_dir": "", "events_dir": "", "jars_dir": ""}
+    if outside.kind != Kind.SPARK_CONNECT:
+        return told
+    found = connection(outside.url, unseal(Sealer.load(settings.keys_dir), cluster.id, outside.sealed))
+    to_it = {"connect_authority": found.authority, "connect_parameters": found.parameters}
+    return told | {"connect_token": found.token, **to_it}
 
 
 def _authorities(settings: Settings) -> str:
