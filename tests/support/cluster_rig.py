@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import json
+import random
 import time
 import uuid
 from collections.abc import Iterator
@@ -180,6 +181,8 @@ def cluster_rig(folder: Path) -> Iterator[ClusterRig]:
     agent.start()
     try:
         with emr_world(folder / "agent") as emr:
+            # Another process runs such a rig at the same time, at addresses of its own.
+            emr.settings = emr.settings.model_copy(update={"loopback_octet": random.SystemRandom().randint(32, 199)})
             play = ClusterPlay(emr)
             archive = LogArchive(emr.settings, MemoryAppInfo())
             play.controller = ClusterReconciler(

@@ -163,7 +163,7 @@ def test_the_user_is_who_the_token_says(mine: Workspace) -> None:
 @needs_root
 def test_without_root_it_runs_all_the_same_and_stops_whole() -> None:
     with unprivileged(54321) as rig:
-        workspace = rig.launch("e-PLAIN", UIDS[0])
+        workspace = rig.launch("e-NOROOT", UIDS[0])
         assert workspace.shell("id -u") == "54321"
         with workspace.client() as client:
             name = client.post("/api/terminals").json()["name"]

@@ -6,6 +6,7 @@ import itertools
 import json
 import os
 import signal
+import time
 import uuid
 from collections.abc import Iterator
 from typing import Any
@@ -160,7 +161,7 @@ def test_the_kernel_goes_on_when_relay_and_agent_die(
     kernel_id = start_kernel(workspace)
     with workspace.connect(f"/api/kernels/{kernel_id}/channels?session_id=s2") as stream:
         assert execute(stream, "x = 41; print(x)") == "41\n"
-        request = message("import time\nfor i in range(20):\n    print(i, flush=True); time.sleep(0.1)")
+        request = message("import time\nfor i in range(60):\n    print(i, flush=True); time.sleep(0.1)")
         stream.send(json.dumps(request))
         # Not before the kernel has it: a request that is inside the relay when it is killed is lost.
         until(lambda: json.loads(stream.recv(timeout=60))["msg_type"] == "stream")
@@ -174,7 +175,7 @@ def test_the_kernel_goes_on_when_relay_and_agent_die(
         # inside the relay when it was killed is lost), and the kernel still knows x.
         lines = [int(line) for line in read(stream, request["header"]["msg_id"]).split()]
         assert lines == sorted(lines)
-        assert set(lines) >= set(range(10, 20))
+        assert set(lines) >= set(range(50, 60))
         assert execute(stream, "print(x + 1)") == "42\n"
     attach(rig, workspace, None)
 
@@ -237,10 +238,11 @@ def test_what_is_at_work_in_a_workspace(rig: AgentRig, gateways: tuple[KernelGat
     assert not busy()
     with workspace.client() as client:
         assert client.get("/api/emr-studio/activity").status_code == 403, "it is the agent's alone"
+        begun = time.monotonic()
         client.put("/api/contents/a.txt", json={"type": "file", "format": "text", "content": "a"}).raise_for_status()
         saved = rig.runtime.activity("e-ACTIVE")
         assert saved is not None
-        assert saved.idle_seconds < 5
+        assert saved.idle_seconds <= time.monotonic() - begun + 1
         for _ in range(3):
             client.get("/api/contents/a.txt")
         read = rig.runtime.activity("e-ACTIVE")

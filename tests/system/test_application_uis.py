@@ -223,9 +223,12 @@ def test_the_persistent_ui_of_a_live_cluster(scene: Scene) -> None:
     visitor = scene.visit(scene.ready(ui, PersistentAppUIType="SHS"))
     described = scene.emr.describe_persistent_app_ui(PersistentAppUIId=ui)["PersistentAppUI"]
     assert (described["PersistentAppUIStatus"], described["PersistentAppUITypeList"]) == ("RUNNING", ["SHS"])
+
+    def ended() -> list[bool]:
+        return sorted(one["attempts"][0]["completed"] for one in scene.applications(visitor, 2))
+
+    until("the step's has ended, that of the notebooks goes on", lambda: ended() == [False, True])
     applications = scene.applications(visitor, 2)
-    # The step's has ended, that of the notebooks goes on.
-    assert sorted(one["attempts"][0]["completed"] for one in applications) == [False, True]
     step = next(one for one in applications if one["attempts"][0]["completed"])
     page = scene.visit(scene.ready(ui, ApplicationId=step["id"]))
     assert urlsplit(page.seen[-1]).path == f"/shs/history/{step['id']}/jobs/"

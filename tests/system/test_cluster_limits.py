@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-from websockets.exceptions import ConnectionClosed
+from websockets.exceptions import ConnectionClosed, InvalidHandshake
 
 from emr_studio.clusters import limits
 from emr_studio.runtime.cgroups import ControlGroups
@@ -28,7 +28,10 @@ while True:
 
 def has_forgotten(rig: ClusterRig, cluster_id: str, kernel: Kernel) -> bool:
     """Whether the kernel is a new one; while the old one eats, or is just ended, it does not answer."""
-    again = Kernel(rig.gateway(cluster_id), "python3", kernel.id)
+    try:
+        again = Kernel(rig.gateway(cluster_id), "python3", kernel.id)
+    except (TimeoutError, InvalidHandshake):
+        return False
     try:
         return "NameError" in again.run("len(eaten)", 15)
     except (TimeoutError, ConnectionClosed):

@@ -63,15 +63,22 @@ def hosts(cluster_id: str) -> int:
     return found
 
 
+def programs(rig: ClusterRig, cluster_id: str) -> dict[str, int]:
+    """Its programs and their processes; what these start and end by themselves does not count."""
+    seen = rig.agent.runtime.list()
+    return {one.workload_id: one.pid for one in seen if one.workload_id.startswith(f"{cluster_id}/") and one.pid}
+
+
 def test_it_is_given_away_running_and_ends_whole(rig: ClusterRig) -> None:
     spare_id = warmed(rig)
     until("Spark was used once", lambda: jobs_done(rig, spare_id) > 0)
     until("whoever did that is gone", lambda: hosts(spare_id) == 1)
-    before = set(processes_of(spare_id))
+    before = programs(rig, spare_id)
+    assert before
     # The spare's subnet is the first of the default network.
     cluster_id = rig.create(core=0, Instances={"Ec2SubnetId": rig.play.emr.network.subnet_ids[0]})
     assert cluster_id == spare_id
-    assert before <= set(processes_of(cluster_id))
+    assert programs(rig, cluster_id) == before
     assert [phase["Name"] for phase in rig.play.row(cluster_id).phases] == ["WAITING"]
     kernel = rig.kernel(cluster_id)
     assert kernel.run("print(spark.range(10).count())") == "10\n"

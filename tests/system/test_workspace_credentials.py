@@ -73,10 +73,10 @@ def inside(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Inside]:
         agent, database = AgentRig(folder), Database(rig.settings.sqlalchemy_url)
         agent.start()
         with database.write() as session:
-            session.add(known_workspace("e-MINE", rig.settings.account_id))
+            session.add(known_workspace("e-CREDENTIALS", rig.settings.account_id))
         try:
             region = {"AWS_REGION": "us-east-1", "AWS_DEFAULT_REGION": "us-east-1"}
-            yield Inside(rig, agent, agent.launch("e-MINE", 412399, environment=region), database)
+            yield Inside(rig, agent, agent.launch("e-CREDENTIALS", 412399, environment=region), database)
         finally:
             agent.close()
             database.dispose()
