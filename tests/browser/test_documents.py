@@ -202,6 +202,7 @@ def test_the_kernel_obeys_the_page(shared: Shared, page: Page) -> None:
     lab.menu("Kernel", "Restart Kernel…")
     page.get_by_role("button", name="Confirm Kernel Restart").click()
     lab.shows(1, "The kernel was restarted.")
+    lab.has_kernel()
 
     lab.cell(2).locator(".jp-InputArea-editor").click()
     lab.menu("Run", "Run Selected Cell and All Below")
@@ -241,10 +242,15 @@ def test_two_people_edit_one_notebook(shared: Shared, browser: Browser, page: Pa
 
 def _remove_ben(shared: Shared, page: Page, lines: list[WebSocket]) -> None:
     """He is no collaborator any more; his page loses what it had open."""
-    # The last of each kind: a page that was left never says that its lines are closed.
-    last = {line.url.split("/api/")[1].split("/")[0]: line for line in lines}
-    kept = [last["collaboration"], last["kernels"]]
-    assert not any(line.is_closed() for line in kept)
+
+    def last() -> list[WebSocket]:
+        # The last of each kind: a page that was left never says that its lines are closed.
+        page.wait_for_timeout(50)  # events come in while Playwright waits
+        found = {line.url.split("/api/")[1].split("/")[0]: line for line in lines}
+        return [found[kind] for kind in ("collaboration", "kernels") if kind in found]
+
+    until("his lines are open", lambda: [line.is_closed() for line in last()] == [False, False])
+    kept = last()
     shared.ana.delete_workspace_access(EditorId=shared.editor_id, IdentityName="ben")
 
     def cut() -> bool:

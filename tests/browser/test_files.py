@@ -82,21 +82,45 @@ def upload(page: Page, path: Path) -> None:
     choosing.value.set_files(path)
 
 
+def press(page: Page, name: str, key: str, opened: Locator) -> None:
+    """Choose an item and press the key until what it opens is there: a list that is drawn anew loses the focus."""
+
+    def is_open() -> bool:
+        if not opened.is_visible():
+            item(page, name).click()
+            page.keyboard.press(key)
+            page.wait_for_timeout(500)
+        return opened.is_visible()
+
+    until(f"{key} is obeyed", is_open)
+
+
+def enter(page: Page, folder: str) -> None:
+    """Open a folder: of a double click one half is lost where the list is drawn anew."""
+    crumb = page.locator(".jp-BreadCrumbs").get_by_text(folder, exact=True)
+
+    def is_inside() -> bool:
+        if not crumb.is_visible():
+            item(page, folder).dblclick()
+            page.wait_for_timeout(500)
+        return crumb.is_visible()
+
+    until(f"{folder} is open", is_inside)
+
+
 def rename(page: Page, before: str, after: str) -> None:
-    item(page, before).click()
-    page.keyboard.press("F2")
     editor = page.locator(".jp-DirListing-editor")
+    press(page, before, "F2", editor)
     editor.fill(after)
     editor.press("Enter")
     expect(item(page, after)).to_be_visible()
 
 
 def delete(page: Page, name: str) -> None:
-    item(page, name).click()
-    page.keyboard.press("Delete")
-    page.locator(".jp-Dialog").get_by_role("button", name="Delete").or_(
-        page.locator(".jp-Dialog").get_by_role("button", name="Move to Trash")
-    ).click()
+    dialog = page.locator(".jp-Dialog")
+    button = dialog.get_by_role("button", name="Delete").or_(dialog.get_by_role("button", name="Move to Trash"))
+    press(page, name, "Delete", button)
+    button.click()
     expect(item(page, name)).to_have_count(0)
 
 
@@ -118,7 +142,7 @@ def test_files_and_folders_are_in_s3_as_they_are_here(files: Files, lab: Lab, tm
     editor = page.locator(".jp-DirListing-editor")
     editor.fill("data")
     editor.press("Enter")
-    item(page, "data").dblclick()
+    enter(page, "data")
     expect(item(page, "fruit sales.csv")).to_have_count(0)
     upload(page, table)
     until("it is in S3 below its folder", lambda: files.read("data/table.csv"))

@@ -80,7 +80,13 @@ class Origin:
                 # As above: dial loopback, whatever the name.
                 dialled = socket.create_connection(("127.0.0.1", self.port), 30)
             return connect(
-                target, sock=dialled, additional_headers=headers, origin=OriginHeader(self.url), max_size=None
+                target,
+                sock=dialled,
+                additional_headers=headers,
+                origin=OriginHeader(self.url),
+                max_size=None,
+                # As long as a request may take: what is behind may be starting.
+                open_timeout=60,
             )
         except (WebSocketException, OSError) as error:
             if dialled:
@@ -138,13 +144,16 @@ class Workspace:
         """Run one cell and return its outputs as they would stand in the notebook.
 
         Raises:
-            BrowserError: the cell failed; the message holds the traceback.
+            BrowserError: the cell failed, the message holds the traceback; or the kernel cannot be reached.
         """
         session = uuid.uuid4().hex
         channels = self.origin.websocket(f"/api/kernels/{kernel_id}/channels?session_id={session}")
         with channels:
             message_id = uuid.uuid4().hex
-            channels.send(json.dumps(_execute_request(session, message_id, code)))
+            try:
+                channels.send(json.dumps(_execute_request(session, message_id, code)))
+            except WebSocketException as error:
+                raise BrowserError(f"the kernel's line is cut: {error}") from error
             return _as_shown(_messages(channels, message_id, timeout))
 
 
