@@ -6,7 +6,6 @@ import asyncio
 import datetime as dt
 import json
 import os
-from collections.abc import Iterator
 from decimal import Decimal
 from pathlib import Path
 
@@ -14,6 +13,7 @@ import pandas
 import pytest
 from IPython.core.error import UsageError
 from IPython.core.interactiveshell import InteractiveShell
+from traitlets.config import Config
 
 from emr_studio_cluster import magics
 from emr_studio_cluster.magics import first_line, forbidden, help_text, settings, tables
@@ -24,13 +24,13 @@ from emr_studio_workspace.share import FolderShare
 
 
 @pytest.fixture
-def shell(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[InteractiveShell]:
+def shell(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> InteractiveShell:
     monkeypatch.setenv("IPYTHONDIR", str(tmp_path))
     monkeypatch.chdir(tmp_path)
-    made = InteractiveShell()
+    # A history has a thread of its own, which writes into a folder that goes with the test.
+    made = InteractiveShell(config=Config({"HistoryManager": {"enabled": False}}))
     magics.install(made)
-    yield made
-    made.history_manager.end_session()
+    return made
 
 
 @pytest.mark.parametrize(
