@@ -7,11 +7,12 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-from bench import api, backups, clusters, iam, results, s3, trail, workspaces
+from bench import api, backups, clusters, iam, page, results, s3, trail, workspaces
 from tests.support.studio import Studio, running
 
 BENCHMARKS: dict[str, Callable[[Studio], list[results.Figure]]] = {
     "workspaces": workspaces.measure,
+    "page": page.measure,
     "backups": backups.measure,
     "clusters": clusters.measure,
     "api": api.measure,

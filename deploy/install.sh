@@ -111,6 +111,11 @@ if web lab packages/workspace/lab "the Workspace's panels"; then
   mv "$LAB.new" "$LAB"; rm -rf "$LAB.old"
 fi
 
+# Only what changed is compressed again.
+JUPYTER=.envs/workspace/share/jupyter
+.venv/bin/python -m emr_studio.edge.precompress "$JUPYTER/lab/static" "$JUPYTER/labextensions" \
+  packages/studio/src/emr_studio/console/static
+
 # Other releases' environments are built when the first cluster asks for them.
 .venv/bin/emr-studio release prepare 2>&1 | while IFS= read -r line; do say "clusters: $line"; done \
   || die "the clusters' environment could not be built"

@@ -23,6 +23,7 @@ from tests.support.edge_rig import Rig, edge_rig
 
 HOST = "e-abc.workspace.localhost"
 FOREVER = "public, max-age=31536000, immutable"
+READY = "ready();" * 500
 
 
 @pytest.fixture(scope="module")
@@ -36,11 +37,13 @@ def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
         ("lab/static/package.json", "{}"),
         ("labextensions/@jupyterlab/git/static/remoteEntry.0123456789abcdef0123.js", "git"),
         ("labextensions/@jupyterlab/git/package.json", "{}"),
+        ("lab/static/2048.073326ef5d98db5e.js", READY),
         ("secret.txt", "secret"),
     ):
         path = share / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text)
+    (share / "lab/static/2048.073326ef5d98db5e.js.gz").write_bytes(gzip.compress(READY.encode(), mtime=0))
     return root
 
 
@@ -106,6 +109,18 @@ def test_scripts_are_compressed(rig: Rig) -> None:
             assert len(body) < 1000
             if encoding == "gzip":
                 assert gzip.decompress(body) == b"chunk();" * 500
+
+
+def test_what_was_compressed_beforehand_is_sent_as_it_is(rig: Rig) -> None:
+    with httpx.Client(timeout=60) as client:
+        url = f"http://127.0.0.1:{rig.settings.port}/static/lab/2048.073326ef5d98db5e.js"
+        headers = {"Host": rig.host(HOST), "Accept-Encoding": "gzip, deflate, br, zstd"}
+        with client.stream("GET", url, headers=headers) as reply:
+            body = b"".join(reply.iter_raw())
+    assert body == gzip.compress(READY.encode(), mtime=0)
+    told = [reply.headers[name] for name in ("content-encoding", "cache-control", "vary")]
+    assert told == ["gzip", FOREVER, "Accept-Encoding"]
+    assert reply.headers["content-type"].startswith("text/javascript")
 
 
 def test_requests_wait_for_a_control_plane_that_restarts(rig: Rig) -> None:

@@ -1,10 +1,11 @@
 /** Open EMR Studio in JupyterLab: panels in the side bars, and what the status bar says. */
 import { ILabShell, ILayoutRestorer, type JupyterFrontEnd, type JupyterFrontEndPlugin } from "@jupyterlab/application";
 import { ICommandPalette, Notification } from "@jupyterlab/apputils";
+import { PageConfig } from "@jupyterlab/coreutils";
 import { IDocumentManager } from "@jupyterlab/docmanager";
 import { ILauncher } from "@jupyterlab/launcher";
 import type { DocumentRegistry } from "@jupyterlab/docregistry";
-import { INotebookTracker } from "@jupyterlab/notebook";
+import { INotebookTracker, type NotebookPanel } from "@jupyterlab/notebook";
 import { IRenderMimeRegistry } from "@jupyterlab/rendermime";
 import { IStatusBar } from "@jupyterlab/statusbar";
 import { type LabIcon, ReactWidget } from "@jupyterlab/ui-components";
@@ -19,6 +20,7 @@ import { backupIcon, collaborationIcon, computeIcon, examplesIcon, sqlIcon } fro
 import { StudioPanel } from "./panel";
 import { addRenderers } from "./results";
 import { makeSqlEditor, SqlExplorer } from "./sql";
+import { settings } from "./settings";
 import { PYSPARK, SqlKernel } from "./sqlKernel";
 import { StudioState } from "./state";
 import { makeVersionTab, VersionList, type VersionProps } from "./versions";
@@ -35,6 +37,7 @@ class Studio {
   private status: string | undefined;
   private warnedOf: number | undefined;
   private signedOut: string | undefined;
+  private unattached: string | undefined;
   private mayCollaborate = false;
   private last: DocumentRegistry.Context | undefined;
 
@@ -55,6 +58,7 @@ class Studio {
     this.addExamples();
     this.addCommands();
     void app.restored.then(() => this.nameApart());
+    this.notebooks.widgetAdded.connect((_, panel) => this.onNotebook(panel));
     this.state.changed.connect(() => this.onChange());
     this.shell.layoutModified.connect(() => this.contexts().forEach((context) => neverInConflict(context, app.serviceManager.contents)));
   }
@@ -201,6 +205,26 @@ class Studio {
     }
   }
 
+  /** Without compute no kernel is tried: the notebook is there to be written in, and what to do is said beside it. */
+  private onNotebook(panel: NotebookPanel): void {
+    const isKnown = this.state.editor.value !== undefined;
+    const attached = isKnown ? this.state.clusterId : PageConfig.getOption("emrStudioCluster");
+    if (attached) return;
+    const { sessionContext } = panel.context;
+    const prefer = (shouldStart: boolean) => {
+      sessionContext.kernelPreference = { ...sessionContext.kernelPreference, shouldStart };
+    };
+    prefer(false);
+    // Whoever runs a cell later is told at once that there is nothing to run it.
+    void sessionContext.ready.then(() => prefer(true));
+    if (this.unattached !== undefined) return;
+    const action = { label: "Compute", caption: "Opens the panel Compute", displayType: "accent" as const, callback: () => this.open("compute") };
+    this.unattached = Notification.error(
+      "This Workspace is not attached to a cluster. Notebooks can be edited; attach one to run them.",
+      { autoClose: false, actions: [action] },
+    );
+  }
+
   /** Another cluster: what it can run is asked for at once, and no session of the old one is used again. */
   private onCompute(status: string | undefined, clusterId: string | undefined): void {
     if (status === this.status && clusterId === this.clusterId) return;
@@ -210,6 +234,8 @@ class Studio {
     this.kernel.forget();
     if (before === undefined) return;
     if (status === "Attached") {
+      if (this.unattached !== undefined) Notification.dismiss(this.unattached);
+      this.unattached = undefined;
       Notification.success(`Attached to ${this.state.cluster?.Name ?? clusterId}.`, { autoClose: 4000 });
       void this.giveKernel();
     } else if (status === "Ready" && before === "Attached" && !this.state.busy.startsWith("Switch")) {
@@ -271,4 +297,4 @@ const results: JupyterFrontEndPlugin<void> = {
   activate: (_app: JupyterFrontEnd, rendermime: IRenderMimeRegistry) => addRenderers(rendermime),
 };
 
-export default [plugin, results];
+export default [settings, plugin, results];

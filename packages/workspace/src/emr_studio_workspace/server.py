@@ -8,12 +8,11 @@ import socket
 from typing import Any, ClassVar
 
 from jupyter_server.serverapp import ServerApp
-from jupyterlab.labapp import LabApp
 from tornado.httpclient import AsyncHTTPClient
 from tornado.httpserver import HTTPServer
 from tornado.ioloop import PeriodicCallback
 
-from emr_studio_workspace import handlers, reaper
+from emr_studio_workspace import handlers, pages, reaper
 from emr_studio_workspace.activity import ActivityWatch
 from emr_studio_workspace.config import jupyter_folders, server_config
 from emr_studio_workspace.credentials import AwsDoor
@@ -91,17 +90,6 @@ class WorkspaceServerApp(ServerApp):
         return f"Workspace {self.spec.editor_id} ({self.spec.name}) is being served"
 
 
-class WorkspaceLabApp(LabApp):
-    """JupyterLab on `WorkspaceServerApp`."""
-
-    serverapp_class = WorkspaceServerApp
-
-    @classmethod
-    def get_extension_package(cls) -> str:
-        """The package whose extension this is: JupyterLab itself."""
-        return "jupyterlab"
-
-
 def serve(spec: ServerSpec, listener: socket.socket) -> None:
     """Become the server; returns when it was told to stop."""
     aws, out = AwsDoor(spec.edge_socket, spec.credentials_token), WayOut(spec.out_socket)
@@ -131,6 +119,7 @@ class _NoPingAdvice(logging.Filter):
 
 def start(config: Any) -> None:
     """Run JupyterLab with this configuration until it stops."""
+    pages.place()
     logging.getLogger("tornado.general").addFilter(_NoPingAdvice())
     app = WorkspaceServerApp.instance(config=config, jpserver_extensions=dict(config.ServerApp.jpserver_extensions))
     app.initialize(argv=[], starter_extension="lab", find_extensions=False)

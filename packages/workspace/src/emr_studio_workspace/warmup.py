@@ -45,3 +45,11 @@ def import_all() -> None:
     for name in [*_MODULES, *_handlers()]:
         with suppress(ImportError):
             importlib.import_module(name)
+
+
+def prepare() -> None:
+    """Read what every Workspace's pages are told."""
+    from emr_studio_workspace import pages
+    from emr_studio_workspace.config import LAB_SETTINGS
+
+    pages.prepare(LAB_SETTINGS)

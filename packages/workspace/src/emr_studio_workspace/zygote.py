@@ -231,6 +231,7 @@ def warm() -> None:
     from emr_studio_workspace import warmup
 
     warmup.import_all()
+    warmup.prepare()
     gc.collect()
     gc.disable()
     gc.freeze()

@@ -57,6 +57,8 @@ _SPARK_REPLACEABLE = ("Authorization", "Cookie", "X-Aws-Proxy-Auth")
 _IMMUTABLE = "public, max-age=31536000, immutable"
 # JupyterLab's `1014.073326ef5d98db5e.js` and `0031b1860ea4ad75.woff`, Vite's `index-BX3f9a0Q.js`.
 _HASHED_LAB = r"(\.|/)[0-9a-f]{16,}\.[a-z0-9.]+$"
+PRECOMPRESSED = {"precompressed": {"gzip": {}}, "precompressed_order": ["gzip"]}
+"""What `precompress.py` has put beside a file is sent in its place."""
 NOT_AVAILABLE = "The studio does not answer at this address now. Try again in a moment.\n"
 """What a client is told while what it asked for restarts."""
 
@@ -424,7 +426,7 @@ def _static(pattern: str, root: Path, *, strip: str = "", hashed: str = "") -> J
             _subroute(keep if hashed else [forever]),
             _encode(),
             {"handler": "rewrite", "strip_path_prefix": strip},
-            {"handler": "file_server", "root": str(root), "canonical_uris": False},
+            {"handler": "file_server", "root": str(root), "canonical_uris": False} | PRECOMPRESSED,
         ],
     }
     # Nested, because the matchers of one set are tried in no certain order.

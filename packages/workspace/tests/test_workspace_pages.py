@@ -1,0 +1,57 @@
+"""What each page of JupyterLab asks for first is prepared, and the same as JupyterLab's own."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+
+_ASKED = """
+import json, sys
+from pathlib import Path
+from emr_studio_workspace import pages
+from emr_studio_workspace.config import LAB_SETTINGS
+from jupyter_core.paths import jupyter_path
+from jupyterlab.commands import get_app_dir
+from jupyterlab_server.settings_utils import _get_overrides, get_settings
+
+pages.prepare(LAB_SETTINGS)
+schemas, extensions = str(Path(get_app_dir()) / "schemas"), jupyter_path("labextensions")
+overrides, _ = _get_overrides(str(LAB_SETTINGS))
+user = Path(sys.argv[1])
+(user / "@jupyterlab/apputils-extension").mkdir(parents=True)
+(user / "@jupyterlab/apputils-extension/themes.jupyterlab-settings").write_text('{"theme": "JupyterLab Dark"}')
+(user / "gone").mkdir()
+(user / "gone/plugin.jupyterlab-settings").write_text("{}")
+
+
+class Asked(pages.AllSettingsHandler):
+    def __init__(self):
+        self.app_settings_dir, self.schemas_dir, self.settings_dir = str(LAB_SETTINGS), schemas, str(user)
+        self.labextensions_path, self.overrides = extensions, overrides
+
+
+known = pages.settings.cache_info().misses
+ours = json.loads(Asked()._all())
+assert pages.settings.cache_info().misses == known, "what the zygote prepared is not what a server asks for"
+theirs, _ = get_settings(str(LAB_SETTINGS), schemas, str(user), overrides=overrides, labextensions_path=extensions)
+assert ours == json.loads(json.dumps(theirs))
+static = Path(get_app_dir()) / "static"
+(core,) = pages.core_scripts(str(static), "/static/lab")
+name, _, version = core.removeprefix("/static/lab/").partition("?v=")
+assert (static / name).exists() and version in name
+print(len(ours["settings"]))
+"""
+
+
+def test_all_settings_are_those_of_jupyterlab_with_the_users_own(tmp_path: Path) -> None:
+    python = Path(__file__).resolve().parents[3] / ".envs/workspace/bin/python"
+    done = subprocess.run(
+        [str(python), "-W", "ignore", "-c", _ASKED, str(tmp_path / "user")],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+        cwd=tmp_path,
+    )
+    assert done.returncode == 0, done.stderr
+    assert int(done.stdout) > 50
