@@ -20,7 +20,6 @@ import zmq
 from kernel_gateway.gatewayapp import KernelGatewayApp
 from kernel_gateway.mixins import JSONErrorsMixin, TokenAuthorizationMixin
 from kernel_gateway.services.kernels.manager import SeedingMappingKernelManager
-from tornado.ioloop import IOLoop
 from tornado.web import HTTPError, RequestHandler
 from traitlets.config import Config
 
@@ -82,21 +81,34 @@ class HealthHandler(TokenAuthorizationMixin, JSONErrorsMixin, RequestHandler):  
         self.finish(json.dumps(self._health.told))
 
 
+class Gateway(KernelGatewayApp):  # type: ignore[misc]  # as above
+    """The gateway, which has the kernels of the one before it when it begins to listen.
+
+    Whoever asks for one of them in between would be told that it has ended, and give up what runs in it.
+    """
+
+    host: provisioner.HostClient | None = None
+
+    def init_http_server(self) -> None:
+        """Take over, then listen."""
+        # A kernel listens some hundredths of a second after it is forked; the usual pause is a tenth.
+        self.kernel_manager.context.setsockopt(zmq.RECONNECT_IVL, _RECONNECT_MILLISECONDS)
+        if (host := self.host) is not None:
+            self.io_loop.run_sync(lambda: _take_over(self.kernel_manager, host))
+        super().init_http_server()
+
+
 def run(config: NodeConfig, folder: Path) -> None:
     """Serve until a signal ends it; kernels of the host outlive it, its own end with it."""
     _prepare_environment(config, folder)
     _write_kernelspecs(folder, names_of(config.outside))
     os.chdir(_made(folder / "kernels"))
-    app = KernelGatewayApp.instance(config=_configuration(config, folder))
-    host = provisioner.use_host(config) if config.kernel_host else None
+    app = Gateway.instance(config=_configuration(config, folder))
+    app.host = provisioner.use_host(config) if config.kernel_host else None
     app.initialize(argv=[])
-    # A kernel listens some hundredths of a second after it is forked; the usual pause is a tenth.
-    app.kernel_manager.context.setsockopt(zmq.RECONNECT_IVL, _RECONNECT_MILLISECONDS)
     app.web_app.add_handlers(".*$", [(_EXECUTION, ExecutionHandler)])
     if config.outside == SPARK_CONNECT:
         _watch_outside(app, config)
-    if host is not None:
-        IOLoop.current().add_callback(_take_over, app.kernel_manager, host)
     app.start()
 
 
