@@ -46,6 +46,19 @@ def test_whom_a_policy_no_longer_lets_in_may_not_stay(rig: SignInRig) -> None:
     assert may_stay(rig, token) == [False]
 
 
+def test_an_idle_session_is_judged_as_long_as_its_time_is_not_over(rig: SignInRig) -> None:
+    ann = rig.person("ann")
+    page = rig.opened(ann)
+    token = page.ask().identity
+    rig.world.clock.advance(3600)
+    # Others sign in meanwhile; her session is over, what she has open stays.
+    rig.opened(rig.person("ben"))
+    assert page.ask().status == 401
+    assert may_stay(rig, token) == [True]
+    rig.change_policy(ann, statement("elasticmapreduce:Describe*"))
+    assert may_stay(rig, token) == [False]
+
+
 def test_whom_another_keeps_out_may_not_stay(rig: SignInRig) -> None:
     ann, ben = rig.person("ann"), rig.person("ben")
     token = rig.opened(ann).ask().identity

@@ -8,8 +8,8 @@ which the answer is no: of a collaborator who was removed, a user who is gone, w
 lets in, or whom somebody else's turn keeps out. The tokens are as good as a signature and give away
 nothing: with one of them a Workspace learns about its own visitor, yes or no.
 
-A session that has been idle for long is gone, and with it what narrowed its permissions; such a page
-keeps what it has open as long as its user is a member of the Workspace, at most as long as a session.
+A session that has been idle for long lets nobody in any more, but is still known until its time is over: such a
+page (of a laptop that slept) keeps what it has open as long as its user may be there.
 """
 
 from __future__ import annotations

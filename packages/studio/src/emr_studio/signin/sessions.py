@@ -79,9 +79,12 @@ class ConsoleSessions:
         self._touched: dict[str, dt.datetime] = {}
 
     def create(self, session: Session, caller: Caller, origin: Origin, studio_id: str | None = None) -> SignedIn:
-        """Make a session in `session` (a writing one), and drop those that have ended."""
+        """Make a session in `session` (a writing one), and drop those that are over for good.
+
+        One that is only idle lets nobody in, but says who has a Workspace's websockets open (`presence.py`).
+        """
         now = self._clock.now()
-        session.execute(delete(ConsoleSession).where(ConsoleSession.last_used < now - self._idle))
+        session.execute(delete(ConsoleSession).where(ConsoleSession.created < now - LONGEST))
         token = new_token()
         row = ConsoleSession(
             token_hash=hash_token(token),
