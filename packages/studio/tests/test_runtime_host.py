@@ -17,6 +17,7 @@ from emr_studio.runtime.host import Host
 from emr_studio.runtime.records import Record, RecordStore
 from emr_studio.runtime.workspaces import WorkspaceDriver
 from emr_studio.settings import Settings
+from tests.support.agent_rig import until
 
 SPEC = WorkspaceSpec("e-1", "e-1", "n", "", "", "r", "", "", "pem", 0, "http://o", "n.ipynb")
 
@@ -193,3 +194,35 @@ def test_after_shutdown_nothing_is_launched(host: Host) -> None:
     assert host.observe("e-1").state is WorkloadState.EXITED
     with pytest.raises(RuntimeUnavailable):
         host.launch(SPEC)
+
+
+class Helped(Driver):
+    """Notes when its helpers are started and ended; the keeper's start of them takes as long as a test says."""
+
+    def __init__(self, settings: Settings) -> None:
+        super().__init__(settings)
+        self.calls: list[str] = []
+        self.starting = threading.Event()
+
+    def open(self) -> None:
+        if self.calls:
+            self.starting.set()
+            assert self.hold.wait(120)
+        self.calls.append("open")
+
+    def close(self, keep: bool) -> None:
+        self.calls.append("close")
+
+
+def test_no_helper_is_started_after_a_shutdown(settings: Settings) -> None:
+    driver = Helped(settings)
+    driver.hold.clear()
+    with opened(settings, driver) as host:
+        assert driver.starting.wait(120)
+        ending = threading.Thread(target=host.shutdown, args=(True,))
+        ending.start()
+        until(lambda: host._closing)
+        ending.join(0.1)  # an end that does not wait comes first
+        driver.hold.set()
+        ending.join(120)
+    assert driver.calls == ["open", "open", "close", "close"]

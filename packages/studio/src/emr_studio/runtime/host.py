@@ -44,6 +44,7 @@ _LONGEST_LOG = 10_000_000
 _HOUSEKEEPING_SECONDS = 5.0
 _WATCH_SECONDS = 1.0
 _SHUTDOWN_SECONDS = 110.0
+_ROUND_SECONDS = 20.0
 Changed = Callable[[str], None]
 
 
@@ -63,6 +64,7 @@ class Host:
         self._winding: set[int] = set()
         self._condition = threading.Condition()
         self._watcher = ExitWatcher()
+        self._keepers: list[threading.Thread] = []
         self._closing = False
         self._listeners: list[Changed] = []
 
@@ -73,8 +75,7 @@ class Host:
             self._records[record.workload_id] = record
             if record.active:
                 self._adopt(record)
-        self._in_thread(self._keep_house)
-        self._in_thread(self._keep_watch)
+        self._keepers = [self._in_thread(self._keep_house), self._in_thread(self._keep_watch)]
 
     def on_change(self, listener: Changed) -> None:
         """Call `listener` with a workload id after each change of state."""
@@ -169,6 +170,7 @@ class Host:
         of Workspaces saved, and the helpers ended; with it, Workspaces are saved and go on."""
         with self._condition:
             self._closing = True
+            self._condition.notify_all()
         for record in list(self._records.values()):
             if not record.active:
                 continue
@@ -182,6 +184,9 @@ class Host:
                 self._condition.wait_for(
                     lambda: not any(record.active for record in self._records.values()), _SHUTDOWN_SECONDS
                 )
+        # One that is in the middle of its round would start the helpers again.
+        for keeper in self._keepers:
+            keeper.join(_ROUND_SECONDS)
         self.workspaces.close(keep)
 
     # A life.
@@ -236,7 +241,10 @@ class Host:
         self._driver(record).resume(record)
 
     def _watch(self, record: Record) -> None:
-        self._watcher.watch(record.pid, record.started, lambda: self._in_thread(self._wind_up, record))
+        def ended() -> None:
+            self._in_thread(self._wind_up, record)
+
+        self._watcher.watch(record.pid, record.started, ended)
 
     def _end(self, record: Record) -> None:
         """Stop: wait for a start that is under way to come to its point, then end the whole tree."""
@@ -316,8 +324,10 @@ class Host:
         for listener in self._listeners:
             listener(workload_id)
 
-    def _in_thread(self, work: Callable[..., None], *arguments: object) -> None:
-        threading.Thread(target=work, args=arguments, daemon=True).start()
+    def _in_thread(self, work: Callable[..., None], *arguments: object) -> threading.Thread:
+        thread = threading.Thread(target=work, args=arguments, daemon=True)
+        thread.start()
+        return thread
 
     def _keep_house(self) -> None:
         """Keep logs short, and the helpers running."""
