@@ -227,10 +227,11 @@ def _context(request: S3Request, headers: Mapping[str, str]) -> dict[str, Contex
     if version := request.parameters.get("versionId"):
         context["s3:VersionId"] = version
     context.update({key: headers[name] for name, key in _LOCK_KEYS.items() if name in headers})
-    tags = parse_qsl(headers.get("x-amz-tagging", ""), keep_blank_values=True)
-    context.update({f"s3:RequestObjectTag/{name}": value for name, value in tags})
-    if tags:
-        context["s3:RequestObjectTagKeys"] = [name for name, _ in tags]
+    if tagging := headers.get("x-amz-tagging"):
+        tags = parse_qsl(tagging, keep_blank_values=True)
+        context.update({f"s3:RequestObjectTag/{name}": value for name, value in tags})
+        if tags:
+            context["s3:RequestObjectTagKeys"] = [name for name, _ in tags]
     return context
 
 

@@ -360,11 +360,12 @@ class S3Authorization:
         keyed: Mapping[str, str] = _UNKEYED,
     ) -> EdgeAnswer:
         # The store has keys of its own: a presigned request's are not among them.
-        query = without_signature(asked.query)
+        query = without_signature(asked.query) if asked.query else ""
         uri = path_style(request, query) if host_bucket or query != asked.query else ""
         changed = {**replacements(request, headers), **keyed}
         answer = EdgeAnswer(upstream=self._store(), uri=uri, headers=changed, ask_if_missing=_is_read(request))
-        outside = external(self._settings)
+        # The settings are asked first: to look them up in a cache takes longer.
+        outside = external(self._settings) if self._settings.s3_endpoint else None
         if outside is None:
             return answer
         return outside.resigned(answer, request, asked, headers, self._ports.clock.now())

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 from urllib.parse import quote, unquote
 
 from emr_studio.aws.errors import ClientError
@@ -71,6 +72,7 @@ def understand(method: str, path: str, query: str, host_bucket: str = "") -> S3R
     return S3Request(method, bucket, key, found[0] if found else "", parameters)
 
 
+@lru_cache(maxsize=1024)
 def bucket_of_host(host: str, base_domain: str) -> str | None:
     """The bucket in `<bucket>.s3.<base domain>`; empty for `s3.<base domain>`, None for other hosts.
 
