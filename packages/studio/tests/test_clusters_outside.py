@@ -264,6 +264,10 @@ def test_spark_connect_has_kernels_of_ours(play: ClusterPlay) -> None:
     assert kernels["connect_parameters"] == "user_id=ana;x-tenant=a%20b"
     assert kernels["secret"] == kernels["jars_dir"] == ""
     play.emr.call("DeregisterCluster", ClusterId=cluster_id)
+    # What the kernels end over there they reach through it.
+    while len(play.running()) > 1:
+        play.turn(cluster_id)
+        assert play.workload(cluster_id, "connect-door") in play.running()
     assert play.settle(cluster_id)[-1] == "TERMINATED"
     assert play.nothing_left()
 

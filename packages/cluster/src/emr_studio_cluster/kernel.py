@@ -16,6 +16,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
+import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
@@ -38,6 +39,7 @@ DISPLAY_NAMES = {
 }
 LANGUAGES = {SQL: "sql", SCALA: "scala", SPARKR: "R"}
 _OUTSIDE = {SPARK_CONNECT: (PYSPARK, SQL, PYTHON), LIVY: (PYSPARK, SCALA, SQL)}
+_END_SECONDS = 10.0
 _LIVY_KINDS = {PYSPARK: "pyspark", SCALA: "spark", SQL: "sql"}
 
 
@@ -71,7 +73,10 @@ def _end_well(end: Callable[[], None]) -> None:
     """What runs elsewhere does not end with this process: end it first."""
 
     def leave(*_: Any) -> NoReturn:
-        end()
+        # Beside the cell that is interrupted here, whose locks may be held.
+        ending = threading.Thread(target=end, daemon=True)
+        ending.start()
+        ending.join(_END_SECONDS)
         os._exit(0)
 
     signal.signal(signal.SIGTERM, leave)

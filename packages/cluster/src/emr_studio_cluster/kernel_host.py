@@ -38,7 +38,7 @@ _MARKER = "EMR_STUDIO_WORKLOAD"
 """What the host agent finds a program's processes by: a kernel and what it starts are this program's."""
 _PR_SET_PDEATHSIG = 1
 _LONGEST_REQUEST = 1 << 20
-_LAST_SECONDS = 4.0
+_LAST_SECONDS = 15.0
 """Less than the runtime waits before it kills."""
 _WANTED = (
     "ipykernel.ipkernel",

@@ -48,7 +48,7 @@ from emr_studio.clusters.model import (
     living_instances_of,
     workload_owner,
 )
-from emr_studio.clusters.nodes import MASTER, WORKER, Layout, Program, folder_of, specification
+from emr_studio.clusters.nodes import DOORS, MASTER, WORKER, Layout, Program, folder_of, specification
 from emr_studio.clusters.outside.model import find_outside, has_kernels_here, registered
 from emr_studio.clusters.outside.program import OutsideWatch
 from emr_studio.clusters.preparing import Preparing
@@ -88,7 +88,7 @@ _TURN_SECONDS = 0.5
 _STEP_SECONDS = 1.0
 """A step's end wakes the controller; this is for a wake that was lost."""
 _AGENT_AWAY_SECONDS = 0.5
-_GRACE_SECONDS = 5.0
+_GRACE_SECONDS, _FAR_GRACE_SECONDS = 5.0, 20.0
 _LOG_LINES = 20
 _STARTING = "Starting Spark on all instances"
 _NAMES = {
@@ -449,9 +449,12 @@ class ClusterReconciler:
     def _terminate(self, layout: Layout) -> float | None:
         observations = [self._runtime.observe(program.workload_id) for program in layout.programs()]
         going = [seen for seen in observations if seen.state not in (WorkloadState.ABSENT, WorkloadState.EXITED)]
-        for seen in going:
+        # What kernels end elsewhere they reach through the door.
+        first = [seen for seen in going if not seen.workload_id.endswith(DOORS)] or going
+        grace = _FAR_GRACE_SECONDS if is_outside(layout.cluster) else _GRACE_SECONDS
+        for seen in first:
             if seen.state in _GOING:
-                self._runtime.stop(seen.workload_id, _GRACE_SECONDS)
+                self._runtime.stop(seen.workload_id, grace)
         for seen in self._actions.going(layout):
             self._runtime.stop(seen.workload_id, _GRACE_SECONDS)
             going.append(seen)
@@ -459,7 +462,7 @@ class ClusterReconciler:
         if not going and has_sessions(self._database, layout.cluster.id):
             return _SOON
         if going:
-            self._runtime.wait(going[0].workload_id, WorkloadState.STOPPING, _WAIT_SECONDS)
+            self._runtime.wait((first or going)[0].workload_id, WorkloadState.STOPPING, _WAIT_SECONDS)
             return 0
         for seen in observations:
             if seen.state is WorkloadState.EXITED:

@@ -32,6 +32,8 @@ MASTER_PORT, CONNECT_PORT, WORKER_PORT, KERNELS_PORT, LIVY_PORT = 7077, 15002, 7
 MASTER, WORKER, CONNECT, GATEWAY, KERNELS, LIVY = "master", "worker", "connect", "gateway", "kernels", "livy"
 DOOR, CONNECT_DOOR, LIVY_DOOR = "door", "connect-door", "livy-door"
 """What leads to a cluster from outside, each where a program of ours would listen."""
+DOORS = (f"/{DOOR}", f"/{CONNECT_DOOR}", f"/{LIVY_DOOR}")
+"""How the ids of their workloads end."""
 _OUTSIDE = {
     Kind.JUPYTER_GATEWAY: (DOOR,),
     Kind.SPARK_CONNECT: (CONNECT_DOOR, GATEWAY, KERNELS),
