@@ -48,7 +48,7 @@ class Scene:
         """Clone into a new folder; what Git says, or the file."""
         url = f"https://{self.far.address}:{port}/project.git"
         command = f"git -c http.sslCAInfo=/home/work/authority.pem clone -q {url} {name} 2>&1; cat {name}/README.md"
-        return self.mine.shell(command, 60)
+        return self.mine.shell(command)
 
     def asked(self, *places: str) -> str:
         """What the proxy answers to CONNECT, one line a place. (Curl leaves some places to itself.)"""
@@ -61,7 +61,7 @@ class Scene:
             "    print(head.split(' ')[1], body.strip())\n"
         )
         _write(self, "asks.py", script)
-        return self.mine.shell("stty cols 1000; python3 asks.py", 90)
+        return self.mine.shell("stty cols 1000; python3 asks.py")
 
     def revoke(self) -> None:
         """RevokeSecurityGroupEgress of all that leads outside."""
@@ -194,7 +194,7 @@ def test_it_reaches_no_socket_of_its_neighbours_and_there_is_no_other_way(scene:
 
 
 def test_what_is_not_tls_is_refused(scene: Scene) -> None:
-    answer = scene.mine.shell("curl -s -m 20 -x $https_proxy http://example.com/", 60)
+    answer = scene.mine.shell("curl -s -m 20 -x $https_proxy http://example.com/")
     assert "by TLS alone" in answer
 
 

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import datetime as dt
 import json
 import os
 import signal
-import threading
 from collections.abc import Iterator
 from functools import partial
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +16,7 @@ import pytest
 
 from emr_studio.runtime.contract import Gateway
 from tests.support.agent_rig import AgentRig, ClusterGateway, KernelGateway, Workspace, until
+from tests.support.container_keys import container_keys
 from tests.support.documents import Client, room_of
 from tests.support.lab import stored
 from tests.support.s3_rig import Rig, s3_rig
@@ -108,24 +106,6 @@ def lines(count: int = SECONDS) -> str:
 PRINT = f"import time\nfor i in range({SECONDS}):\n    print('line', i, flush=True); time.sleep(1)"
 
 
-class _Keys(BaseHTTPRequestHandler):
-    """A container-credentials endpoint."""
-
-    keys = ("", "")
-
-    def do_GET(self) -> None:
-        expiry = (dt.datetime.now(dt.UTC) + dt.timedelta(hours=1)).isoformat()
-        told = {"AccessKeyId": self.keys[0], "SecretAccessKey": self.keys[1], "Token": "", "Expiration": expiry}
-        body = json.dumps(told).encode()
-        self.send_response(200)
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
-
-    def log_message(self, format: str, *args: Any) -> None:
-        """Quiet."""
-
-
 @pytest.fixture
 def lake(tmp_path: Path) -> Iterator[Rig]:
     """A real store behind a real edge, with a bucket."""
@@ -136,14 +116,8 @@ def lake(tmp_path: Path) -> Iterator[Rig]:
 
 @pytest.fixture
 def keys_url(lake: Rig) -> Iterator[str]:
-    handler = type("_DoorKeys", (_Keys,), {"keys": (lake.admin.access_key_id, lake.admin.secret_access_key)})
-    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    yield f"http://127.0.0.1:{server.server_port}/"
-    server.shutdown()
-    thread.join()
-    server.server_close()
+    with container_keys(lake.admin.access_key_id, lake.admin.secret_access_key) as url:
+        yield url
 
 
 def test_every_line_is_in_s3_after_all_tabs_were_closed(

@@ -117,9 +117,10 @@ class Host:
     def forget(self, workload_id: str) -> None:
         with self._condition:
             record = self._records.get(workload_id)
-            if record is not None and not record.active:
-                del self._records[workload_id]
-                self._store.delete(workload_id)
+            if record is None or record.active:
+                return  # nothing to tell: a controller that forgets at each turn would be woken for ever
+            del self._records[workload_id]
+            self._store.delete(workload_id)
         self._tell(workload_id)
 
     def list(self) -> list[Observation]:
