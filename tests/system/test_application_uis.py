@@ -274,9 +274,10 @@ def test_after_the_end_its_logs_and_history_are_there(scene: Scene) -> None:
         scene.emr.get_on_cluster_app_ui_presigned_url(ClusterId=scene.cluster_id)
     assert code(refused) == "InvalidRequestException"
     assert visitor.get("/jobs/").status_code == 404
+    # A link is given once the history is that from S3.
+    assert len(scene.applications(scene.persistent(), 2)) == 2
     until("the history from S3", lambda: visitor.get("/shs/").status_code == 200)
     assert len(scene.applications(visitor, 2)) == 2
-    assert len(scene.applications(scene.persistent(), 2)) == 2
 
 
 def test_logs_lie_in_s3_in_emrs_layout(scene: Scene) -> None:

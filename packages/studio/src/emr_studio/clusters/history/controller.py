@@ -107,6 +107,8 @@ class HistoryReconciler:
         if seen.state in _GONE:
             return self._launch(row, cluster, seen)
         if row.archived != has_ended(cluster):
+            if row.state == ServerState.RUNNING:  # who comes meanwhile is told to wait
+                self._save(row, state=ServerState.STARTING)
             self._runtime.stop(seen.workload_id, _GRACE_SECONDS)
             return _AGAIN_SECONDS
         if seen.state is WorkloadState.RUNNING:

@@ -18,6 +18,7 @@ from emr_studio.clusters.history.model import (
     ServerState,
     add_ui,
     find_ui,
+    has_ended,
     is_kept,
     server_id,
     use_server,
@@ -172,7 +173,9 @@ def _wanted(context: Context, cluster: Cluster) -> HistoryServer:
 
 
 def _history_link(context: Context, cluster: Cluster, application: str) -> Response:
-    if _wanted(context, cluster).state != ServerState.RUNNING:
+    server = _wanted(context, cluster)
+    # That of a cluster which has just ended is about to begin again, with what S3 has.
+    if server.state != ServerState.RUNNING or server.archived != has_ended(cluster):
         return {"PresignedURLReady": False}
     place = f"{HISTORY_PATH}/history/{quote(application)}/jobs/" if application else f"{HISTORY_PATH}/"
     return _link(context, cluster, place)
