@@ -13,6 +13,7 @@ from emr_studio.runtime import egress
 
 YES = b"HTTP/1.1 204 No Content\r\nContent-Length: 0\r\n\r\n"
 NO = b"HTTP/1.1 403 Forbidden\r\nContent-Type: text/plain\r\n\r\nSecurity group sg-1 does not let this Workspace out."
+PAUSE = b"<pause>"
 NEVER = (
     *("127.0.0.1", "127.8.9.10", "0.0.0.0", "0.1.2.3", "169.254.169.254", "169.254.170.2", "224.0.0.1"),
     *("255.255.255.255", "100.100.100.200", "::1", "::", "fe80::1", "fd00:ec2::254", "ff02::1", "::ffff:127.0.0.1"),
@@ -45,8 +46,11 @@ class Scene:
     async def _api(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         head = (await reader.readuntil(b"\r\n\r\n")).decode()
         self.asked += [line.partition(": ")[2] for line in head.split("\r\n") if line.startswith("X-Forwarded-Uri")]
-        writer.write(self.verdict)
-        await writer.drain()
+        for piece in self.verdict.split(PAUSE):
+            writer.write(piece)
+            await writer.drain()
+            for _ in range(50):  # turns of the loop, in which whoever asked reads what is there
+                await asyncio.sleep(0)
         writer.close()
 
     async def say(self, request: bytes, api: bool = True) -> bytes:
@@ -92,6 +96,11 @@ def test_the_rules_are_asked_about_the_very_address(tmp_path: Path) -> None:
     assert told.startswith("HTTP/1.1 403 ")
     assert "sg-1 does not let this Workspace out" in told
     assert scene.asked == ["/e-1/140.82.112.3/443"]
+
+
+def test_a_reason_that_comes_behind_its_head_is_told(tmp_path: Path) -> None:
+    scene = Scene(tmp_path, NO.replace(b"\r\n\r\n", b"\r\n\r\n" + PAUSE), names=("140.82.112.3",))
+    assert "sg-1 does not let this Workspace out" in ran(scene.say(b"CONNECT git.example.com:443 HTTP/1.1\r\n\r\n"))
 
 
 def test_no_word_from_the_control_plane_is_a_no(tmp_path: Path) -> None:

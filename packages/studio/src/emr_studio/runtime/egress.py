@@ -153,6 +153,14 @@ def _is_ours(address: Address) -> bool:
     return True
 
 
+async def _read_all(reader: asyncio.StreamReader) -> bytes:
+    """What is said until the connection ends: head and body may come one after the other."""
+    said = b""
+    while len(said) < _ANSWER_BYTES and (more := await reader.read(_ANSWER_BYTES - len(said))):
+        said += more
+    return said
+
+
 async def _ask(path: str, workspace: str, address: Address, port: int) -> None:
     """Ask the control plane; whatever is not a plain yes is a no."""
     uri = f"/{quote(workspace, safe='')}/{address}/{port}"
@@ -162,7 +170,7 @@ async def _ask(path: str, workspace: str, address: Address, port: int) -> None:
             reader, writer = await asyncio.open_unix_connection(path)
             try:
                 writer.write("\r\n".join((*lines, f"X-Forwarded-Uri: {uri}", "", "")).encode())
-                answer = await reader.read(_ANSWER_BYTES)
+                answer = await _read_all(reader)
             finally:
                 writer.close()
         status = int(answer.split(b" ", 2)[1])
