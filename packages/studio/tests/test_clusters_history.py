@@ -112,6 +112,11 @@ def test_the_end_of_the_cluster_moves_it_to_what_s3_has(play: Play) -> None:
     play.settle(cluster_id)
     play.bucket.objects[f"{play.row(cluster_id).account_id}/{cluster_id}/events"] = b"log"
     assert play.history.pending() == [server_id(cluster_id)]
+    # The server that still shows the living cluster is about to go: no link leads there.
+    assert play.server(cluster_id).state == "RUNNING"
+    assert play.link(ui) == ""
+    play.history.reconcile(server_id(cluster_id))
+    assert play.server(cluster_id).state == "STARTING"
     play.work(cluster_id)
     _, config = play.spec(cluster_id)
     assert (Path(config["events_dir"]) / "events").read_bytes() == b"log"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+from contextlib import suppress
 from pathlib import Path
 
 from emr_studio.db import Database
@@ -45,6 +46,24 @@ def test_nothing_is_remembered_in_other_sessions(tmp_path: Path) -> None:
         with database.read() as session:
             remembered(session, "x", lambda: reads.append(1))
     assert len(reads) == 2
+    database.dispose()
+
+
+def test_a_session_that_is_used_again_keeps_nothing(tmp_path: Path) -> None:
+    database = Database(f"sqlite:///{tmp_path}/x.sqlite")
+    with database.write() as session:
+        session.connection().exec_driver_sql("CREATE TABLE t (n INTEGER)")
+    with database.glance() as first, database.glance() as second:
+        assert first is not second
+    seen = []
+    for number in range(3):
+        with suppress(RuntimeError), database.glance() as session:
+            seen.append(session.connection().exec_driver_sql("SELECT count(*) FROM t").scalar_one())
+            raise RuntimeError  # a refusal leaves no transaction behind, in which the next would read the past
+        assert not session.in_transaction()
+        with database.write() as session:
+            session.connection().exec_driver_sql(f"INSERT INTO t VALUES ({number})")
+    assert seen == [0, 1, 2]
     database.dispose()
 
 

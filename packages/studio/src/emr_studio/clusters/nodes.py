@@ -24,11 +24,11 @@ from emr_studio.clusters.outside.model import Kind, Outside, kind_of
 from emr_studio.clusters.outside.program import door_specification, kernels_config
 from emr_studio.clusters.ui_keys import livy_token, ui_key
 from emr_studio.iam.bootstrap import bucket_name
-from emr_studio.network.model import GATEWAY_PORT
+from emr_studio.network.model import CONNECT_PORT, GATEWAY_PORT, LIVY_PORT
 from emr_studio.runtime.contract import ProcessSpec
 from emr_studio.settings import Settings
 
-MASTER_PORT, CONNECT_PORT, WORKER_PORT, KERNELS_PORT, LIVY_PORT = 7077, 15002, 7078, 18889, 8998
+MASTER_PORT, WORKER_PORT, KERNELS_PORT = 7077, 7078, 18889
 MASTER, WORKER, CONNECT, GATEWAY, KERNELS, LIVY = "master", "worker", "connect", "gateway", "kernels", "livy"
 DOOR, CONNECT_DOOR, LIVY_DOOR = "door", "connect-door", "livy-door"
 """What leads to a cluster from outside, each where a program of ours would listen."""

@@ -14,7 +14,7 @@ from emr_studio.clock import SystemClock
 from emr_studio.clusters.model import Cluster, Instance
 from emr_studio.clusters.outside.model import Kind, kind_of
 from emr_studio.clusters.ui_keys import token_for, ui_key
-from emr_studio.network.model import GATEWAY_PORT
+from emr_studio.network.model import CONNECT_PORT, GATEWAY_PORT, LIVY_PORT
 from emr_studio.runtime.door import HEALTH
 
 _MASTER_WEB_PORT = 8080
@@ -22,7 +22,7 @@ _APPLICATION_WEB_PORT = 4040
 _WORKER_WEB_PORT = 8081
 _TIMEOUT_SECONDS = 2.0
 _ALIVE = "ALIVE"
-_DOORS: Mapping[Kind | None, int] = {Kind.SPARK_CONNECT: 15002, Kind.LIVY: 8998}
+_DOORS: Mapping[Kind | None, int] = {Kind.SPARK_CONNECT: CONNECT_PORT, Kind.LIVY: LIVY_PORT}
 """Ports of the doors of clusters from outside."""
 
 

@@ -26,6 +26,7 @@ from emr_studio.settings import Settings
 
 EMR_MANAGED_TAG = "for-use-with-amazon-emr-managed-policies"
 GATEWAY_PORT = 18888
+CONNECT_PORT, LIVY_PORT = 15002, 8998
 _VPC_CIDR = "172.31.0.0/16"
 _SUBNET_PREFIX = 20
 _ZONES = "abc"

@@ -14,12 +14,13 @@ import msgspec
 from emr_studio.aws.errors import InvalidRequest
 from emr_studio.clock import Clock
 from emr_studio.clusters.model import USABLE, Cluster, Target, primary_of
-from emr_studio.clusters.nodes import LIVY_PORT, has_livy
+from emr_studio.clusters.nodes import has_livy
 from emr_studio.clusters.sessions.passwords import no_browsers, open_sealed, password_of, refusal, seal_claims
 from emr_studio.clusters.ui_keys import livy_token
 from emr_studio.db import Database
 from emr_studio.edge.decisions import DELETE, EdgeAnswer, EdgeRequest
 from emr_studio.iam.sealing import BadSeal, Sealer
+from emr_studio.network.model import LIVY_PORT
 
 PATH = "/_livy/"
 _PURPOSE = "emr:livy-credentials"

@@ -17,12 +17,12 @@ from sqlalchemy.exc import SQLAlchemyError
 from starlette.datastructures import Headers
 
 from emr_studio.clock import Clock
-from emr_studio.clusters.nodes import CONNECT_PORT
 from emr_studio.clusters.sessions import tokens
 from emr_studio.clusters.sessions.model import LIVING, SessionState, SparkSession
 from emr_studio.db import Database
 from emr_studio.edge.decisions import DELETE, EdgeAnswer, EdgeRequest
 from emr_studio.iam.sealing import BadSeal, Sealer
+from emr_studio.network.model import CONNECT_PORT
 
 log = logging.getLogger(__name__)
 
