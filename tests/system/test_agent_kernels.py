@@ -216,7 +216,10 @@ def test_terminals_are_used_listed_and_closed(rig: AgentRig) -> None:
         first, second = (client.post("/api/terminals").raise_for_status().json()["name"] for _ in range(2))
         with workspace.connect(f"/terminals/websocket/{first}") as stream:
             stream.send(json.dumps(["stdin", "echo $((6 * 7)) > typed.txt\r"]))
-            until(lambda: client.get("/api/contents/typed.txt").json().get("content") == "42\n")
+            # Until the file is there, Jupyter answers 404 in plain text.
+            until(
+                lambda: (seen := client.get("/api/contents/typed.txt")).is_success and seen.json()["content"] == "42\n"
+            )
         assert {one["name"] for one in client.get("/api/terminals").json()} == {first, second}
         client.delete(f"/api/terminals/{first}").raise_for_status()
         assert [one["name"] for one in client.get("/api/terminals").json()] == [second]
