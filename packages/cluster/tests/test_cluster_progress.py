@@ -8,7 +8,19 @@ from typing import Any
 
 import pytest
 
-from emr_studio_cluster.progress import DONE, MIME, RUNNING, DriverWatch, Queries, Reporter, Seen, Stage, reason_of
+from emr_studio_cluster.progress import (
+    DONE,
+    INTERRUPTED,
+    MIME,
+    RUNNING,
+    DriverWatch,
+    Queries,
+    Reporter,
+    Seen,
+    Stage,
+    is_at_work,
+    reason_of,
+)
 
 
 class SparkError(Exception):
@@ -133,6 +145,11 @@ def test_reasons(error: BaseException | None, reason: str | None) -> None:
     assert reason_of(error) == reason
 
 
+def test_a_plan_that_is_not_taken_never_was_at_work() -> None:
+    refused = type("AnalysisException", (SparkError,), {})()
+    assert [is_at_work(error) for error in (refused, SparkError(), None)] == [False, True, True]
+
+
 def connect_stage(number: int, tasks: int, completed: int) -> SimpleNamespace:
     return SimpleNamespace(stage_id=number, num_tasks=tasks, num_completed_tasks=completed, done=completed == tasks)
 
@@ -189,6 +206,37 @@ def test_a_driver_is_looked_at() -> None:
         Stage(2, "failed", 4, 3, 1, "count at 2", "Task 0 failed: no pears"),
         Stage(3, "running", 2, 1, 0, "count at 3"),
     )
+
+
+def after_one_that_is_counted_as_complete() -> tuple[Page, Queries]:
+    """Spark counts a failed task, and its stage, as complete; what comes within half a second is not shown."""
+    page = Page()
+    page.now = 1.0
+    queries = Queries(page.reporter)
+    queries([connect_stage(1, 4, 4), connect_stage(2, 4, 3)], 1, "a", False)
+    page.now = 1.1
+    queries([connect_stage(1, 4, 4), connect_stage(2, 4, 4)], 0, "a", True)
+    return page, queries
+
+
+def test_a_stage_that_failed_though_it_is_counted_as_complete() -> None:
+    page, _ = after_one_that_is_counted_as_complete()
+    page.reporter.end("no pears")
+    assert [(stage["id"], stage["state"]) for stage in page.told["shown"]] == [(2, "failed")]
+
+
+def test_what_failed_without_a_stage_blames_none() -> None:
+    """A plan that Spark does not take, an interrupt after its work, and a later query that never came to a stage."""
+    page, _ = after_one_that_is_counted_as_complete()
+    page.reporter.end("no such column", at_work=False)
+    assert (page.told["state"], page.told["shown"]) == ("failed", [])
+    page, _ = after_one_that_is_counted_as_complete()
+    page.reporter.end(INTERRUPTED)
+    assert (page.told["state"], page.told["shown"]) == ("done", [])
+    page, queries = after_one_that_is_counted_as_complete()
+    queries([], 0, "b", True)
+    page.reporter.end("no pears")
+    assert (page.told["state"], page.told["shown"]) == ("failed", [])
 
 
 def test_a_query_that_fails_keeps_its_last_stage() -> None:

@@ -30,6 +30,7 @@ _LONGEST_REASON = 600
 INTERRUPTED = "Interrupted."
 _SPARKS = ("pyspark.", "py4j.", "grpc")
 """Modules whose errors are Spark's; a cell may fail for reasons of its own after Spark's work is done."""
+_BEFORE_WORK = frozenset({"AnalysisException", "IllegalArgumentException", "ParseException"})
 Publish = Callable[[dict[str, Any], str, bool], None]
 """Show data as the display of an id; True: it is there already."""
 
@@ -54,6 +55,8 @@ class Seen:
     done: int = 0
     work: int = 0
     stages: tuple[Stage, ...] = ()
+    suspect: Stage | None = None
+    """The stage that it was if the last piece of work failed, although Spark counts it as complete."""
 
     @property
     def is_complete(self) -> bool:
@@ -75,12 +78,13 @@ class Reporter:
     _begun: float = 0.0
     _shown: float = 0.0
     _seen: Seen = field(default_factory=Seen)
+    _told: Seen = field(default_factory=Seen)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def begin(self, publish: Publish) -> None:
         """A cell runs; what was said of the one before stays as it is."""
         with self._lock:
-            self._publish, self._display, self._seen = publish, "", Seen()
+            self._publish, self._display, self._seen, self._told = publish, "", Seen(), Seen()
             self._begun = self.clock()
 
     def see(self, seen: Seen) -> None:
@@ -90,22 +94,24 @@ class Reporter:
             if self._publish is None or not seen.work or now - self._begun < _PATIENCE_SECONDS:
                 self._seen = seen
                 return
-            if self._display and (seen == self._seen or now - self._shown < self._pause(now)):
+            # What comes too soon to be shown is known nevertheless: it may be the last.
+            is_new, self._seen = seen != self._told, seen
+            if self._display and (not is_new or now - self._shown < self._pause(now)):
                 return
-            self._seen, self._shown = seen, now
+            self._told, self._shown = seen, now
             self._show(RUNNING, "")
 
     def _pause(self, now: float) -> float:
         """Each update is kept in the document: an hour's work has no more of them than anybody looks at."""
         return min(_LONGEST_PAUSE_SECONDS, max(_PAUSE_SECONDS, (now - self._begun) / 20))
 
-    def end(self, reason: str | None = None) -> None:
-        """The cell has ended; `reason`: why Spark failed."""
+    def end(self, reason: str | None = None, *, at_work: bool = True) -> None:
+        """The cell has ended; `reason`: why Spark failed, and whether that was at work or before it."""
         with self._lock:
             if self._publish is not None and self._display:
                 if reason == INTERRUPTED and self._seen.is_complete:
                     reason = None
-                self._seen = _ended(self._seen, reason)
+                self._seen = _ended(self._seen, reason, at_work=at_work and reason != INTERRUPTED)
                 self._show(DONE if reason is None else FAILED, reason or "")
             self._publish = None
 
@@ -122,17 +128,18 @@ class Reporter:
         self._publish({MIME: told, "text/html": markup, "text/plain": line}, self._display, there)
 
 
-def _ended(seen: Seen, reason: str | None) -> Seen:
+def _ended(seen: Seen, reason: str | None, *, at_work: bool) -> Seen:
     """The last that Spark tells of work is seldom its end."""
     if reason is None:
         return Seen(seen.work, seen.work, tuple(map(_complete, seen.stages)))
-    stages = tuple(
-        Stage(stage.id, FAILED, stage.tasks, stage.done, stage.failed, stage.name, stage.reason)
-        if stage.state in (RUNNING, WAITING) or stage.failed
-        else stage
-        for stage in seen.stages
-    )
-    return Seen(seen.done, seen.work, stages)
+    failed = [stage for stage in seen.stages if stage.state != DONE or stage.failed]
+    if not failed and at_work and seen.suspect:
+        failed = [seen.suspect]
+    return Seen(seen.done, seen.work, tuple(_fail(stage) if stage in failed else stage for stage in seen.stages))
+
+
+def _fail(stage: Stage) -> Stage:
+    return Stage(stage.id, FAILED, stage.tasks, stage.done, stage.failed, stage.name, stage.reason)
 
 
 def _complete(stage: Stage) -> Stage:
@@ -182,6 +189,11 @@ def reason_of(error: BaseException | None) -> str | None:
     return _shortened("\n".join(told).strip()) or type(error).__name__
 
 
+def is_at_work(error: BaseException | None) -> bool:
+    """Whether what failed had begun to run; a plan or a word that Spark does not take never does."""
+    return type(error).__name__ not in _BEFORE_WORK
+
+
 def _shortened(text: str) -> str:
     """The beginning, and the end, where Python has its error."""
     half = _LONGEST_REASON // 2
@@ -215,7 +227,9 @@ class Queries:
             ended = [name for name in self._done & self._stages.keys() if name != last]
             self._stages |= {name: tuple(map(_complete, self._stages[name])) for name in ended}
             every = tuple(stage for one in [*self._stages.values()] for stage in one)
-            self._reporter.see(Seen(len(self._done & self._stages.keys()), len(self._stages), every))
+            # A task and a stage that fail are counted as complete, too.
+            suspect = self._stages[last][-1] if last == operation_id else None
+            self._reporter.see(Seen(len(self._done & self._stages.keys()), len(self._stages), every, suspect))
 
 
 def _stage(told: Any) -> Stage:

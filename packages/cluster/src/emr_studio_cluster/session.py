@@ -218,7 +218,7 @@ class SessionKeeper:
     def after_cell(self, result: Any) -> None:
         """IPython's event: explain what Spark's own message does not, and forget a dead session."""
         error = getattr(result, "error_in_exec", None)
-        self._reporter.end(progress.reason_of(error))
+        self._reporter.end(progress.reason_of(error), at_work=progress.is_at_work(error))
         if error is None:
             return
         if isinstance(error, KeyboardInterrupt) and self._usable:

@@ -104,7 +104,7 @@ class SqlKernel(Kernel):  # type: ignore[misc]  # ipykernel is in the cluster's 
         self.send_response(self.iopub_socket, "stream", {"name": "stderr", "text": text})
 
     def _failed(self, error: BaseException, value: str) -> dict[str, Any]:
-        self._reporter.end(progress.reason_of(error))
+        self._reporter.end(progress.reason_of(error), at_work=progress.is_at_work(error))
         name = type(error).__name__
         content = {"ename": name, "evalue": value, "traceback": [value or name]}
         self.send_response(self.iopub_socket, "error", content)
