@@ -21,6 +21,7 @@ from tests.support.emr_world import statement
 OWN = {"StringEquals": {"elasticmapreduce:ResourceTag/creatorUserId": "${aws:userId}"}}
 USER = (
     statement(["elasticmapreduce:CreateEditor", "elasticmapreduce:ListEditors", "iam:PassRole"]),
+    statement("elasticmapreduce:CreateStudioPresignedUrl"),
     statement(["elasticmapreduce:DescribeEditor", "elasticmapreduce:OpenEditorInConsole"]),
     statement(["elasticmapreduce:*WorkspaceAccess*", "elasticmapreduce:UpdateEditor"], **OWN),
 )
@@ -78,6 +79,16 @@ def test_a_private_workspace(studio_id: str, people: dict[str, Any]) -> None:
     assert ids(ben.list_editors(StudioId=studio_id)) == []
     ana.update_editor(EditorId=editor_id, CollaborationEnabled=False)
     assert ids(cleo.list_editors(StudioId=studio_id)) == [editor_id]
+
+
+def test_who_may_not_sign_in_to_the_studio_is_not_added(api: EmrApi, studio_id: str, people: dict[str, Any]) -> None:
+    ana = people["ana"]
+    api.user("outsider", statement("elasticmapreduce:OpenEditorInConsole"))
+    editor_id = ana.create_editor(StudioId=studio_id, Name="ours", CollaborationEnabled=True)["EditorId"]
+    until(lambda: status(ana, editor_id) == "Ready")
+    with pytest.raises(ClientError, match=r"InvalidRequestException.*'outsider' has no access to Studio"):
+        ana.put_workspace_access(EditorId=editor_id, IdentityName="outsider")
+    assert ana.list_workspace_access_identities(EditorId=editor_id)["WorkspaceAccessIdentities"] == []
 
 
 @pytest.mark.capability("AD-06")

@@ -123,7 +123,7 @@ def test_what_does_not_fit_is_told_with_the_reason_to_who_may_list(rig: SignInRi
     assert sorted(found) == sorted([bare, abroad])
     assert "lacks the application(s) Livy, JupyterEnterpriseGateway" in found[bare]
     assert "vpc-0" in found[abroad]
-    rig.change_policy(ann, statement(sorted(ALL)))
+    rig.change_policy(ann, statement([*sorted(ALL), "elasticmapreduce:CreateStudioPresignedUrl"]))
     assert browser.request("GET", f"{PATH}/unfit").json() == {"Unfit": {}}
 
 

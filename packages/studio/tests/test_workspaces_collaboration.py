@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from sqlalchemy.orm import Session
@@ -24,6 +25,7 @@ OWN = {"StringEquals": {"elasticmapreduce:ResourceTag/creatorUserId": "${aws:use
 SHARING = [f"elasticmapreduce:{name}WorkspaceAccess" for name in ("Put", "Delete")]
 USER = (
     statement(["elasticmapreduce:CreateEditor", "elasticmapreduce:ListEditors", "iam:PassRole"]),
+    statement("elasticmapreduce:CreateStudioPresignedUrl"),
     statement(["elasticmapreduce:DescribeEditor", "elasticmapreduce:OpenEditorInConsole"]),
     statement([*SHARING, "elasticmapreduce:UpdateEditor", "elasticmapreduce:ListWorkspaceAccessIdentities"], **OWN),
 )
@@ -48,6 +50,12 @@ def names(play: Play, editor_id: str) -> list[str]:
 def session_of(play: Play, role: str, name: str) -> Caller:
     with play.emr.database.read() as session:
         return role_caller(get_role(session, ACCOUNT, role), name)
+
+
+def put_policy(play: Play, caller: Caller, *statements: dict[str, Any]) -> None:
+    document = json.dumps({"Version": "2012-10-17", "Statement": list(statements)})
+    with play.emr.database.write() as session:
+        writing.put_inline(session, ACCOUNT, caller.user_id, "own", document)
 
 
 def drop_policies(session: Session, entity_id: str) -> None:
@@ -214,6 +222,33 @@ def test_collaborators_need_collaboration_and_a_service_role_that_finds_them(pla
         role = get_role(session, ACCOUNT, SERVICE_ROLE)
         drop_policies(session, role.id)
     assert f"may not do iam:GetUser on {ben.arn}" in play.refused("PutWorkspaceAccess", **add)
+
+
+def test_only_who_has_access_to_the_studio_is_added(play: Play) -> None:
+    """What lets somebody in is what sign-in asks; the refusal leaves nothing behind."""
+    editor_id = play.ready(CollaborationEnabled=True)
+    ben = play.emr.user("ben", *USER[2:], statement("elasticmapreduce:CreateStudioPresignedUrl", "*studio/es-OTHER"))
+    add = {"EditorId": editor_id, "IdentityName": "ben"}
+    refusal = play.refused("PutWorkspaceAccess", **add)
+    assert refusal.startswith(f"'ben' has no access to Studio '{play.studio_id}' and cannot be added")
+    assert (
+        f"allows elasticmapreduce:CreateStudioPresignedUrl on arn:aws:elasticmapreduce:us-east-1:{ACCOUNT}:" in refusal
+    )
+    assert names(play, editor_id) == []
+    tagged = {"StringEquals": {"elasticmapreduce:ResourceTag/team": "data"}}
+    put_policy(play, ben, statement("elasticmapreduce:CreateStudioPresignedUrl", **tagged))
+    assert "has no access" in play.refused("PutWorkspaceAccess", **add)
+    play.call("AddTags", ResourceId=play.studio_id, Tags=[{"Key": "team", "Value": "data"}])
+    play.call("PutWorkspaceAccess", **add)
+    assert names(play, editor_id) == ["ben"]
+
+
+def test_nobody_is_added_when_the_studio_is_gone(play: Play) -> None:
+    play.emr.user("ben")
+    editor_id = play.ready(CollaborationEnabled=True)
+    play.call("DeleteStudio", StudioId=play.studio_id)
+    refusal = play.refused("PutWorkspaceAccess", EditorId=editor_id, IdentityName="ben")
+    assert refusal == f"The Studio of Editor '{editor_id}' no longer exists: nobody can be added to it."
 
 
 def test_the_accounts_list_shows_private_ones_to_an_administrator_alone(play: Play) -> None:

@@ -15,7 +15,7 @@ from emr_studio.iam.services import caller_for_root, caller_for_user, resolve_ro
 from emr_studio.iam.subjects import find_subject
 from emr_studio.settings import Settings
 from emr_studio.signin.origins import Kind, Origin
-from emr_studio.studios.model import Studio, studio_arn
+from emr_studio.studios.model import Studio, entry_check
 from emr_studio.tagging import resource_tag_context
 from emr_studio.workspaces.model import Editor, editor_arn
 
@@ -68,13 +68,21 @@ class Access:
         check = self._entry_check(session, caller, origin)
         return check is not None and self.allows(session, caller, check, origin, source_ip)
 
+    def is_shut_out(
+        self, session: Session, caller: Caller, studio_id: str | None, origin: Origin, source_ip: str
+    ) -> bool:
+        """Does IAM keep the caller, who is at `origin`, out of this Studio? Nobody is kept out of one that is gone."""
+        studio = session.get(Studio, studio_id) if studio_id else None
+        if studio is None:
+            return False
+        return not self.allows(session, caller, entry_check(studio), origin, source_ip)
+
     def _entry_check(self, session: Session, caller: Caller, origin: Origin) -> Check | None:
         if origin.kind == Kind.STUDIO:
             studio = session.get(Studio, origin.resource_id)
             if studio is None or studio.account_id != caller.account_id:
                 return None
-            tags = resource_tag_context(studio.tags)
-            return Check("elasticmapreduce:CreateStudioPresignedUrl", studio_arn(studio), tags)
+            return entry_check(studio)
         if origin.kind == Kind.WORKSPACE:
             editor = session.get(Editor, origin.resource_id)
             if editor is None or editor.account_id != caller.account_id:

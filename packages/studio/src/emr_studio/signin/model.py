@@ -28,6 +28,7 @@ class ConsoleSession(Base):
     account_id: Mapped[str] = mapped_column(String(12))
     caller: Mapped[dict[str, Any]]
     studio_id: Mapped[str | None] = mapped_column(default=None)
+    """The Studio as whose user she is here; None for who opened a Workspace without access to its Studio."""
     resource_id: Mapped[str | None] = mapped_column(default=None)
     """What the origin belongs to: a Studio, a Workspace, a cluster; None for the console."""
     created: Mapped[dt.datetime]

@@ -41,7 +41,7 @@ from emr_studio.signin.pages import (
     without_cookie,
 )
 from emr_studio.signin.password_change import PasswordChange
-from emr_studio.signin.presign import OPEN_PATH, STUDIO_PATH, Link, Presigned
+from emr_studio.signin.presign import OPEN_PATH, STUDIO_PATH, Presigned
 from emr_studio.signin.second_factor import SecondFactor
 from emr_studio.signin.sessions import ConsoleSessions, SignedIn, cookie_of
 from emr_studio.signin.throttle import Throttle
@@ -231,11 +231,10 @@ class SignIn:
                 return page_response(403, page("403: Forbidden", "The root user cannot use Workspaces."))
             if not self._access.may_enter(session, caller, origin, source_ip(request.headers)):
                 return page_response(403, page("Access denied", "Your permissions no longer allow this."))
-            return self._enter(session, caller, origin, link)
-
-    def _enter(self, session: Session, caller: Caller, origin: Origin, link: Link) -> Response:
-        signed_in = self.sessions.create(session, caller, origin, link.studio_id)
-        return with_cookie(redirect(link.landing), signed_in.token)
+            # Who opens a Workspace without access to its Studio (an administrator, by the CLI) is none of its users.
+            shut_out = self._access.is_shut_out(session, caller, link.studio_id, origin, source_ip(request.headers))
+            signed_in = self.sessions.create(session, caller, origin, None if shut_out else link.studio_id)
+            return with_cookie(redirect(link.landing), signed_in.token)
 
     def _bad_link(self, origin: Origin) -> Response:
         text = "This link was used already, or is older than a minute. Open it again from the Studio."

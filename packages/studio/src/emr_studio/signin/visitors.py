@@ -65,8 +65,12 @@ class Visitors:
             raise NotAdmitted(403, "403: Forbidden", "The root user of an account cannot use Workspaces.")
         if target is None or target.account_id != found.caller.account_id:
             raise NotAdmitted(404, "Not found", "There is no such Workspace.")
-        if not self._sessions.access.may_enter(session, found.caller, found.origin, source_ip):
+        access = self._sessions.access
+        if not access.may_enter(session, found.caller, found.origin, source_ip):
             raise NotAdmitted(403, "Access denied", "Your permissions do not allow you to open this Workspace.")
+        if access.is_shut_out(session, found.caller, found.studio_id, found.origin, source_ip):
+            # She came as a user of the Studio: what she has open ends with her access to it.
+            raise NotAdmitted(403, "Access denied", "Your access to this Workspace's Studio was revoked.")
         if not may_use(session, target, found.caller.user_id):
             raise NotAdmitted(403, "Private Workspace", "Only its owner and collaborators may open this Workspace.")
         return Visitor(found, target, self._holder(target, found.caller.user_id, self._clock.now()))

@@ -10,10 +10,11 @@ import datetime as dt
 from sqlalchemy import Index
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
+from emr_studio.aws.context import Check
 from emr_studio.aws.errors import InvalidRequest
 from emr_studio.db import Base
 from emr_studio.settings import Settings
-from emr_studio.tagging import emr_arn
+from emr_studio.tagging import emr_arn, resource_tag_context
 
 
 class Studio(Base):
@@ -64,6 +65,11 @@ def find_studio(session: Session, account_id: str, studio_id: str) -> Studio:
 def studio_arn(studio: Studio) -> str:
     """`arn:aws:elasticmapreduce:<region>:<account>:studio/<id>`."""
     return emr_arn(studio.region, studio.account_id, f"studio/{studio.id}")
+
+
+def entry_check(studio: Studio) -> Check:
+    """What IAM is asked about who wants to sign in to the Studio (emr-studio.md 2.4)."""
+    return Check("elasticmapreduce:CreateStudioPresignedUrl", studio_arn(studio), resource_tag_context(studio.tags))
 
 
 def s3_prefix(location: str) -> tuple[str, str]:

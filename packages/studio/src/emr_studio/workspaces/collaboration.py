@@ -17,9 +17,12 @@ from sqlalchemy.orm import Session
 
 from emr_studio.aws.context import Check, Context
 from emr_studio.aws.errors import InvalidRequest
+from emr_studio.iam.condition_keys import Circumstances
 from emr_studio.iam.entities import find_by_name
 from emr_studio.iam.model import Role, User
+from emr_studio.iam.prospects import could_be_allowed
 from emr_studio.iam.services import role_allows
+from emr_studio.studios.model import Studio, entry_check
 from emr_studio.workspaces.model import Collaborator, Editor
 
 MAX_IDENTITIES = 5
@@ -116,10 +119,11 @@ def add(context: Context, editor: Editor, identity: Identity) -> None:
     """Add a collaborator; one who is in it already stays.
 
     Raises:
-        InvalidRequest: collaboration is off, it is the owner, the Workspace is full, or the service role
-            may not look the identity up.
+        InvalidRequest: collaboration is off, it is the owner, the Workspace is full, the service role
+            may not look the identity up, or the identity has no access to the Studio.
     """
     _require_room(context, editor, identity)
+    _require_access(context, editor, identity)
     known = collaborators(context.session, editor.id)
     if any((c.principal_id, c.session_name) == (identity.principal_id, identity.session_name) for c in known):
         return
@@ -152,6 +156,25 @@ def _require_room(context: Context, editor: Editor, identity: Identity) -> None:
         raise InvalidRequest(
             f"The Studio's service role {editor.service_role_arn} may not do {action} on {identity.arn}: "
             "Workspace collaboration needs it."
+        )
+
+
+def _require_access(context: Context, editor: Editor, identity: Identity) -> None:
+    """Users with access to the Studio can be added (emr-studio.md 6.4): those who may sign in to it."""
+    studio = context.session.get(Studio, editor.studio_id)
+    if studio is None:
+        raise InvalidRequest(f"The Studio of Editor '{editor.id}' no longer exists: nobody can be added to it.")
+    entity: User | Role
+    if identity.type == IdentityType.IAM_USER:
+        entity = context.session.get_one(User, identity.principal_id)
+    else:
+        entity = context.session.get_one(Role, identity.principal_id)
+    check = entry_check(studio)
+    circumstances = Circumstances(context.now(), context.region)
+    if not could_be_allowed(context.session, entity, check, circumstances, identity.session_name):
+        raise InvalidRequest(
+            f"'{identity.name}' has no access to Studio '{studio.id}' and cannot be added to its Workspaces: "
+            f"no identity-based policy allows {check.action} on {check.resource}."
         )
 
 
