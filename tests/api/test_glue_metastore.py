@@ -14,6 +14,7 @@ import psutil
 import pytest
 from thriftpy2.rpc import make_client
 
+from emr_studio_cluster.config import PRACTICE
 from emr_studio_cluster.metastore import server
 from emr_studio_cluster.metastore.interface import HIVE
 from emr_studio_cluster.metastore.shapes import partition_name, partition_values
@@ -30,11 +31,20 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[KeysWorld]:
 
 def serving(world: KeysWorld, keys: tuple[str, str]) -> Iterator[int]:
     """A metastore in a process of its own, with these keys; its port."""
-    own = {"AWS_ENDPOINT_URL": world.endpoint, "AWS_DEFAULT_REGION": "us-east-1"}
-    own |= {"AWS_ACCESS_KEY_ID": keys[0], "AWS_SECRET_ACCESS_KEY": keys[1]}
+    own = {"AWS_ACCESS_KEY_ID": keys[0], "AWS_SECRET_ACCESS_KEY": keys[1]}
+    yield from serving_with(own | {"AWS_ENDPOINT_URL": world.endpoint, "AWS_DEFAULT_REGION": "us-east-1"})
+
+
+def serving_with(own: dict[str, str], folder: Path | None = None) -> Iterator[int]:
+    """The same, by its environment, at work in `folder`."""
     code = "from emr_studio_cluster.metastore import server; print(server.start('127.0.0.1', 0), flush=True); input()"
     with subprocess.Popen(
-        [sys.executable, "-c", code], env=os.environ | own, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        [sys.executable, "-c", code],
+        env=os.environ | own,
+        cwd=folder,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
     ) as process:
         assert process.stdout is not None
         yield int(process.stdout.readline())
@@ -198,6 +208,36 @@ def test_what_iam_denies_is_said(world: KeysWorld) -> None:
         client.get_database("default")
     client.close()
     list(serve)
+
+
+def test_spark_practises_without_a_role_and_leaves_nothing(tmp_path: Path) -> None:
+    """As in a warm spare: nobody gives it credentials, and there is no catalog that it could ask."""
+    nowhere = {"AWS_ENDPOINT_URL": "http://127.0.0.1:1", "AWS_DEFAULT_REGION": "us-east-1"}
+    serve = serving_with(nowhere | {"AWS_CONTAINER_CREDENTIALS_FULL_URI": "http://127.0.0.1:1/"}, tmp_path)
+    client = make_client(HIVE.ThriftHiveMetastore, "127.0.0.1", next(serve), timeout=60_000)
+    # What Spark asks first of all; it would make one that is not there.
+    assert client.get_database("default").name == "default"
+    place = client.get_database(PRACTICE).locationUri
+    assert place == (tmp_path / "practice").as_uri()
+    given = a_table(tmp_path, dbName=PRACTICE, tableName="t")
+    client.create_table(given)
+    client.alter_table(PRACTICE, "t", a_table(tmp_path, dbName=PRACTICE, tableName="t", parameters={"new": "1"}))
+    assert client.get_table(PRACTICE, "t").parameters == {"new": "1"}
+    assert client.get_tables(PRACTICE, "*") == ["t"]
+    with pytest.raises(HIVE.MetaException, match="does not answer"):
+        client.get_all_databases()
+    (tmp_path / "practice").mkdir()
+    client.drop_table(PRACTICE, "t", True)
+    with pytest.raises(HIVE.NoSuchObjectException):
+        client.get_table(PRACTICE, "t")
+    assert not (tmp_path / "practice").exists()
+    client.close()
+    list(serve)
+
+
+def test_the_practice_database_is_in_no_list(hive: Any) -> None:
+    assert hive.get_database(PRACTICE).name == PRACTICE
+    assert PRACTICE not in hive.get_all_databases()
 
 
 def test_the_other_end_of_a_connection_is_known() -> None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import inspect
 import json
 import os
 import secrets
@@ -24,13 +25,15 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
-from emr_studio_cluster import spark
+from emr_studio_cluster import exercise, spark, warming
 from emr_studio_cluster.config import CONNECT_PORT, MASTER_PORT, NODE_FILE, WORKER_PORT, NodeConfig
 from emr_studio_cluster.jars import JarsUnavailable, cache_folder, default_folder
 
 KINDS = ("master", "worker", "connect")
 _STAMP = "made-for"
+_NOWHERE = "http://127.0.0.1:1"
 _START_SECONDS = 180.0
+_USE_SECONDS = 600.0
 _END_SECONDS = 180.0
 _PORTS = {"master": MASTER_PORT, "worker": WORKER_PORT, "connect": CONNECT_PORT}
 
@@ -73,7 +76,8 @@ def _stamp(release: str, jars_dir: Path) -> str:
     version = subprocess.run([spark.java(), "-version"], capture_output=True, text=True, check=False).stderr
     jars = sorted((spark.spark_home() / "jars").glob("*.jar")) + sorted(jars_dir.glob("*.jar"))
     jars += sorted(_classes_dir(release, jars_dir).glob("*.jar"))
-    facts = [version, *(f"{jar} {jar.stat().st_size} {jar.stat().st_mtime_ns}" for jar in jars)]
+    uses = [inspect.getsource(module) for module in (exercise, warming)]
+    facts = [version, *uses, *(f"{jar} {jar.stat().st_size} {jar.stat().st_mtime_ns}" for jar in jars)]
     return hashlib.sha256("\n".join(facts).encode()).hexdigest()
 
 
@@ -96,8 +100,9 @@ class _Recording:
             classes_dir=str(_classes_dir(release, jars_dir)),
             archives_dir=str(archives),
             record_archives=True,
-            warehouse_dir=str(scratch / "warehouse"),
-            s3_endpoint="http://127.0.0.1:1",
+            # Nothing answers there. With the S3 jars it means tables by the metastore, of its practice database.
+            warehouse_dir="s3://archives/warehouse",
+            s3_endpoint=_NOWHERE,
         )
         self._processes: dict[str, subprocess.Popen[bytes]] = {}
 
@@ -120,7 +125,7 @@ class _Recording:
         (folder / NODE_FILE).write_text(json.dumps(asdict(self._config)))
         command = [sys.executable, "-m", "emr_studio_cluster.node", kind, str(folder)]
         with (self._scratch / f"{kind}.log").open("wb") as log:
-            process = subprocess.Popen(command, stdout=log, stderr=log, start_new_session=True)
+            process = subprocess.Popen(command, stdout=log, stderr=log, start_new_session=True, env=_environment())
         self._processes[kind] = process
 
         def answers() -> bool:
@@ -139,7 +144,7 @@ class _Recording:
     def _use(self) -> None:
         # In a process of its own: a client that lives on would keep the server from ending.
         command = [sys.executable, "-m", "emr_studio_cluster.exercise", str(self._scratch / "connect")]
-        done = subprocess.run(command, capture_output=True, text=True, timeout=_START_SECONDS, check=False)
+        done = subprocess.run(command, capture_output=True, text=True, timeout=_USE_SECONDS, check=False)
         if done.returncode != 0:
             raise ArchivesFailed(f"Spark did not work: {(done.stderr.strip().splitlines() or ['?'])[-1]}")
 
@@ -151,6 +156,14 @@ class _Recording:
     def _wait_for_end(self, kind: str) -> None:
         process = self._processes[kind]
         _until(lambda: process.poll() is not None, _END_SECONDS, f"{kind} did not end")
+
+
+def _environment() -> dict[str, str]:
+    """Ours, with no way to anybody's account of AWS."""
+    own = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
+    nobody = dict.fromkeys(("AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE"), os.devnull)
+    nowhere = {"AWS_ENDPOINT_URL": _NOWHERE, "AWS_DEFAULT_REGION": "us-east-1", "AWS_EC2_METADATA_DISABLED": "true"}
+    return own | nobody | nowhere
 
 
 def _until(condition: Callable[[], bool], seconds: float, what: str) -> None:

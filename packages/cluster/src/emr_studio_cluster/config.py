@@ -24,6 +24,8 @@ GATEWAY_PORT = 18888
 KERNELS_PORT = 18889
 LIVY_PORT = 8998
 METASTORE_PORT = 9083
+PRACTICE = "emr_studio_practice"
+"""The database in which Spark practises (`metastore/practice.py`)."""
 SPARK_CONNECT, LIVY = "SPARK_CONNECT", "LIVY"
 """What a cluster from outside may be whose kernels run here."""
 

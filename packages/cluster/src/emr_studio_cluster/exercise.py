@@ -10,6 +10,7 @@ from pyspark.errors import PySparkException
 
 from emr_studio_cluster.config import read_config
 from emr_studio_cluster.session import connect
+from emr_studio_cluster.warming import practise
 
 
 def main(folder: Path) -> None:
@@ -33,6 +34,8 @@ def main(folder: Path) -> None:
         # Nothing answers there; the classes are loaded all the same.
         with suppress(PySparkException):
             spark.read.parquet("s3://archives/none").count()
+    if config.has_catalog:
+        practise(spark)
     spark.stop()
 
 

@@ -17,7 +17,7 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import Any
 
-from emr_studio_cluster.config import CONNECT_PORT, GATEWAY_PORT, NodeConfig
+from emr_studio_cluster.config import CONNECT_PORT, GATEWAY_PORT, PRACTICE, NodeConfig
 
 _CONNECT_SECONDS = 0.2
 _ASK_SECONDS = 1.0
@@ -73,6 +73,7 @@ def _queries(config: NodeConfig) -> Sequence[Callable[[Any], object]]:
         _shuffle,
         _own_rows,
         _python,
+        *([_practice] if config.has_catalog else []),
         *([_tables] if config.has_catalog and _credentials() == _GIVEN else []),
     )
 
@@ -97,6 +98,22 @@ def _python(spark: Any) -> object:
     from pyspark.sql import functions as f
 
     return spark.range(2).select(f.udf(str, "string")("id")).collect()
+
+
+def _practice(spark: Any) -> object:
+    practise(spark)
+    return None
+
+
+def practise(spark: Any) -> None:
+    """What notebooks do with tables, in the database that is in no catalog."""
+    table = f"{PRACTICE}.t"
+    spark.sql(f"CREATE TABLE {table} USING parquet AS SELECT id AS a, 'x' AS b FROM range(2)").collect()
+    spark.table(table).where("a > 0").groupBy("b").count().collect()
+    spark.sql(f"INSERT INTO {table} VALUES (3, 'y')").collect()
+    spark.sql(f"SHOW TABLES IN {PRACTICE}").collect()
+    spark.sql(f"DESCRIBE TABLE EXTENDED {table}").collect()
+    spark.sql(f"DROP TABLE {table}").collect()
 
 
 def _tables(spark: Any) -> object:

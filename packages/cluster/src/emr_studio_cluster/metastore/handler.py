@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from functools import wraps
 from typing import Any, TypeVar
 
-import boto3
+import botocore.session
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
@@ -25,7 +25,8 @@ from emr_studio_cluster.metastore.shapes import (
 )
 
 T = TypeVar("T")
-_DEFAULT = "default"
+DEFAULT = "default"
+"""The database that every catalog has."""
 _MANAGED = "MANAGED_TABLE"
 _BATCH = 100
 _NO_RENAME = "The name of a table cannot be changed in the Data Catalog: create the new table from the old one."
@@ -58,9 +59,19 @@ class Databases:
     """Databases, functions, and what is asked when a connection opens."""
 
     def __init__(self) -> None:
-        # The region and the credentials are those of the program that this one serves.
-        config = Config(retries={"mode": "standard", "max_attempts": 3}, connect_timeout=5, read_timeout=30)
-        self._glue = boto3.client("glue", config=config)
+        self._session = botocore.session.Session()
+        self._made: Any = None
+
+    @property
+    def _glue(self) -> Any:
+        """The Data Catalog, with the region and the credentials of the program that this one serves.
+
+        Found when they are first needed: a warm spare has no role yet.
+        """
+        if self._made is None:
+            config = Config(retries={"mode": "standard", "max_attempts": 3}, connect_timeout=5, read_timeout=30)
+            self._made = self._session.create_client("glue", config=config)
+        return self._made
 
     def set_ugi(self, user_name: str, group_names: list[str]) -> list[str]:
         return [user_name]
@@ -105,7 +116,7 @@ class Databases:
 
     @_hive("NoSuchObjectException")
     def drop_database(self, name: str, delete_data: bool, cascade: bool) -> None:
-        if name.lower() == _DEFAULT:
+        if name.lower() == DEFAULT:
             raise HIVE.MetaException("Can not drop default database")
         found = self._glue.get_database(Name=name)["Database"]
         tables = list(self._tables(name))

@@ -110,10 +110,12 @@ def _serve(listener: socket.socket) -> None:
     from thriftpy2.thrift import TProcessor
     from thriftpy2.transport import TBufferedTransportFactory
 
-    from emr_studio_cluster.metastore.handler import Handler
     from emr_studio_cluster.metastore.interface import HIVE
+    from emr_studio_cluster.metastore.practice import Served
 
-    processor = TProcessor(HIVE.ThriftHiveMetastore, Handler())
+    served = Served(Path.cwd())
+    served.get_ready()
+    processor = TProcessor(HIVE.ThriftHiveMetastore, served)
     server = TThreadedServer(
         processor,
         _Listener(listener),
