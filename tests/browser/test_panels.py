@@ -245,6 +245,12 @@ def test_a_collaborator_is_added_and_removed(world: World, lab: Lab) -> None:
     expect(panel.get_by_role("switch")).to_be_checked()
     panel.get_by_label("Add a collaborator").fill("guest")
     panel.get_by_role("button", name="Add").click()
+    expect(panel.get_by_role("alert")).to_contain_text("'guest' has no access to Studio")
+    enter = {"Effect": "Allow", "Action": "elasticmapreduce:CreateStudioPresignedUrl", "Resource": "*"}
+    policy = json.dumps({"Version": "2012-10-17", "Statement": enter})
+    iam.put_user_policy(UserName="guest", PolicyName="enter", PolicyDocument=policy)
+    expect(panel.get_by_label("Add a collaborator")).to_have_value("guest")
+    panel.get_by_role("button", name="Add").click()
     people = panel.get_by_role("list", name="Collaborators").get_by_role("listitem")
     expect(people).to_have_count(1)
     panel.get_by_label("Add a collaborator").fill("nobody-of-that-name")
@@ -255,6 +261,7 @@ def test_a_collaborator_is_added_and_removed(world: World, lab: Lab) -> None:
     assert world.emr.list_workspace_access_identities(EditorId=world.editor_id)["WorkspaceAccessIdentities"] == []
     panel.get_by_role("switch").click()
     expect(panel.get_by_role("switch")).not_to_be_checked()
+    iam.delete_user_policy(UserName="guest", PolicyName="enter")
     iam.delete_user(UserName="guest")
 
 

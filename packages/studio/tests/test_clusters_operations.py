@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 from emr_studio.aws.errors import AccessDenied
-from emr_studio.clusters.model import compatible_for_attach
+from emr_studio.clusters.attachable import compatible_for_attach
+from emr_studio.clusters.model import Cluster
 from emr_studio.network.model import ensure_default_network
 from tests.support.cluster_play import EC2, PROFILE, SERVICE_ROLE, ClusterPlay
 from tests.support.emr_world import EMR, OTHER_ACCOUNT, emr_world, statement
@@ -310,17 +311,21 @@ def test_tags_decide(play: ClusterPlay, prefix: str) -> None:
 
 
 def test_only_compatible_clusters(play: ClusterPlay) -> None:
+    def unfit(cluster: Cluster) -> str | None:
+        with play.emr.database.read() as session:
+            return compatible_for_attach(session, cluster)
+
     good = play.row(play.create())
-    assert compatible_for_attach(good) is None
+    assert unfit(good) is None
     plain = play.row(play.create(Applications=[{"Name": "Spark"}]))
-    assert compatible_for_attach(plain) == "The cluster lacks the application(s) Livy, JupyterEnterpriseGateway."
+    assert unfit(plain) == "The cluster lacks the application(s) Livy, JupyterEnterpriseGateway."
     good.details = {"KerberosAttributes": {"Realm": "X"}}
-    assert "Kerberos" in str(compatible_for_attach(good))
+    assert "Kerberos" in str(unfit(good))
     good.release_label = "emr-5.0.0"
-    assert compatible_for_attach(good) == "The release emr-5.0.0 is not available any more."
+    assert unfit(good) == "The release emr-5.0.0 is too old: it must be at least emr-5.32.0."
     ended = play.create()
     play.emr.call("TerminateJobFlows", JobFlowIds=[ended])
-    assert compatible_for_attach(play.row(ended)) == "The cluster is TERMINATING."
+    assert unfit(play.row(ended)) == "The cluster is TERMINATING."
 
 
 def test_flags_of_clusters(play: ClusterPlay) -> None:

@@ -112,6 +112,7 @@ def test_attach_and_detach_are_wanted_as_by_the_cli(rig: SignInRig) -> None:
     assert row(rig).wanted_cluster_id is None
 
 
+@pytest.mark.capability("CL-07")
 def test_what_does_not_fit_is_told_with_the_reason_to_who_may_list(rig: SignInRig) -> None:
     ann = rig.person("ann")
     browser = rig.opened(ann)
@@ -119,8 +120,10 @@ def test_what_does_not_fit_is_told_with_the_reason_to_who_may_list(rig: SignInRi
     rig.world.cluster()
     bare = rig.world.cluster("127.31.0.10", applications=["Spark"])
     abroad = rig.world.cluster("127.31.0.11", vpc_id="vpc-0")
+    old = rig.world.cluster("127.31.0.12", release_label="emr-5.31.0")
     found = browser.request("GET", f"{PATH}/unfit").json()["Unfit"]
-    assert sorted(found) == sorted([bare, abroad])
+    assert sorted(found) == sorted([bare, abroad, old])
+    assert "too old" in found[old]
     assert "lacks the application(s) Livy, JupyterEnterpriseGateway" in found[bare]
     assert "vpc-0" in found[abroad]
     rig.change_policy(ann, statement([*sorted(ALL), "elasticmapreduce:CreateStudioPresignedUrl"]))

@@ -19,7 +19,6 @@ from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from emr_studio import ids
 from emr_studio.aws.errors import InvalidRequest
-from emr_studio.clusters.catalog.releases import find_release
 from emr_studio.db import Base
 from emr_studio.network.model import GATEWAY_PORT
 from emr_studio.runtime.contract import Gateway
@@ -27,8 +26,6 @@ from emr_studio.tagging import TagTarget, emr_arn
 
 KIND = "cluster"
 _UID_BASE = 300_000
-REQUIRED_APPLICATIONS = ("Spark", "Livy", "JupyterEnterpriseGateway")
-"""What a cluster must have for a Workspace to attach to it (emr-studio.md 5.1)."""
 OUTSIDE = "OutsideCluster"
 """The member of a cluster's details that only one from outside has (`outside/`)."""
 
@@ -311,27 +308,6 @@ def gateway_of(session: Session, cluster: Cluster) -> Gateway:
 def is_outside(cluster: Cluster) -> bool:
     """True for a cluster that was registered, not made by us."""
     return OUTSIDE in (cluster.details or {})
-
-
-def compatible_for_attach(cluster: Cluster) -> str | None:
-    """Return why no Workspace can ever attach to the cluster, or None if one can (CL-07).
-
-    One that is still starting can, later. That the cluster is in the Studio's VPC is for the caller
-    to check.
-    """
-    if cluster.state not in (*COMING, *USABLE):
-        return f"The cluster is {cluster.state}."
-    if is_outside(cluster):
-        return None
-    release = find_release(cluster.release_label)
-    if release is None:
-        return f"The release {cluster.release_label} is not available any more."
-    missing = [name for name in REQUIRED_APPLICATIONS if name not in cluster.applications]
-    if missing:
-        return f"The cluster lacks the application(s) {', '.join(missing)}."
-    if "KerberosAttributes" in cluster.details:
-        return "Clusters with Kerberos authentication cannot be attached."
-    return None
 
 
 def new_instance(group: InstanceGroup, position: int, now: dt.datetime) -> Instance:

@@ -14,11 +14,11 @@ from sqlalchemy.orm import Session
 from emr_studio.aws.context import Context
 from emr_studio.aws.errors import AwsError, InvalidRequest
 from emr_studio.aws.registry import Request
+from emr_studio.clusters.attachable import compatible_for_attach
 from emr_studio.clusters.model import (
     COMING,
     USABLE,
     Cluster,
-    compatible_for_attach,
     find_cluster,
     gateway_of,
     is_outside,
@@ -143,7 +143,7 @@ def lost(session: Session) -> list[str]:
 
 def _mismatch(session: Session, studio: Studio | None, cluster: Cluster) -> str:
     """Why the cluster cannot serve this Workspace; empty if it can (now or once it is up)."""
-    if reason := compatible_for_attach(cluster):
+    if reason := compatible_for_attach(session, cluster):
         return reason
     if studio is None:
         return "The Workspace's Studio no longer exists."

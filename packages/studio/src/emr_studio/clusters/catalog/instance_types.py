@@ -53,12 +53,16 @@ def vcpus(name: str) -> int:
     return _SIZES.get(size, 4)
 
 
+def is_graviton(name: str) -> bool:
+    """True for a type with AWS's ARM processors: a `g` behind the generation's number (`m6g`, `r7gd`, `t4g`, `a1`)."""
+    family = name.partition(".")[0]
+    return family == "a1" or re.fullmatch(r"[a-z]+\d+g[a-z]*", family) is not None
+
+
 def _made(name: str) -> InstanceType:
     found = _TYPE.fullmatch(name)
     assert found is not None
     family, generation, size = found.groups()
     vcpu, has_disk = _SIZES[size], generation.endswith("d")
     storage = int(vcpu * _DISK_GB_OF_A_VCPU) if has_disk else 0
-    return InstanceType(
-        name, vcpu, vcpu * _GB_OF_A_VCPU[family], storage, 1 if has_disk else 0, generation.endswith("g")
-    )
+    return InstanceType(name, vcpu, vcpu * _GB_OF_A_VCPU[family], storage, 1 if has_disk else 0, is_graviton(name))
