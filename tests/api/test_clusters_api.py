@@ -7,12 +7,10 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from botocore.exceptions import ClientError
 
 from emr_studio.clock import SystemClock
-from emr_studio.clusters.controller import ClusterReconciler
 from tests.support.cluster_play import PROFILE, SERVICE_ROLE, ClusterPlay
-from tests.support.emr_api import EmrApi, served_emr
+from tests.support.emr_api import EmrApi, refused, served_emr
 
 
 @pytest.fixture(scope="module")
@@ -23,23 +21,12 @@ def api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmrApi]:
 
 @pytest.fixture(scope="module")
 def play(api: EmrApi) -> ClusterPlay:
-    made = ClusterPlay(api.world, api.runtime)
-    # The API runs by the real clock.
-    made.controller = ClusterReconciler(api.world.database, SystemClock(), api.runtime, api.world.settings, made.probe)
-    return made
+    return ClusterPlay(api.world, api.runtime, SystemClock())
 
 
 @pytest.fixture(scope="module")
 def emr(api: EmrApi, play: ClusterPlay) -> Any:
     return api.client("emr", *api.key("admin"))
-
-
-def refused(call: Any, **arguments: Any) -> tuple[str, int, str]:
-    """(code, status, message) of a call that must fail."""
-    with pytest.raises(ClientError) as caught:
-        call(**arguments)
-    response = caught.value.response
-    return response["Error"]["Code"], response["ResponseMetadata"]["HTTPStatusCode"], response["Error"]["Message"]
 
 
 def reconciled(play: ClusterPlay, cluster_id: str, waiter: Any) -> None:

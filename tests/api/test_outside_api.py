@@ -11,14 +11,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from botocore.exceptions import ClientError
 
 from emr_studio.cli.configure_aws import configure_aws
 from emr_studio.clock import SystemClock
-from emr_studio.clusters.controller import ClusterReconciler
 from emr_studio.settings import Settings
 from tests.support.cluster_play import ClusterPlay
-from tests.support.emr_api import EmrApi, served_emr, until
+from tests.support.emr_api import EmrApi, refused, served_emr, until
 from tests.support.trail_api import TrailApi, served_trail
 
 URL = "https://gateway.example.com/base"
@@ -33,21 +31,12 @@ def api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmrApi]:
 
 @pytest.fixture(scope="module")
 def play(api: EmrApi) -> ClusterPlay:
-    made = ClusterPlay(api.world, api.runtime)
-    made.controller = ClusterReconciler(api.world.database, SystemClock(), api.runtime, api.world.settings, made.probe)
-    return made
+    return ClusterPlay(api.world, api.runtime, SystemClock())
 
 
 @pytest.fixture(scope="module")
 def emr(api: EmrApi, play: ClusterPlay) -> Any:
     return api.client("emr", *api.key("admin"))
-
-
-def refused(call: Any, **arguments: Any) -> tuple[str, str]:
-    """Code and message of a call that must fail."""
-    with pytest.raises(ClientError) as caught:
-        call(**arguments)
-    return caught.value.response["Error"]["Code"], caught.value.response["Error"]["Message"]
 
 
 def registered(emr: Any, play: ClusterPlay, **more: Any) -> str:
@@ -83,7 +72,7 @@ def test_one_that_is_away_is_not_attached(emr: Any, play: ClusterPlay, api: EmrA
     play.turn(cluster_id)
     play.probe.outside_now = ("", "")
     engine = {"Id": cluster_id, "Type": "EMR"}
-    code, message = refused(emr.create_editor, StudioId=api.world.studio(), Name="x", ExecutionEngine=engine)
+    code, _, message = refused(emr.create_editor, StudioId=api.world.studio(), Name="x", ExecutionEngine=engine)
     assert code == "InvalidRequestException"
     assert "cannot be attached now: UNREACHABLE: gateway.example.com does not answer" in message
 
@@ -104,8 +93,8 @@ def test_one_that_is_away_is_not_attached(emr: Any, play: ClusterPlay, api: EmrA
 def test_what_is_refused(emr: Any, change: dict[str, str], code: str, text: str) -> None:
     found = refused(emr.register_cluster, **(REQUEST | change))
     assert found[0] == code
-    assert text in found[1]
-    assert "secret" not in found[1]
+    assert text in found[2]
+    assert "secret" not in found[2]
 
 
 def test_by_the_aws_cli(api: EmrApi, emr: Any, play: ClusterPlay, tmp_path: Path) -> None:

@@ -7,9 +7,8 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from botocore.exceptions import ClientError
 
-from tests.support.emr_api import EmrApi, put_policy, served_emr
+from tests.support.emr_api import EmrApi, put_policy, refused, served_emr
 from tests.support.emr_world import ACCOUNT, BUCKET, SERVICE_ROLE, statement
 
 
@@ -22,14 +21,6 @@ def api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmrApi]:
 @pytest.fixture(scope="module")
 def emr(api: EmrApi) -> Any:
     return api.client("emr", *api.key("admin"))
-
-
-def refused(call: Any, **arguments: Any) -> tuple[str, int, str]:
-    """(code, status, message) of a call that must fail."""
-    with pytest.raises(ClientError) as caught:
-        call(**arguments)
-    response = caught.value.response
-    return response["Error"]["Code"], response["ResponseMetadata"]["HTTPStatusCode"], response["Error"]["Message"]
 
 
 @pytest.mark.capability("ST-01", "ST-04", "ST-10")

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from emr_studio.aws.errors import AwsError
+from emr_studio.clock import Clock
 from emr_studio.clusters import operations
 from emr_studio.clusters.catalog import operations as catalog_operations
 from emr_studio.clusters.controller import ClusterReconciler
@@ -93,6 +94,8 @@ class ClusterPlay:
 
     emr: World
     runtime: InProcessRuntime = field(default_factory=InProcessRuntime)
+    clock: Clock | None = None
+    """The controller's, where it is not the world's: a served API runs by the real one."""
 
     def __post_init__(self) -> None:
         """Make the roles."""
@@ -111,7 +114,8 @@ class ClusterPlay:
 
     def new_controller(self) -> ClusterReconciler:
         """A controller that knows nothing but what is saved, as after kill -9."""
-        return ClusterReconciler(self.emr.database, self.emr.clock, self.runtime, self.emr.settings, self.probe)
+        clock = self.clock or self.emr.clock
+        return ClusterReconciler(self.emr.database, clock, self.runtime, self.emr.settings, self.probe)
 
     def request(self, core: int = 2, **changes: Any) -> dict[str, Any]:
         """A valid RunJobFlow; a change to None leaves the member out."""

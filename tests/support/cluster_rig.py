@@ -161,6 +161,18 @@ class ClusterRig:
         self.until(cluster_id, "WAITING")
         return cluster_id
 
+    def register(self, kind: str, url: str, **more: Any) -> str:
+        """A cluster from outside, WAITING."""
+        request = {"Name": "theirs", "Type": kind, "Url": url} | more
+        cluster_id = str(self.play.emr.call("RegisterCluster", **request)["ClusterId"])
+        self.until(cluster_id, "WAITING")
+        return cluster_id
+
+    def reason(self, cluster_id: str) -> dict[str, Any]:
+        """What is said of its state, after one more turn."""
+        self.turn(cluster_id)
+        return dict(self.play.describe(cluster_id)["Status"]["StateChangeReason"])
+
     def terminate(self, cluster_id: str) -> None:
         self.play.emr.call("TerminateJobFlows", JobFlowIds=[cluster_id])
         self.until(cluster_id, "TERMINATED")

@@ -15,7 +15,9 @@ from time import monotonic
 from typing import Any
 
 import boto3
+import pytest
 from botocore.config import Config
+from botocore.exceptions import ClientError
 
 from emr_studio.aws.auth import NoSessions
 from emr_studio.aws.models import data_path
@@ -74,6 +76,14 @@ def until(condition: Callable[[], bool], seconds: float = 90.0) -> None:
     while not condition():
         assert monotonic() < deadline, "the condition did not come true"
         Event().wait(0.01)
+
+
+def refused(call: Any, **arguments: Any) -> tuple[str, int, str]:
+    """(code, status, message) of a call that must fail."""
+    with pytest.raises(ClientError) as caught:
+        call(**arguments)
+    response = caught.value.response
+    return response["Error"]["Code"], response["ResponseMetadata"]["HTTPStatusCode"], response["Error"]["Message"]
 
 
 def put_policy(iam: Any, user: str, *statements: Mapping[str, Any]) -> None:

@@ -34,17 +34,10 @@ class Scene:
         return self.gateway
 
     def register(self, token: str) -> str:
-        request = {"Name": "theirs", "Type": "JUPYTER_GATEWAY", "Url": f"http://127.0.0.1:{self.port}", "Token": token}
-        cluster_id = str(self.rig.play.emr.call("RegisterCluster", **request)["ClusterId"])
-        self.rig.until(cluster_id, "WAITING")
-        return cluster_id
-
-    def reason(self, cluster_id: str) -> dict[str, Any]:
-        self.rig.turn(cluster_id)
-        return dict(self.rig.play.describe(cluster_id)["Status"]["StateChangeReason"])
+        return self.rig.register("JUPYTER_GATEWAY", f"http://127.0.0.1:{self.port}", Token=token)
 
     def is_ready(self, cluster_id: str) -> bool:
-        return self.reason(cluster_id) == {"Message": READY}
+        return self.rig.reason(cluster_id) == {"Message": READY}
 
     def has_kernel(self, kernel_id: str) -> bool:
         """Whether the gateway itself has it."""
@@ -96,7 +89,7 @@ def _done(client: httpx.Client, place: str) -> dict[str, Any] | None:
 
 def test_a_wrong_token_is_told(scene: Scene) -> None:
     cluster_id = scene.register("wrong")
-    until("the refusal", lambda: scene.reason(cluster_id).get("Code") == "CREDENTIALS_REFUSED")
+    until("the refusal", lambda: scene.rig.reason(cluster_id).get("Code") == "CREDENTIALS_REFUSED")
     assert scene.rig.play.state(cluster_id) == "WAITING"
     scene.rig.play.emr.call("DeregisterCluster", ClusterId=cluster_id)
     scene.rig.until(cluster_id, "TERMINATED")
@@ -131,7 +124,7 @@ def test_the_workspace_has_no_credentials_of_theirs(scene: Scene, cluster_id: st
 def test_one_that_goes_away_comes_back_by_itself(scene: Scene, cluster_id: str, workspace: Workspace) -> None:
     scene.gateway.process.send_signal(signal.SIGKILL)
     scene.gateway.process.wait(30)
-    until("it is away", lambda: scene.reason(cluster_id).get("Code") == "UNREACHABLE")
+    until("it is away", lambda: scene.rig.reason(cluster_id).get("Code") == "UNREACHABLE")
     assert scene.rig.play.state(cluster_id) == "WAITING"
     scene.gateway.close()
     scene.start()

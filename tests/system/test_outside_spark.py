@@ -43,16 +43,6 @@ class Scene:
         self.livy_url = f"http://localhost:{lines['livy'].port}"
         self.livy = httpx.Client(base_url=f"http://{host}:8998", auth=("admin", self.livy_token), timeout=60)
 
-    def register(self, kind: str, url: str, **more: Any) -> str:
-        request = {"Name": "theirs", "Type": kind, "Url": url} | more
-        cluster_id = str(self.rig.play.emr.call("RegisterCluster", **request)["ClusterId"])
-        self.rig.until(cluster_id, "WAITING")
-        return cluster_id
-
-    def reason(self, cluster_id: str) -> dict[str, Any]:
-        self.rig.turn(cluster_id)
-        return dict(self.rig.play.describe(cluster_id)["Status"]["StateChangeReason"])
-
     def deregister(self, cluster_id: str) -> None:
         self.rig.play.emr.call("DeregisterCluster", ClusterId=cluster_id)
         self.rig.until(cluster_id, "TERMINATED")
@@ -95,16 +85,16 @@ def scene(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
 @pytest.fixture(scope="module")
 def connect(scene: Scene) -> str:
     """A registered Spark Connect server that is ready."""
-    cluster_id = scene.register("SPARK_CONNECT", f"{scene.connect_url}/;token={scene.connect_token};user_id=ana")
-    until("it is ready", lambda: scene.reason(cluster_id) == READY, WAIT)
+    cluster_id = scene.rig.register("SPARK_CONNECT", f"{scene.connect_url}/;token={scene.connect_token};user_id=ana")
+    until("it is ready", lambda: scene.rig.reason(cluster_id) == READY, WAIT)
     return cluster_id
 
 
 @pytest.fixture(scope="module")
 def livy(scene: Scene) -> str:
     """A registered Livy that is ready."""
-    cluster_id = scene.register("LIVY", scene.livy_url, UserName="admin", Password=scene.livy_token)
-    until("it is ready", lambda: scene.reason(cluster_id) == READY, WAIT)
+    cluster_id = scene.rig.register("LIVY", scene.livy_url, UserName="admin", Password=scene.livy_token)
+    until("it is ready", lambda: scene.rig.reason(cluster_id) == READY, WAIT)
     return cluster_id
 
 
@@ -166,6 +156,6 @@ def test_a_notebook_uses_their_livy(scene: Scene, livy: str) -> None:
 )
 def test_what_is_wrong_is_told(scene: Scene, kind: str, where: str, code: str) -> None:
     url = getattr(scene, where).replace("http:", "sc:" if kind == "SPARK_CONNECT" else "http:")
-    cluster_id = scene.register(kind, url, Token="wrong")
-    until("the reason", lambda: scene.reason(cluster_id).get("Code") == code, WAIT)
+    cluster_id = scene.rig.register(kind, url, Token="wrong")
+    until("the reason", lambda: scene.rig.reason(cluster_id).get("Code") == code, WAIT)
     scene.deregister(cluster_id)
