@@ -65,11 +65,17 @@ def load(rig: ClusterRig, cluster_id: str) -> Load:
     return found
 
 
-def test_all_kinds_are_offered(rig: ClusterRig, cluster_id: str) -> None:
+def specs(rig: ClusterRig, cluster_id: str) -> dict[str, dict[str, dict[str, str]]]:
+    """The kernels that are offered, by name."""
     gateway = rig.gateway(cluster_id)
     headers = {"Authorization": f"token {gateway.token}"}
-    specs = httpx.get(f"http://{gateway.address}/api/kernelspecs", headers=headers, timeout=60).json()["kernelspecs"]
-    names = {name: (one["spec"]["display_name"], one["spec"]["language"]) for name, one in specs.items()}
+    answer = httpx.get(f"http://{gateway.address}/api/kernelspecs", headers=headers, timeout=60).raise_for_status()
+    return dict(answer.json()["kernelspecs"])
+
+
+def test_all_kinds_are_offered(rig: ClusterRig, cluster_id: str) -> None:
+    found = specs(rig, cluster_id)
+    names = {name: (one["spec"]["display_name"], one["spec"]["language"]) for name, one in found.items()}
     assert names == {
         "pysparkkernel": ("PySpark", "python"),
         "pysparkclassic": ("PySpark (classic)", "python"),
@@ -87,6 +93,39 @@ def test_a_kernel_is_forked_with_everything_imported(rig: ClusterRig, cluster_id
     look = f"import os, sys; print(os.getppid(), {wanted} - set(sys.modules))"
     with kernel(rig, cluster_id, "python3") as python:
         assert python.run(look) == f"{host.pid} set()\n"
+
+
+WHEEL = """
+import json, zipfile
+spec = {"argv": ["python", "-m", "ipykernel_launcher", "-f", "{connection_file}"], "display_name": "Added"}
+files = {
+    "ripe.py": "fruit = 'pear'",
+    "added-1.data/data/share/jupyter/kernels/added/kernel.json": json.dumps(spec | {"language": "python"}),
+    "added-1.dist-info/METADATA": "Metadata-Version: 2.1\\nName: added\\nVersion: 1\\n",
+    "added-1.dist-info/WHEEL": "Wheel-Version: 1.0\\nRoot-Is-Purelib: true\\nTag: py3-none-any\\n",
+    "added-1.dist-info/RECORD": "",
+}
+with zipfile.ZipFile("added-1-py3-none-any.whl", "w") as wheel:
+    for name, text in files.items():
+        wheel.writestr(name, text)
+"""
+
+
+@pytest.mark.capability("KN-04")
+def test_a_library_and_a_kernel_are_added_to_the_cluster(rig: ClusterRig, cluster_id: str) -> None:
+    """By pip, from a notebook, for all that run there; the host keeps the new kernel like any other."""
+    with kernel(rig, cluster_id, "python3") as python:
+        python.run(WHEEL)
+        python.run("!pip install --quiet --no-index --no-deps ./added-1-py3-none-any.whl")
+        assert python.run("import ripe; print(ripe.fruit)") == "pear\n"
+    with kernel(rig, cluster_id, "added") as added:
+        assert added.run("import ripe; mine = 1; print(ripe.fruit)") == "pear\n"
+        added.restart()
+        assert "NameError" in added.run("mine")
+    with kernel(rig, cluster_id, "python3") as python:
+        assert python.run("!pip list | grep added").split() == ["added", "1"]
+        python.run("import os, shutil; shutil.rmtree(os.path.join(os.environ['PIP_TARGET'], 'share'))")
+        assert "added" not in specs(rig, cluster_id)
 
 
 @pytest.mark.parametrize("name", ["python3", "pysparkkernel"])

@@ -17,13 +17,15 @@ from pathlib import Path
 from typing import Any
 
 import zmq
+from jupyter_client.kernelspec import KernelSpecManager
 from kernel_gateway.gatewayapp import KernelGatewayApp
 from kernel_gateway.mixins import JSONErrorsMixin, TokenAuthorizationMixin
 from kernel_gateway.services.kernels.manager import SeedingMappingKernelManager
 from tornado.web import HTTPError, RequestHandler
+from traitlets import default
 from traitlets.config import Config
 
-from emr_studio_cluster import driver, far_connect, journal, provisioner
+from emr_studio_cluster import driver, far_connect, journal, provisioner, tools
 from emr_studio_cluster.config import GATEWAY_PORT, SPARK_CONNECT, NodeConfig
 from emr_studio_cluster.culling import culling_of
 from emr_studio_cluster.kernel import LANGUAGES, names_of
@@ -33,6 +35,16 @@ _RECONNECT_MILLISECONDS = 10
 _LONGEST_WAIT_SECONDS = 30.0
 _LOOK_SECONDS = 0.1
 _EXECUTION = r"/api/kernels/(?P<kernel_id>[\w-]+)/executions/(?P<execution>[\w-]+)"
+
+
+class Specs(KernelSpecManager):  # type: ignore[misc]  # jupyter_client is in the cluster's environment alone
+    """Our kernels, and those that somebody has added to the cluster: none that the machine has."""
+
+    @default("kernel_dirs")  # type: ignore[untyped-decorator]  # as above
+    def _kernel_dirs_default(self) -> list[str]:
+        # What `jupyter kernelspec install --user` writes, and what a package brings that pip installs for all.
+        packages = tools.python_packages(Path(os.environ[driver.NODE_FOLDER]))
+        return [str(Path(os.environ["JUPYTER_DATA_DIR"], "kernels")), str(packages / "share" / "jupyter" / "kernels")]
 
 
 class Kernels(SeedingMappingKernelManager):  # type: ignore[misc]  # kernel_gateway is in the cluster's environment alone
@@ -141,7 +153,7 @@ def _prepare_environment(config: NodeConfig, folder: Path) -> None:
     for name, place in places.items():
         os.environ[name] = str(_made(folder / place))
     os.environ["JUPYTER_NO_CONFIG"] = "1"
-    # Our kernelspecs come before those that the environment's own ipykernel brings.
+    # Who adds a kernel to the cluster writes it where the gateway looks (`Specs`).
     os.environ["JUPYTER_PREFER_ENV_PATH"] = "0"
     os.environ[driver.NODE_FOLDER] = str(folder)
     os.environ.update(driver.shell_environment(config, folder))
@@ -175,6 +187,7 @@ def _configuration(config: NodeConfig, folder: Path) -> Config:
             "allow_credentials": "",
             "default_kernel_name": "pysparkkernel",
             "kernel_manager_class": Kernels,
+            "kernel_spec_manager_class": Specs,
             "ws_ping_interval": _PING_SECONDS,
             # A client may name variables of its own (KERNEL_...); the rest is the gateway's.
             "env_process_whitelist": sorted(os.environ),
@@ -182,7 +195,10 @@ def _configuration(config: NodeConfig, folder: Path) -> Config:
             "log_level": "INFO",
         },
         "JupyterWebsocketPersonality": {"list_kernels": True},
-        "KernelSpecManager": {"ensure_native_kernel": False, "allowed_kernelspecs": set(names_of(config.outside))},
+        "KernelSpecManager": {
+            "ensure_native_kernel": False,
+            "allowed_kernelspecs": set(names_of(config.outside)) if config.outside else set(),
+        },
         "Kernels": {"root_dir": str(folder / "kernels"), **culling_of(config.jeg_config)},
     }
     return Config(settings)

@@ -2,7 +2,8 @@
 
 The gateway asks it over the node's own address, with the gateway's token: one line of JSON there, one back.
 
-    start   id, argv, env, cwd    a kernel, known from before it is forked; the one that runs, if there is one
+    start   id, argv, env, cwd    a kernel, known from before it is forked; the one that runs, if there is one;
+                                  with a `command`: one that is not ours, `argv` is its name alone
     poll    id                    its exit code, or null while it runs
     list                          all that run, with what they were started with
 
@@ -31,7 +32,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn
 
-from emr_studio_cluster import kernel, warming
+from emr_studio_cluster import kernel, tools, warming
 from emr_studio_cluster.config import KERNELS_PORT, NodeConfig
 
 _MARKER = "EMR_STUDIO_WORKLOAD"
@@ -83,6 +84,7 @@ def run(config: NodeConfig, folder: Path) -> NoReturn:
     os.environ.setdefault("MPLCONFIGDIR", str(folder / "matplotlib"))
     # debugpy would speak of it in the log at each start.
     os.environ.setdefault("PYDEVD_DISABLE_FILE_VALIDATION", "1")
+    _find_packages(folder)
     for module in _WANTED:
         importlib.import_module(module)
     _look_up_backends()
@@ -93,6 +95,13 @@ def run(config: NodeConfig, folder: Path) -> NoReturn:
     if config.outside:
         signal.signal(signal.SIGTERM, host.end)
     host.serve()
+
+
+def _find_packages(folder: Path) -> None:
+    """What pip installs for the cluster is found as soon as it is there: Python would not look again for a folder."""
+    with suppress(OSError):
+        tools.python_packages(folder).mkdir(exist_ok=True)
+    importlib.invalidate_caches()
 
 
 def _look_up_backends() -> None:
@@ -197,7 +206,7 @@ class Host:
         found = self._kernels.get(request["id"])
         if found is not None and found.exit_code is None:
             return found.pid
-        kept = {name: request[name] for name in ("id", "argv", "env", "cwd")}
+        kept = {name: request[name] for name in ("id", "argv", "env", "cwd")} | {"command": request.get("command")}
         pid = self._fork(lambda: self._become(kept))
         self._kernels[request["id"]] = Started(pid, kept)
         return pid
@@ -233,6 +242,8 @@ class Host:
         os.environ.clear()
         os.environ.update(request["env"] | marker)
         os.chdir(request["cwd"])
+        if command := request["command"]:
+            os.execvp(command[0], command)
         sys.argv = ["kernel", *request["argv"]]
         kernel.main(request["argv"])
 

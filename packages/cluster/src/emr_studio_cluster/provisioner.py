@@ -21,6 +21,7 @@ from jupyter_client.provisioning import KernelProvisionerFactory, LocalProvision
 
 from emr_studio_cluster.config import KERNELS_PORT, NodeConfig
 
+_OURS = ["-m", "emr_studio_cluster.kernel"]
 _TIMEOUT_SECONDS = 10.0
 _HOST_SECONDS = 60.0
 _RETRY_SECONDS = 0.2
@@ -128,9 +129,10 @@ class HostProvisioner(LocalProvisioner):  # type: ignore[misc]  # jupyter_client
             await asyncio.sleep(_RETRY_SECONDS)
 
     async def launch_kernel(self, cmd: list[str], **kwargs: Any) -> dict[str, Any]:
-        """Let the host fork it; the command is `python -m emr_studio_cluster.kernel KIND -f FILE`."""
-        asked = {"argv": cmd[3:], "env": dict(kwargs["env"]), "cwd": kwargs.get("cwd") or str(Path.cwd())}
-        self.pid = self.host.ask("start", id=self.kernel_id, **asked)["pid"]
+        """Let the host fork it: `python -m emr_studio_cluster.kernel KIND -f FILE`, or what somebody has added."""
+        named = {"argv": cmd[3:]} if cmd[1:3] == _OURS else {"argv": [self.parent.kernel_name], "command": cmd}
+        asked = {"env": dict(kwargs["env"]), "cwd": kwargs.get("cwd") or str(Path.cwd())}
+        self.pid = self.host.ask("start", id=self.kernel_id, **named, **asked)["pid"]
         self.pgid = self.pid
         self.process = HostedProcess(self.host, self.kernel_id, self.pid)
         return dict(self.connection_info)
