@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import json
+import os
 import re
+import subprocess
+import sys
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
+from botocore.exceptions import ParamValidationError
 
 from tests.support.emr_api import EmrApi, put_policy, refused, served_emr
 from tests.support.emr_world import ACCOUNT, BUCKET, SERVICE_ROLE, statement
@@ -23,7 +29,7 @@ def emr(api: EmrApi) -> Any:
     return api.client("emr", *api.key("admin"))
 
 
-@pytest.mark.capability("ST-01", "ST-04", "ST-10")
+@pytest.mark.capability("ST-01", "ST-04", "ST-10", "AD-04")
 def test_create_describe_delete(api: EmrApi, emr: Any) -> None:
     request = api.world.studio_request(Description="for all", Tags=[{"Key": "team", "Value": ""}])
     made = emr.create_studio(**request)
@@ -44,7 +50,7 @@ def test_create_describe_delete(api: EmrApi, emr: Any) -> None:
         assert gone == ("InvalidRequestException", 400, "Studio does not exist.")
 
 
-@pytest.mark.capability("ST-12", "ST-13", "ST-18")
+@pytest.mark.capability("ST-12", "ST-13", "ST-18", "AD-04")
 def test_update_and_tags(api: EmrApi, emr: Any) -> None:
     first, second, third = api.world.network.subnet_ids
     studio_id = emr.create_studio(**api.world.studio_request(SubnetIds=[first]))["StudioId"]
@@ -135,3 +141,75 @@ def test_assignment_by_source_identity(api: EmrApi, emr: Any) -> None:
     denied = refused(as_person("ben").create_studio_presigned_url, StudioId=studio_id)
     assert denied[0] == "AccessDeniedException"
     emr.delete_studio(StudioId=studio_id)
+
+
+@pytest.mark.capability("ST-15")
+def test_what_is_settled_at_creation_stays(api: EmrApi, emr: Any) -> None:
+    """UpdateStudio has no members for it: boto3 sends none, and what others send changes nothing."""
+    studio_id = emr.create_studio(**api.world.studio_request())["StudioId"]
+    before = emr.describe_studio(StudioId=studio_id)["Studio"]
+    network, role = api.world.network, api.world.role("another", statement("s3:*"))
+    fixed = {
+        "AuthMode": "SSO",
+        "VpcId": "vpc-0",
+        "ServiceRole": role,
+        "UserRole": role,
+        "WorkspaceSecurityGroupId": network.engine_security_group_id,
+        "EngineSecurityGroupId": network.workspace_security_group_id,
+        "TrustedIdentityPropagationEnabled": True,
+        "IdcUserAssignment": "OPTIONAL",
+        "IdcInstanceArn": "arn:aws:sso:::instance/ssoins-0000000000000000",
+    }
+    for member, value in fixed.items():
+        with pytest.raises(ParamValidationError, match=f'Unknown parameter in input: "{member}"'):
+            emr.update_studio(StudioId=studio_id, **{member: value})
+
+    def add_members(params: dict[str, Any], **_: Any) -> None:
+        params["body"] = json.dumps(json.loads(params["body"]) | fixed).encode()
+
+    bold = api.client("emr", *api.key("admin"))
+    bold.meta.events.register("before-call.emr.UpdateStudio", add_members)
+    bold.update_studio(StudioId=studio_id, Description="changed")
+    assert emr.describe_studio(StudioId=studio_id)["Studio"] == before | {"Description": "changed"}
+    emr.delete_studio(StudioId=studio_id)
+
+
+@pytest.mark.capability("AD-04")
+def test_the_stock_command_line(api: EmrApi) -> None:
+    """A Studio from creation to its end by the AWS CLI, told of the endpoint by its own option."""
+    key_id, secret = api.key("admin")
+    own = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
+    keys = {"AWS_ACCESS_KEY_ID": key_id, "AWS_SECRET_ACCESS_KEY": secret, "AWS_DEFAULT_REGION": "us-east-1"}
+    nowhere = {"AWS_CONFIG_FILE": os.devnull, "AWS_SHARED_CREDENTIALS_FILE": os.devnull, "AWS_PAGER": ""}
+
+    def aws(*arguments: str) -> Any:
+        program = [str(Path(sys.executable).with_name("aws")), "--endpoint-url", api.endpoint, "emr", *arguments]
+        done = subprocess.run(program, env=own | keys | nowhere, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
+        return json.loads(done.stdout or "null")
+
+    network = api.world.network
+    first, second, third = network.subnet_ids
+    groups = ["--workspace-security-group-id", network.workspace_security_group_id]
+    groups += ["--engine-security-group-id", network.engine_security_group_id]
+    place = ["--vpc-id", network.vpc_id, "--subnet-ids", first, second, "--default-s3-location", f"s3://{BUCKET}/cli"]
+    about = ["--description", "by hand", "--tags", "Key=team,Value=red", "Key=empty,Value="]
+    who = ["--name", "cli", "--auth-mode", "IAM", "--service-role", SERVICE_ROLE]
+    made = aws("create-studio", *who, *place, *groups, *about)
+    named = ["--studio-id", made["StudioId"]]
+    studio = aws("describe-studio", *named)["Studio"]
+    assert (studio["Name"], studio["Description"], studio["SubnetIds"]) == ("cli", "by hand", [first, second])
+    assert studio["Tags"] == [{"Key": "team", "Value": "red"}, {"Key": "empty", "Value": ""}]
+    assert [one["Url"] for one in aws("list-studios")["Studios"] if one["StudioId"] == made["StudioId"]] == [
+        made["Url"]
+    ]
+    change = ["--name", "renamed", "--description", "d", "--subnet-ids", first, second, third]
+    assert aws("update-studio", *named, *change, "--default-s3-location", f"s3://{BUCKET}/other") is None
+    aws("add-tags", "--resource-id", made["StudioId"], "--tags", "Team=Data Analytics")
+    aws("remove-tags", "--resource-id", made["StudioId"], "--tag-keys", "team", "empty")
+    studio = aws("describe-studio", *named)["Studio"]
+    assert (studio["Name"], studio["Description"]) == ("renamed", "d")
+    assert (studio["SubnetIds"], studio["DefaultS3Location"]) == ([first, second, third], f"s3://{BUCKET}/other")
+    assert studio["Tags"] == [{"Key": "Team", "Value": "Data Analytics"}]
+    assert aws("delete-studio", *named) is None
+    assert made["StudioId"] not in [one["StudioId"] for one in aws("list-studios")["Studios"]]

@@ -28,9 +28,8 @@ class Play:
 
     def create(self, caller: Caller | None = None, /, **request: Any) -> str:
         """Create a Workspace; returns its id."""
-        return str(
-            self.call("CreateEditor", caller, StudioId=self.studio_id, **({"Name": "work"} | request))["EditorId"]
-        )
+        usual = {"StudioId": self.studio_id, "Name": "work"}
+        return str(self.call("CreateEditor", caller, **(usual | request))["EditorId"])
 
     def ready(self, caller: Caller | None = None, /, **request: Any) -> str:
         """Create a Workspace and let it start."""

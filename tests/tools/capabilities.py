@@ -25,9 +25,10 @@ def marks(tree: ast.Module) -> Iterator[tuple[str, str]]:
     for node in ast.walk(tree):
         if not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
             continue
-        for decorator in node.decorator_list:
-            if isinstance(decorator, ast.Call) and ast.unparse(decorator.func).endswith("mark.capability"):
-                for argument in decorator.args:
+        # Also below `parametrize`, where a mark belongs to one case.
+        for call in (found for decorator in node.decorator_list for found in ast.walk(decorator)):
+            if isinstance(call, ast.Call) and ast.unparse(call.func).endswith("mark.capability"):
+                for argument in call.args:
                     if isinstance(argument, ast.Constant) and isinstance(argument.value, str):
                         yield node.name, argument.value
 

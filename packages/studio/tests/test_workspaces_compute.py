@@ -9,7 +9,14 @@ from typing import Any
 import pytest
 
 from emr_studio.clusters.model import State
-from emr_studio.network.model import SecurityGroupRule
+from emr_studio.network.model import (
+    DefaultNetwork,
+    SecurityGroup,
+    SecurityGroupRule,
+    Subnet,
+    Vpc,
+    ensure_default_network,
+)
 from emr_studio.runtime.contract import Gateway
 from emr_studio.runtime.inprocess import InProcessRuntime
 from tests.support.emr_world import ACCOUNT, SERVICE_ROLE, emr_world
@@ -126,7 +133,7 @@ def test_a_crashed_server_is_attached_again(play: Play) -> None:
         ({"applications": ["Spark", "Livy"]}, "JupyterEnterpriseGateway"),
         ({"state": State.TERMINATED}, "TERMINATED"),
         ({"state": State.TERMINATING}, "TERMINATING"),
-        pytest.param({"vpc_id": "vpc-0"}, "vpc-0", marks=pytest.mark.capability("NW-05")),
+        ({"vpc_id": "vpc-0"}, "vpc-0"),
         ({"details": {"KerberosAttributes": {"Realm": "X"}}}, "Kerberos"),
     ],
 )
@@ -183,3 +190,45 @@ def test_clusters_in_all_subnets_of_the_studio_are_reached(play: Play) -> None:
         assert play.gateway(editor_id) == Gateway(f"127.31.{number}.9:18888", "gateway-token", cluster_id)
         play.call("DetachEditor", EditorId=editor_id)
         play.settle(editor_id)
+
+
+@pytest.mark.capability("NW-05")
+def test_a_studio_for_each_vpc_reaches_the_clusters_of_its_own(play: Play) -> None:
+    here, there = play.emr.network, second_network(play)
+    studios = {
+        here.vpc_id: play.studio_id,
+        there.vpc_id: play.emr.studio(
+            VpcId=there.vpc_id,
+            SubnetIds=list(there.subnet_ids),
+            WorkspaceSecurityGroupId=there.workspace_security_group_id,
+            EngineSecurityGroupId=there.engine_security_group_id,
+        ),
+    }
+    clusters = {
+        here.vpc_id: play.emr.cluster(),
+        there.vpc_id: play.emr.cluster("127.31.0.10", vpc_id=there.vpc_id, subnet_id=there.subnet_ids[0]),
+    }
+    for of_studio, studio_id in studios.items():
+        editor_id = play.ready(StudioId=studio_id)
+        for of_cluster, cluster_id in clusters.items():
+            request = {"EditorId": editor_id, "ExecutionEngine": engine(cluster_id)}
+            if of_studio == of_cluster:
+                play.call("AttachEditor", **request)
+                assert play.settle(editor_id)[-1] == "Attached"
+                play.call("DetachEditor", EditorId=editor_id)
+                play.settle(editor_id)
+            else:
+                assert f"in VPC {of_cluster}, the Studio in {of_studio}" in play.refused("AttachEditor", **request)
+                assert play.status(editor_id) == "Ready"
+
+
+def second_network(play: Play) -> DefaultNetwork:
+    """Another VPC of the account, like the first: made as the default of another Region, then moved to this one."""
+    elsewhere = play.emr.settings.model_copy(update={"region": "eu-west-1"})
+    with play.emr.database.write() as session:
+        network = ensure_default_network(session, elsewhere, ACCOUNT)
+        session.get_one(Vpc, network.vpc_id).is_default = False
+        session.flush()
+        for table in (Vpc, Subnet, SecurityGroup):
+            session.query(table).filter_by(region="eu-west-1").update({"region": "us-east-1"})
+    return network
