@@ -111,7 +111,6 @@ with zipfile.ZipFile("added-1-py3-none-any.whl", "w") as wheel:
 """
 
 
-@pytest.mark.capability("KN-04")
 def test_a_library_and_a_kernel_are_added_to_the_cluster(rig: ClusterRig, cluster_id: str) -> None:
     """By pip, from a notebook, for all that run there; the host keeps the new kernel like any other."""
     with kernel(rig, cluster_id, "python3") as python:

@@ -10,6 +10,7 @@ import pytest
 
 from emr_studio.clusters.model import State
 from emr_studio.network.model import (
+    EMR_MANAGED_TAG,
     DefaultNetwork,
     SecurityGroup,
     SecurityGroupRule,
@@ -98,6 +99,38 @@ def test_a_cluster_that_fails_meanwhile_is_reported(play: Play) -> None:
     play.call("AttachEditor", EditorId=editor_id, ExecutionEngine=engine(play.emr.cluster()))
     assert play.settle(editor_id) == ["Attaching", "Attached"]
     assert "StateChangeReason" not in play.describe(editor_id)
+
+
+@pytest.mark.capability("SR-03", "CL-12")
+@pytest.mark.parametrize("untagged", ["subnet", "security-group"])
+def test_without_emrs_tag_the_service_role_cannot_connect(play: Play, untagged: str) -> None:
+    """AWS's policy for the role goes by that tag: the attach fails with AWS's words, the Workspace goes on."""
+    cluster_id, editor_id = play.emr.cluster(), play.ready()
+    subnet_id, group_id = play.describe(editor_id)["SubnetId"], play.emr.network.workspace_security_group_id
+    row_id = subnet_id if untagged == "subnet" else group_id
+    set_tags(play, row_id, {})
+    play.call("AttachEditor", EditorId=editor_id, ExecutionEngine=engine(cluster_id))
+    assert play.settle(editor_id) == ["Attaching", "Ready"]
+    reason = play.describe(editor_id)["StateChangeReason"]
+    assert reason["Code"] == "ATTACH_FAILED"
+    told = "Attaching the workspace(notebook) failed. Service Role does not have the required permissions: "
+    where = f"arn:aws:ec2:us-east-1:{ACCOUNT}:{untagged}/{row_id}."
+    assert f"{told}{ROLE_ARN} is not authorized to perform ec2:CreateNetworkInterface on {where}" in reason["Message"]
+    assert play.call("OpenEditorInConsole", EditorId=editor_id)["Url"].startswith(f"link:{editor_id}")
+    set_tags(play, row_id, {EMR_MANAGED_TAG: "true"})
+    play.call("AttachEditor", EditorId=editor_id, ExecutionEngine=engine(cluster_id))
+    assert play.settle(editor_id) == ["Attaching", "Attached"]
+    assert "StateChangeReason" not in play.describe(editor_id)
+    # What is attached stays so.
+    set_tags(play, row_id, {})
+    assert play.settle(editor_id) == ["Attached"]
+
+
+def set_tags(play: Play, row_id: str, tags: dict[str, str]) -> None:
+    """Of a subnet or a security group."""
+    with play.emr.database.write() as session:
+        row = session.get(Subnet, row_id) or session.get_one(SecurityGroup, row_id)
+        row.tags = tags
 
 
 def test_a_waiting_attach_can_be_cancelled(play: Play) -> None:

@@ -2,7 +2,8 @@
 
 Checked at creation (emr-studio.md 1.2, rules 6 and 7): the caller may pass it, Amazon EMR may
 assume it for this account, it may read, write, list and delete at the Studio's S3 location, and it may
-use the Studio's KMS key, if there is one.
+use the Studio's KMS key, if there is one. Checked when a Workspace is attached (3.8): it may make the network
+interface that leads from the Workspace to the cluster.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from dataclasses import replace
 
 from sqlalchemy.orm import Session
 
-from emr_studio.aws.context import Check, Context
+from emr_studio.aws.context import Check, Context, ContextValue
 from emr_studio.aws.errors import ClientError, InvalidRequest
 from emr_studio.clock import Clock
 from emr_studio.iam.entities import get_account
@@ -28,9 +29,10 @@ from emr_studio.iam.services import (
 )
 from emr_studio.keys.finding import FoundKey, find_key, usable
 from emr_studio.keys.services import data_check
+from emr_studio.network.model import EMR_MANAGED_TAG, SecurityGroup, Subnet
 from emr_studio.settings import partition_of
 from emr_studio.storage.model import Bucket
-from emr_studio.studios.model import s3_prefix
+from emr_studio.studios.model import Studio, s3_prefix
 
 SERVICE = "elasticmapreduce.amazonaws.com"
 SESSION_NAME = "ElasticMapReduceEditorsSession"
@@ -142,6 +144,39 @@ def _location_checks(region: str, location: str) -> list[Check]:
     listing = Check("s3:ListBucket", arn, {"s3:prefix": key.rpartition("/")[0] + "/"})
     objects = [Check(f"s3:{name}", f"{arn}/{key}") for name in ("PutObject", "GetObject", "DeleteObject")]
     return [*objects, listing, Check("s3:GetEncryptionConfiguration", arn)]
+
+
+def lacks_interface(session: Session, clock: Clock, studio: Studio, role_arn: str, subnet_id: str) -> str:
+    """Why the role cannot make a Workspace's network interface in this subnet; empty if it can.
+
+    AWS's policies for it allow that only for subnets and security groups with EMR's tag, so it is mostly the tag
+    that is missing. The words are AWS's.
+    """
+    checks = _interface_checks(session, studio, subnet_id)
+    denied = denied_checks(session, role_arn, checks, clock=clock, region=studio.region, session_name=SESSION_NAME)
+    if not denied:
+        return ""
+    missing = ", ".join(f"{check.action} on {check.resource}" for check in denied)
+    return (
+        f"Service Role does not have the required permissions: {role_arn} is not authorized to perform {missing}. "
+        f"Review its policies, and the tag {EMR_MANAGED_TAG}=true of the Studio's subnets and security groups."
+    )
+
+
+def _interface_checks(session: Session, studio: Studio, subnet_id: str) -> list[Check]:
+    action, group_id = "ec2:CreateNetworkInterface", studio.workspace_security_group_id
+    prefix = f"arn:{partition_of(studio.region)}:ec2:{studio.region}:{studio.account_id}:"
+    made_with: dict[str, ContextValue] = {f"aws:RequestTag/{EMR_MANAGED_TAG}": "true", "aws:TagKeys": [EMR_MANAGED_TAG]}
+    return [
+        Check(action, f"{prefix}subnet/{subnet_id}", _tags_of(session.get(Subnet, subnet_id))),
+        Check(action, f"{prefix}security-group/{group_id}", _tags_of(session.get(SecurityGroup, group_id))),
+        Check(action, f"{prefix}network-interface/*", made_with),
+    ]
+
+
+def _tags_of(row: Subnet | SecurityGroup | None) -> dict[str, ContextValue]:
+    tags = row.tags if row else {}
+    return {f"{prefix}:ResourceTag/{key}": value for key, value in tags.items() for prefix in ("aws", "ec2")}
 
 
 def grant_service_role(

@@ -14,6 +14,7 @@ from sqlalchemy.orm import Session
 from emr_studio.aws.context import Context
 from emr_studio.aws.errors import AwsError, InvalidRequest
 from emr_studio.aws.registry import Request
+from emr_studio.clock import Clock
 from emr_studio.clusters.attachable import compatible_for_attach
 from emr_studio.clusters.model import (
     COMING,
@@ -26,6 +27,7 @@ from emr_studio.clusters.model import (
 from emr_studio.network.model import GATEWAY_PORT, connection_allowed
 from emr_studio.runtime.contract import Gateway
 from emr_studio.studios.model import Studio
+from emr_studio.studios.service_role import lacks_interface
 from emr_studio.workspaces.model import RUNNING, Editor
 from emr_studio.workspaces.runtime_roles import kernels_of, lost_kernels
 
@@ -84,8 +86,10 @@ def unfit(session: Session, editor: Editor) -> dict[str, str]:
     return {cluster_id: reason for cluster_id, reason in reasons.items() if reason}
 
 
-def verdict(session: Session, editor: Editor, cluster_id: str) -> Verdict:
+def verdict(session: Session, clock: Clock, editor: Editor, cluster_id: str) -> Verdict:
     """Decide for the controller. What is attached stays so while its cluster lives."""
+    if editor.attached_cluster_id != cluster_id and (missing := _unreachable(session, clock, editor)):
+        return Verdict(refused=missing)
     if editor.wanted_role_arn:
         return _verdict_with_role(session, editor, cluster_id)
     if editor.attached_cluster_id == cluster_id and _is_alive(session, editor):
@@ -101,6 +105,12 @@ def verdict(session: Session, editor: Editor, cluster_id: str) -> Verdict:
     if away := _away(cluster):
         return Verdict(waiting=away)
     return Verdict(gateway=gateway_of(session, cluster))
+
+
+def _unreachable(session: Session, clock: Clock, editor: Editor) -> str:
+    """Why the service role cannot connect the Workspace with any cluster; empty if it can."""
+    studio = session.get(Studio, editor.studio_id)
+    return lacks_interface(session, clock, studio, editor.service_role_arn, editor.subnet_id) if studio else ""
 
 
 def _away(cluster: Cluster) -> str:

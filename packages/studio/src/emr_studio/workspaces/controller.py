@@ -360,7 +360,7 @@ class WorkspaceReconciler:
     def _attach(self, editor: Editor, cluster_id: str) -> float | None:
         runtime_roles.ensure_kernels(self._database, self._clock, editor)
         with self._database.read() as session:
-            verdict = compute.verdict(session, editor, cluster_id)
+            verdict = compute.verdict(session, self._clock, editor, cluster_id)
         if verdict.waiting:
             self._note(editor, "ATTACHING", verdict.waiting)
             return 1.0
