@@ -81,6 +81,29 @@ def test_codes(emr: Any, play: ClusterPlay) -> None:
     assert emr.describe_release_label(ReleaseLabel="emr-8.0.0")["Applications"]
 
 
+@pytest.mark.capability("CL-14")
+def test_auto_termination_policies(emr: Any, play: ClusterPlay) -> None:
+    cluster_id = emr.run_job_flow(**play.request())["JobFlowId"]
+
+    def put(policy: dict[str, int]) -> Any:
+        emr.put_auto_termination_policy(ClusterId=cluster_id, AutoTerminationPolicy=policy)
+        return emr.get_auto_termination_policy(ClusterId=cluster_id)["AutoTerminationPolicy"]
+
+    assert put({}) == {"IdleTimeout": 3600}
+    for seconds in (60, 604_800):
+        assert put({"IdleTimeout": seconds}) == {"IdleTimeout": seconds}
+    for seconds in (59, 604_801):
+        policy = {"IdleTimeout": seconds}
+        code = refused(emr.put_auto_termination_policy, ClusterId=cluster_id, AutoTerminationPolicy=policy)
+        assert code[:2] == ("ValidationException", 400)
+        assert "between 60 and 604800" in code[2]
+    found = emr.get_auto_termination_policy(ClusterId=cluster_id)
+    assert found["AutoTerminationPolicy"] == {"IdleTimeout": 604_800}
+    emr.remove_auto_termination_policy(ClusterId=cluster_id)
+    assert "AutoTerminationPolicy" not in emr.get_auto_termination_policy(ClusterId=cluster_id)
+    emr.terminate_job_flows(JobFlowIds=[cluster_id])
+
+
 def test_security_configurations(emr: Any, play: ClusterPlay) -> None:
     text = '{"InstanceMetadataServiceConfiguration": {"MinimumInstanceMetadataServiceVersion": 2}}'
     made = emr.create_security_configuration(Name="imds", SecurityConfiguration=text)

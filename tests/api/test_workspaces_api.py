@@ -9,9 +9,14 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
+from emr_studio.clusters import operations as clusters_operations  # noqa: F401 (registers what can be called)
 from emr_studio.clusters.model import State
-from tests.support.emr_api import EmrApi, served_emr, until
-from tests.support.emr_world import statement
+from emr_studio.iam import tiers
+from emr_studio.iam.tiers import Place
+from tests.support.emr_api import EmrApi, refused, served_emr, until
+from tests.support.emr_world import SERVICE_ROLE, statement
+
+PLACE = Place(service_role=SERVICE_ROLE)
 
 
 @pytest.fixture(scope="module")
@@ -131,3 +136,35 @@ def test_the_second_user_is_told_who_has_it(api: EmrApi, emr: Any, studio_id: st
     second = api.user("second")
     with pytest.raises(ClientError, match="in use by admin"):
         second.open_editor_in_console(EditorId=editor_id)
+
+
+@pytest.mark.capability("AU-14")
+def test_a_user_with_a_studio_and_nothing_else(api: EmrApi, emr: Any, studio_id: str) -> None:
+    """The basic tier and access to one Studio are enough for all that is done there, and good for nothing beside."""
+    statements = [*tiers.tier("basic", PLACE)["Statement"], *tiers.studio_access(PLACE, studio_id)["Statement"]]
+    user, cluster_id = api.user("plain", *statements), api.world.cluster("127.31.0.20", uid=300_020)
+    assert studio_id in [one["StudioId"] for one in user.list_studios()["Studios"]]
+    assert user.describe_studio(StudioId=studio_id)["Studio"]["Name"] == "sample"
+    assert user.create_studio_presigned_url(StudioId=studio_id)["Url"].startswith(f"link:{studio_id}")
+    editor_id = user.create_editor(StudioId=studio_id, Name="plain")["EditorId"]
+    becomes(user, editor_id, "Ready")
+    assert user.open_editor_in_console(EditorId=editor_id)["Url"].startswith(f"link:{editor_id}")
+    assert cluster_id in [one["Id"] for one in user.list_clusters(ClusterStates=["WAITING"])["Clusters"]]
+    user.attach_editor(EditorId=editor_id, ExecutionEngine={"Id": cluster_id, "Type": "EMR"})
+    becomes(user, editor_id, "Attached")
+    user.detach_editor(EditorId=editor_id)
+    becomes(user, editor_id, "Ready")
+    user.update_editor(EditorId=editor_id, CollaborationEnabled=True)
+    api.user("mate", *statements)
+    user.put_workspace_access(EditorId=editor_id, IdentityName="mate")
+    assert len(user.list_workspace_access_identities(EditorId=editor_id)["WorkspaceAccessIdentities"]) == 1
+    user.delete_workspace_access(EditorId=editor_id, IdentityName="mate")
+    user.stop_editor(EditorId=editor_id)
+    becomes(user, editor_id, "Idle")
+    user.start_editor(EditorId=editor_id)
+    becomes(user, editor_id, "Ready")
+    other = str(emr.create_studio(**api.world.studio_request())["StudioId"])
+    for call in (user.describe_studio, user.create_studio_presigned_url, user.delete_studio):
+        assert refused(call, StudioId=other)[0] == "AccessDeniedException"
+    user.delete_editor(EditorId=editor_id)
+    until(lambda: editor_id not in [one["EditorId"] for one in user.list_editors(StudioId=studio_id)["Editors"]])

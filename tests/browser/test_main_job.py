@@ -82,7 +82,7 @@ def run_all(lab: Page, artifacts: Path) -> None:
     lab.screenshot(path=artifacts / "workspace.png")
 
 
-@pytest.mark.capability("AU-01", "WS-02", "WS-05", "WS-17", "SG-03")
+@pytest.mark.capability("AU-01", "AU-14", "WS-02", "WS-05", "WS-17", "SG-03")
 def test_the_main_job(studio: Studio, context: BrowserContext, page: Page, artifacts: Path) -> None:
     sample = studio.json["sample"]
     page.goto(sample["url"])

@@ -113,6 +113,31 @@ def test_attach_run_switch_detach(rig: AgentRig, gateways: tuple[KernelGateway, 
         assert client.get("/api/status").status_code == 200
 
 
+@pytest.mark.capability("CL-08")
+def test_two_workspaces_run_on_one_cluster(rig: AgentRig, gateways: tuple[KernelGateway, KernelGateway]) -> None:
+    """Both at once, each with its own kernel; one that leaves takes nothing from the other."""
+    shared = gateways[0]
+    pair = [rig.launch("e-SHARE-A"), rig.launch("e-SHARE-B")]
+    for workspace in pair:
+        attach(rig, workspace, shared)
+    kernels = [start_kernel(workspace) for workspace in pair]
+    assert {found["id"] for found in shared.kernels()} >= set(kernels)
+    paths = [f"/api/kernels/{kernel_id}/channels?session_id=s" for kernel_id in kernels]
+    with pair[0].connect(paths[0]) as first, pair[1].connect(paths[1]) as second:
+        assert execute(first, "kept = 'a'; print(6 * 7)") == "42\n"
+        assert execute(second, "print('kept' in globals()); kept = 'b'") == "False\n"
+        assert execute(first, "print(kept)") == "a\n"
+    for workspace, kernel_id in zip(pair, kernels, strict=True):
+        with workspace.client() as client:
+            assert [found["id"] for found in client.get("/api/kernels").json()] == [kernel_id]
+    attach(rig, pair[0], None)
+    until(lambda: kernels[0] not in [found["id"] for found in shared.kernels()])
+    with pair[1].connect(paths[1]) as second:
+        assert execute(second, "print(kept)") == "b\n"
+    attach(rig, pair[1], None)
+    until(lambda: kernels[1] not in [found["id"] for found in shared.kernels()])
+
+
 def test_a_browser_speaks_the_binary_protocol(rig: AgentRig, gateways: tuple[KernelGateway, KernelGateway]) -> None:
     workspace = rig.launch("e-BROWSER")
     attach(rig, workspace, gateways[0])

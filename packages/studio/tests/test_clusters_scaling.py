@@ -309,6 +309,7 @@ def test_policies_that_are_refused(play: ClusterPlay, groups: Groups, limits: di
 # Auto-termination.
 
 
+@pytest.mark.capability("CL-14")
 def test_an_idle_cluster_ends(play: ClusterPlay) -> None:
     groups = Groups(play)
     play.emr.call("PutAutoTerminationPolicy", ClusterId=groups.cluster_id, AutoTerminationPolicy={"IdleTimeout": 60})
@@ -344,6 +345,28 @@ def test_a_cluster_in_use_is_not_idle(play: ClusterPlay, used: str) -> None:
     assert play.row(cluster_id).idle_since is None
 
 
+@pytest.mark.capability("CL-13")
+def test_the_time_counts_from_the_last_connection(play: ClusterPlay) -> None:
+    """A Workspace's kernel is what a Studio's connection to a cluster is: while one lives, nothing ends."""
+    cluster_id = play.create(AutoTerminationPolicy={"IdleTimeout": 60})
+    for _ in range(30):
+        play.turn(cluster_id)
+    play.probe.kernels_now = 2
+    for kernels in (2, 2, 1, 1):
+        play.probe.kernels_now = kernels
+        play.emr.clock.advance(61)
+        play.turn(cluster_id)
+        assert play.state(cluster_id) == "WAITING"
+    play.probe.kernels_now = 0
+    play.turn(cluster_id)
+    play.emr.clock.advance(59)
+    play.turn(cluster_id)
+    assert play.state(cluster_id) == "WAITING"
+    play.emr.clock.advance(1)
+    assert play.settle(cluster_id)[-1] == "TERMINATED"
+
+
+@pytest.mark.capability("CL-14")
 def test_a_protected_cluster_does_not_end(play: ClusterPlay) -> None:
     instances = {"TerminationProtected": True}
     cluster_id = play.create(AutoTerminationPolicy={}, Instances=instances)
@@ -356,6 +379,7 @@ def test_a_protected_cluster_does_not_end(play: ClusterPlay) -> None:
     assert play.emr.call("GetAutoTerminationPolicy", ClusterId=cluster_id) == {}
 
 
+@pytest.mark.capability("CL-14")
 @pytest.mark.parametrize("seconds", [59, 604_801])
 def test_idle_timeouts_that_are_refused(play: ClusterPlay, groups: Groups, seconds: int) -> None:
     policy = {"IdleTimeout": seconds}

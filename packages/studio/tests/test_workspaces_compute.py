@@ -68,6 +68,7 @@ def test_attach_on_create_and_on_start(play: Play) -> None:
     assert play.settle(editor_id) == ["Starting", "Attaching", "Attached"]
 
 
+@pytest.mark.capability("CL-08")
 def test_many_workspaces_share_a_cluster(play: Play) -> None:
     cluster_id = play.emr.cluster()
     for editor_id in (play.ready(), play.ready()):
