@@ -1,4 +1,4 @@
-"""Terraform's `aws_emr_*` resources: apply, an empty second plan, import of all, destroy.
+"""Terraform's `aws_emr_*` resources: apply, an empty second plan, a Studio replaced, import of all, destroy.
 
 Runs where `terraform` and a mirror of its AWS provider are installed (`EMR_STUDIO_TF_PLUGINS`). The
 configuration is `tests/support/emr_terraform.tf`. The provider looks at clusters every half minute, so all of
@@ -21,10 +21,11 @@ import pytest
 from emr_studio import app
 from emr_studio.clock import SystemClock
 from emr_studio.clusters.controller import ClusterReconciler
+from emr_studio.network.model import SecurityGroup
 from tests.api.test_iam_terraform import PLUGINS, Terraform
 from tests.support.cluster_play import ClusterPlay
 from tests.support.emr_api import EmrApi, served_emr
-from tests.support.emr_world import BUCKET
+from tests.support.emr_world import ACCOUNT, BUCKET
 
 CONFIGURATION = Path(__file__).parents[1] / "support" / "emr_terraform.tf"
 _TURN_SECONDS = 0.05
@@ -92,6 +93,35 @@ def forget_and_import(terraform: Terraform) -> None:
     (terraform.folder / "imports.tf").unlink()
 
 
+def check_studio(terraform: Terraform, emr: Any) -> str:
+    """The outputs are those of the only Studio; returns its id."""
+    (studio,) = emr.list_studios()["Studios"]
+    arn = emr.describe_studio(StudioId=studio["StudioId"])["Studio"]["StudioArn"]
+    shown = json.JSONDecoder().raw_decode(terraform("output", "-json", "studio"))[0]
+    assert shown == {"id": studio["StudioId"], "arn": arn, "url": studio["Url"]}
+    return str(studio["StudioId"])
+
+
+def replace_studio(terraform: Terraform, api: EmrApi, emr: Any) -> None:
+    """What UpdateStudio cannot change takes a new Studio, and nothing else."""
+    before, group = check_studio(terraform, emr), another_group(api)
+    terraform.environment |= {"TF_VAR_workspace": group}
+    shown = terraform("apply", "-auto-approve")
+    assert "1 added, 0 changed, 1 destroyed" in shown, shown[-4000:]
+    after = check_studio(terraform, emr)
+    assert after != before
+    assert emr.describe_studio(StudioId=after)["Studio"]["WorkspaceSecurityGroupId"] == group
+
+
+def another_group(api: EmrApi) -> str:
+    """A security group of the VPC beside those of the Studio."""
+    own = {"account_id": ACCOUNT, "region": "us-east-1", "vpc_id": api.world.network.vpc_id}
+    with api.world.database.write() as session:
+        session.add(SecurityGroup(id="sg-0123456789abcdef0", name="other", tags={}, **own))
+    return "sg-0123456789abcdef0"
+
+
+@pytest.mark.capability("ST-25")
 @pytest.mark.skipif(not (shutil.which("terraform") and PLUGINS.is_dir()), reason="no terraform with its provider here")
 @pytest.mark.timeout(900)
 def test_terraform_manages_clusters(tmp_path: Path) -> None:
@@ -107,6 +137,7 @@ def test_terraform_manages_clusters(tmp_path: Path) -> None:
             assert json.loads(terraform("output", "-json", "labels").partition("\n")[0]) == labels
             clusters = {one["Name"]: one["Id"] for one in emr.list_clusters(ClusterStates=["WAITING"])["Clusters"]}
             assert sorted(clusters) == ["tf-fleets", "tf-groups"]
+            replace_studio(terraform, api, emr)
             forget_and_import(terraform)
             terraform("plan", "-detailed-exitcode")
             terraform("destroy", "-auto-approve")

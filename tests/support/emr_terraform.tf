@@ -156,3 +156,7 @@ data "aws_emr_release_labels" "all" {}
 output "labels" {
   value = data.aws_emr_release_labels.all.release_labels
 }
+
+output "studio" {
+  value = { id = aws_emr_studio.s.id, arn = aws_emr_studio.s.arn, url = aws_emr_studio.s.url }
+}
