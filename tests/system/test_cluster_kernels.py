@@ -313,6 +313,9 @@ def test_scala(rig: ClusterRig, cluster_id: str) -> None:
         scala.interrupt()
         assert "interrupted" in scala.result(running, 120)
         assert "9" in scala.run("4 + 5")
+        scala.restart()
+        assert "not found: value n" in scala.run("n", 180)
+        assert "6.0" in scala.run("sc.parallelize(1 to 3).sum")
 
 
 LIBRARY = "colorama==0.4.6"

@@ -20,6 +20,8 @@ from dataclasses import dataclass, field
 from itertools import takewhile
 from typing import Any
 
+from emr_studio_cluster.background import Background
+
 MIME = "application/vnd.emr-studio.spark-progress+json"
 WAITING, RUNNING, DONE, FAILED = "waiting", "running", "done", "failed"
 _PATIENCE_SECONDS = 0.5
@@ -246,17 +248,17 @@ class DriverWatch:
         self._tracker = context.statusTracker()
         self._jobs: set[int] = set()
         self._over = threading.Event()
-        self._thread = threading.Thread(target=self._watch, name="spark-progress", daemon=True)
+        self._watching: Background | None = None
 
     def start(self) -> None:
         """Begin to look."""
-        self._thread.start()
+        self._watching = Background(self._watch, "spark-progress").start()
 
     def stop(self) -> None:
         """Look once more, and no more; a driver that hangs keeps nobody waiting."""
         self._over.set()
-        if self._thread.is_alive():
-            self._thread.join(_LOOK_SECONDS)
+        if self._watching is not None:
+            self._watching.wait(_LOOK_SECONDS)
 
     def _watch(self) -> None:
         # The driver may end with the cell.

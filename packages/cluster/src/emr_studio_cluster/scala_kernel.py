@@ -8,7 +8,6 @@ Neither almond nor Apache Toree is there for Spark 4; what Spark's shell is made
 from __future__ import annotations
 
 import re
-import threading
 import uuid
 from pathlib import Path
 from typing import Any
@@ -16,6 +15,7 @@ from typing import Any
 from ipykernel.kernelbase import Kernel
 
 from emr_studio_cluster import driver, guests, progress
+from emr_studio_cluster.background import Background
 from emr_studio_cluster.session import node_config
 
 _LOOK_SECONDS = 0.05
@@ -43,12 +43,11 @@ class ScalaKernel(Kernel):  # type: ignore[misc]  # ipykernel is in the cluster'
         self._context: Any = None
         self._notebook: Any = None
         self._guests: guests.Guests | None = None
-        self._running: threading.Thread | None = None
+        self._running: Background | None = None
         self._failure = ""
         config = node_config()
         self._reporter = progress.Reporter("job", "history" if config.events_dir and not config.master_url else "")
-        self._starting = threading.Thread(target=self._start, name="spark-driver", daemon=True)
-        self._starting.start()
+        self._starting = Background(self._start, "spark-driver").start()
 
     def _start(self) -> None:
         classes = Path.cwd() / ".classes"
@@ -62,9 +61,7 @@ class ScalaKernel(Kernel):  # type: ignore[misc]  # ipykernel is in the cluster'
             self._failure = str(error) or type(error).__name__
 
     def _ready(self) -> bool:
-        self._starting.join()
-        if self._notebook is None and not self._starting.is_alive():
-            self._starting = threading.Thread(target=self._start, name="spark-driver", daemon=True)
+        self._starting.wait()
         return self._notebook is not None
 
     async def do_execute(
@@ -73,7 +70,7 @@ class ScalaKernel(Kernel):  # type: ignore[misc]  # ipykernel is in the cluster'
         """Run a cell; what it prints is shown while it runs."""
         try:
             if not self._ready():
-                self._starting.start()
+                self._starting = Background(self._start, "spark-driver").start()
                 return self._failed("SparkUnreachable", f"Spark's driver did not start: {self._failure}")
             outcome = self._watched(guests.read(code), silent) if code.strip() else "Success"
         except KeyboardInterrupt as interrupt:
@@ -111,10 +108,8 @@ class ScalaKernel(Kernel):  # type: ignore[misc]  # ipykernel is in the cluster'
             self._context.setJobGroup(group, (code.strip() or "cell").splitlines()[0])
             outcome.append(str(self._notebook.run(code)))
 
-        running = self._running = threading.Thread(target=work, daemon=True)
-        running.start()
-        while running.is_alive():
-            running.join(_LOOK_SECONDS)
+        running = self._running = Background(work, "cell").start()
+        while not running.wait(_LOOK_SECONDS):
             self._show(silent)
         self._show(silent)
         return outcome[0] if outcome else "Error"
@@ -128,10 +123,11 @@ class ScalaKernel(Kernel):  # type: ignore[misc]  # ipykernel is in the cluster'
         return "Success"
 
     def _interrupt(self) -> None:
+        if self._notebook is None:
+            return  # the driver that is being made is for the next cell
         self._context.cancelAllJobs()
         if self._running is not None:
-            self._notebook.interrupt()
-            self._running.join(_END_SECONDS)
+            self._running.stop(self._notebook.interrupt, _END_SECONDS)
         self._show(silent=False)
 
     def _show(self, silent: bool) -> None:

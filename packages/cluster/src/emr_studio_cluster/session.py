@@ -26,6 +26,7 @@ from pyspark.errors import PySparkException
 from pyspark.sql.connect import client as connect_client
 
 from emr_studio_cluster import driver, libraries, progress
+from emr_studio_cluster.background import Background
 from emr_studio_cluster.config import CONNECT_PORT, NodeConfig, read_config
 
 _MENTIONS = re.compile(r"\b(?:spark|sc|sqlContext|display)\b|^\s*%%?(?:sql|info|scalaspark)\b", re.MULTILINE)
@@ -175,7 +176,7 @@ class SessionKeeper:
     def __init__(self, shell: Any, config: NodeConfig) -> None:
         self._shell = shell
         self._config = config
-        self._thread: threading.Thread | None = None
+        self._making: Background | None = None
         self._usable = False
         self._told = False
         self._given: dict[str, Any] = {}
@@ -189,8 +190,7 @@ class SessionKeeper:
 
     def begin(self) -> None:
         """Make a session in the background."""
-        self._thread = threading.Thread(target=self._make, name="spark-session", daemon=True)
-        self._thread.start()
+        self._making = Background(self._make, "spark-session").start()
 
     def before_cell(self, info: Any) -> None:
         """IPython's event: wait for the session if the cell mentions it."""
@@ -203,11 +203,11 @@ class SessionKeeper:
             return
         self.is_used = self.is_used or not _ABOUT.match(cell)
         self._say_of_tables(cell)
-        if self._thread is None and not self._usable:
+        if self._making is None and not self._usable:
             self.begin()
-        if self._thread is not None:
-            self._thread.join()
-            self._thread = None
+        if self._making is not None:
+            self._making.wait()
+            self._making = None
 
     def _say_of_tables(self, cell: str) -> None:
         """Once: that a table which the cell makes does not outlive the cluster, if so."""
@@ -236,9 +236,9 @@ class SessionKeeper:
         Raises:
             NotConfigured: Spark refuses them; there is a session with those from before.
         """
-        if self._thread is not None:
-            self._thread.join()
-            self._thread = None
+        if self._making is not None:
+            self._making.wait()
+            self._making = None
         before, self.properties = self.properties, dict(properties)
         try:
             self._replace()
@@ -361,7 +361,7 @@ class ClassicKeeper(SessionKeeper):
     def before_cell(self, info: Any) -> None:
         """As above; the cell's jobs form a group of their own."""
         super().before_cell(info)
-        if self._usable and self._thread is None:
+        if self._usable and self._making is None:
             self._group = f"cell-{uuid.uuid4()}"
             context = self._given["sc"]
             self._label = _first_line_of(info.raw_cell or "")

@@ -21,6 +21,7 @@ from IPython.display import publish_display_data
 from pyspark.errors import PySparkException
 
 from emr_studio_cluster import driver, libraries
+from emr_studio_cluster.background import Background
 from emr_studio_cluster.livy.statements import ERROR_TYPE
 from emr_studio_cluster.session import cancel_late, node_config
 from emr_studio_cluster.sql import statements
@@ -117,17 +118,14 @@ class Interpreter:
         """Run Scala in the same driver; what it prints is shown while it runs."""
         outcome: list[str] = []
         notebook = self._notebook()
-        thread = threading.Thread(target=lambda: outcome.append(str(self._run_scala(notebook, code))), daemon=True)
-        thread.start()
+        running = Background(lambda: outcome.append(str(self._run_scala(notebook, code))), "scala").start()
         printed = ""
         try:
-            while thread.is_alive():
-                thread.join(_LOOK_SECONDS)
+            while not running.wait(_LOOK_SECONDS):
                 printed += _show(notebook)
         except KeyboardInterrupt:
             self.context.cancelAllJobs()
-            notebook.interrupt()
-            thread.join(_PROGRESS_SECONDS)
+            running.stop(notebook.interrupt, _PROGRESS_SECONDS)
             raise
         printed += _show(notebook)
         if outcome != ["Success"]:

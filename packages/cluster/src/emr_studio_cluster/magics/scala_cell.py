@@ -6,10 +6,11 @@ the session, so views made in one are read in the other; their variables are the
 
 from __future__ import annotations
 
-import threading
 from typing import Any
 
 from IPython.core.error import UsageError
+
+from emr_studio_cluster.background import Background
 
 _LOOK_SECONDS, _END_SECONDS = 0.05, 10.0
 
@@ -41,16 +42,13 @@ def _run(keeper: Any, cell: str) -> None:
         keeper.set_group()
         outcome.append(str(notebook.run(cell)))
 
-    thread = threading.Thread(target=work, name="scala", daemon=True)
-    thread.start()
+    running = Background(work, "scala").start()
     try:
-        while thread.is_alive():
-            thread.join(_LOOK_SECONDS)
+        while not running.wait(_LOOK_SECONDS):
             print(str(notebook.take()), end="", flush=True)
     except KeyboardInterrupt:
         keeper.cancel()
-        notebook.interrupt()
-        thread.join(_END_SECONDS)
+        running.stop(notebook.interrupt, _END_SECONDS)
         raise
     finally:
         print(str(notebook.take()), end="", flush=True)

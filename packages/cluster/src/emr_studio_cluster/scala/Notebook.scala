@@ -7,6 +7,44 @@ import java.util.{List => JavaList}
 import scala.collection.JavaConverters._
 import scala.tools.nsc.Settings
 
+/** The part of a cell that is the user's; the compiler puts `run` around it.
+  *
+  * Nothing else is interrupted: the compiler, which has its turn before that part and, when it fails, after it, would
+  * lose the files that it reads from, and every later cell would fail.
+  */
+object Cell {
+  // Guarded by this object.
+  private var begins, interrupted = false
+  private var worker: Thread = _
+
+  private[studio] def begin(): Unit = synchronized {
+    begins = true
+    interrupted = false
+  }
+
+  private[studio] def end(): Unit = synchronized { begins = false }
+
+  private[studio] def interrupt(): Unit = synchronized {
+    if (begins) interrupted = true else Option(worker).foreach(_.interrupt())
+  }
+
+  /** Run what a cell does, in this thread. */
+  def run[T](work: => T): T = if (!enter()) work else try work finally leave()
+
+  private def enter(): Boolean = synchronized {
+    val isFirst = begins
+    begins = false
+    if (isFirst && interrupted) throw new InterruptedException("The cell was interrupted before it ran.")
+    if (isFirst) worker = Thread.currentThread
+    isFirst
+  }
+
+  private def leave(): Unit = synchronized {
+    worker = null
+    Thread.interrupted()
+  }
+}
+
 /** Runs a Scala notebook's cells in the driver; the kernel calls it over Py4J.
   *
   * What cells define is compiled to `classes`, which is the driver's `spark.repl.class.outputDir`: executors
@@ -18,9 +56,7 @@ class Notebook(classes: String) {
   settings.processArguments(List("-Yrepl-class-based", "-Yrepl-outdir", classes), processAll = true)
   settings.usejavacp.value = true
   private val repl = new Repl(settings, new PrintWriter(printed, true))
-  // Guarded by `turn`: an interrupt must not reach the thread after its cell has ended, where it would end the next.
-  private var worker: Thread = _
-  private val turn = new Object
+  repl.interpreter.setExecutionWrapper("_root_.emr.studio.Cell.run")
 
   Seq(
     "@transient val spark = org.apache.spark.sql.SparkSession.active",
@@ -31,18 +67,15 @@ class Notebook(classes: String) {
   ).foreach(run)
   take()
 
-  /** Run a cell to its end: `Success`, `Error` or `Incomplete`. */
-  def run(code: String): String = {
+  /** Run a cell to its end: `Success`, `Error` or `Incomplete`. The next one waits for it: one compiler, one cell. */
+  def run(code: String): String = repl.synchronized {
     val thread = Thread.currentThread
     val before = thread.getContextClassLoader
     thread.setContextClassLoader(repl.interpreter.classLoader)
-    turn.synchronized { worker = thread }
+    Cell.begin()
     try Console.withOut(printed)(repl.interpreter.interpret(code)).toString
     finally {
-      turn.synchronized {
-        worker = null
-        Thread.interrupted()
-      }
+      Cell.end()
       thread.setContextClassLoader(before)
     }
   }
@@ -54,14 +87,15 @@ class Notebook(classes: String) {
     text
   }
 
-  /** Interrupt what runs. */
-  def interrupt(): Unit = turn.synchronized { Option(worker).foreach(_.interrupt()) }
+  /** Interrupt what runs, or what is about to. */
+  def interrupt(): Unit = Cell.interrupt()
 
   /** What could stand at the cursor: the position where it begins, then the candidates. */
   def complete(code: String, cursor: Int): JavaList[String] = repl.complete(code, cursor).asJava
 
   /** The type of an expression; empty if it has none. */
-  def typeOf(expression: String): String =
+  def typeOf(expression: String): String = repl.synchronized {
     try Option(repl.interpreter.typeOfExpression(expression, silent = true).toString).filter(_ != "<notype>").getOrElse("")
     catch { case _: Exception => "" }
+  }
 }

@@ -1,0 +1,42 @@
+"""Waiting for a thread where interrupts arrive."""
+
+from __future__ import annotations
+
+import signal
+import threading
+
+import pytest
+
+from emr_studio_cluster.background import Background
+
+
+def test_an_interrupted_wait_knows_that_the_work_goes_on() -> None:
+    over = threading.Event()
+    running = Background(over.wait, "work").start()
+    main = threading.main_thread().ident
+    assert main is not None
+    threading.Timer(0.1, signal.pthread_kill, (main, signal.SIGINT)).start()
+    with pytest.raises(KeyboardInterrupt):
+        running.wait()
+    assert not running.wait(0)
+    over.set()
+    assert running.wait(60)
+
+
+def test_it_is_interrupted_until_it_has_ended() -> None:
+    over, asked = threading.Event(), list[int]()
+
+    def interrupt() -> None:
+        # The first comes before there is anything to be interrupted.
+        asked.append(1)
+        if len(asked) == 2:
+            over.set()
+
+    assert Background(over.wait, "work").start().stop(interrupt, 60)
+    assert len(asked) == 2
+
+
+def test_what_does_not_end_is_left() -> None:
+    over = threading.Event()
+    assert not Background(over.wait, "work").start().stop(lambda: None, 0.1)
+    over.set()
