@@ -145,8 +145,13 @@ def test_a_statement_is_cancelled_with_its_spark_jobs(livy: Livy, session: dict[
     assert livy.ask("POST", f"{path}/cancel") == {"msg": "canceled"}
     assert livy.wait(path, "cancelled")["output"] is None
     assert livy.wait(after, "available")["output"]["data"] == {"text/plain": "'after'"}
-    jobs = livy.run(session["id"], "sc.statusTracker().getActiveJobsIds()")
-    assert livy.wait(jobs, "available")["output"]["data"] == {"text/plain": "[]"}
+
+    def active() -> Any:
+        jobs = livy.run(session["id"], "sc.statusTracker().getActiveJobsIds()")
+        return livy.wait(jobs, "available")["output"]["data"]["text/plain"]
+
+    # The driver is told to cancel, and does so a moment later.
+    until("its jobs have ended", lambda: active() == "[]", WAIT)
 
 
 def test_completion(livy: Livy, session: dict[str, Any]) -> None:
