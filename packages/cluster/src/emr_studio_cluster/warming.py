@@ -73,7 +73,7 @@ def _queries(config: NodeConfig) -> Sequence[Callable[[Any], object]]:
         _shuffle,
         _own_rows,
         _python,
-        *([_practice] if config.has_catalog else []),
+        *([practise] if config.has_catalog else []),
         *([_tables] if config.has_catalog and _credentials() == _GIVEN else []),
     )
 
@@ -98,11 +98,6 @@ def _python(spark: Any) -> object:
     from pyspark.sql import functions as f
 
     return spark.range(2).select(f.udf(str, "string")("id")).collect()
-
-
-def _practice(spark: Any) -> object:
-    practise(spark)
-    return None
 
 
 def practise(spark: Any) -> None:
