@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import tempfile
+import time
 from pathlib import Path
 from typing import Any
 
@@ -57,11 +58,18 @@ def content(key: str, *arguments: str) -> bytes:
     return (FOLDER / "got").read_bytes()
 
 
+def make_tree(tree: Path, *names: str) -> Path:
+    """Files an hour old: S3 lists whole seconds, so `sync` takes a file for newer than its upload in the same second."""
+    then = time.time() - 3600
+    for name in names:
+        (tree / name).parent.mkdir(parents=True, exist_ok=True)
+        (tree / name).write_text(Path(name).name[0])
+        os.utime(tree / name, (then, then))
+    return tree
+
+
 def upload() -> None:
-    tree = FOLDER / "tree"
-    (tree / "sub").mkdir(parents=True)
-    (tree / "a.txt").write_text("a")
-    (tree / "sub" / "b ü+.txt").write_text("b")
+    tree = make_tree(FOLDER / "tree", "a.txt", "sub/b ü+.txt")
     aws("s3", "sync", "--quiet", str(tree), f"{LOCATION}/tree")
     assert aws("s3", "sync", str(tree), f"{LOCATION}/tree") == ""
     assert "sub/b ü+.txt" in aws("s3", "ls", "--recursive", f"{LOCATION}/tree/")
@@ -76,10 +84,7 @@ def upload() -> None:
 
 def synchronised() -> None:
     """A sync that deletes sees the same on both sides: it merges two lists, which must be in one order."""
-    tree = FOLDER / "ordered"
-    for name in ("a/b", "a/c/d", "a-b", "a.txt", "a0", "a b/c", "a!"):
-        (tree / name).parent.mkdir(parents=True, exist_ok=True)
-        (tree / name).write_text(name)
+    tree = make_tree(FOLDER / "ordered", "a/b", "a/c/d", "a-b", "a.txt", "a0", "a b/c", "a!")
     aws("s3", "sync", "--quiet", str(tree), f"{LOCATION}/ordered")
     assert aws("s3", "sync", "--delete", str(tree), f"{LOCATION}/ordered") == ""
     assert aws("s3", "sync", "--delete", f"{LOCATION}/ordered", str(tree)) == ""
