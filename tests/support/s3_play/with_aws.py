@@ -59,7 +59,7 @@ def content(key: str, *arguments: str) -> bytes:
 
 
 def make_tree(tree: Path, *names: str) -> Path:
-    """Files an hour old: S3 lists whole seconds, so `sync` takes a file for newer than its upload in the same second."""
+    """Files an hour old: S3 lists whole seconds, and `sync` takes a file for newer than its upload of that second."""
     then = time.time() - 3600
     for name in names:
         (tree / name).parent.mkdir(parents=True, exist_ok=True)
