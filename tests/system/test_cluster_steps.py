@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import gzip
+import re
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.support.studio import Studio, until
+from tests.support.venv_pack import packed
 
 ENDED = ("COMPLETED", "FAILED", "CANCELLED", "INTERRUPTED")
 BOOTSTRAP = """#!/bin/bash
 set -e
 echo "on $(hostname) with $1"
+env
 mkdir -p "$PYTHONPATH"
 echo "ANSWER = 42" > "$PYTHONPATH/installed_by_bootstrap.py"
 sudo -E touch ready
@@ -32,6 +36,16 @@ everywhere = set(spark.sparkContext.parallelize(range(4), 4).mapPartitions(answe
 counts = spark.read.parquet(source).groupBy("g").count()
 counts.write.mode("overwrite").csv(target)
 print("answers", everywhere, "groups", counts.count(), "master", spark.sparkContext.master.split(":")[0])
+"""
+WHERE = """
+import sys
+import pear_of_mine
+from pyspark.sql import SparkSession
+def where(rows):
+    import sys, pear_of_mine
+    yield f"executors {sys.prefix} {pear_of_mine.VERSION}"
+context = SparkSession.builder.getOrCreate().sparkContext
+print("driver", sys.prefix, pear_of_mine.VERSION, *set(context.parallelize(range(2), 2).mapPartitions(where).collect()))
 """
 SCRIPT = "#!/bin/bash\necho out of $0: $1\necho this goes beside >&2\nexit $2\n"
 
@@ -115,6 +129,7 @@ def test_the_step_of_the_request_runs_after_the_bootstrap_action(job: Job) -> No
     for instance in job.emr.list_instances(ClusterId=job.cluster_id)["Instances"]:
         log = job.log(f"node/{instance['Ec2InstanceId']}/bootstrap-actions/1/stdout")
         assert "with an argument" in log
+        assert "AWS_CONTAINER_AUTHORIZATION_TOKEN=****" in log
 
 
 def test_spark_submit_with_script_and_data_in_s3(job: Job) -> None:
@@ -129,6 +144,27 @@ def test_spark_submit_with_script_and_data_in_s3(job: Job) -> None:
     (listed,) = job.add(job.step("list", "hadoop", "fs", "-ls", job.uri("copied")))
     assert job.ended(listed)["State"] == "COMPLETED", job.out(listed)
     assert "copied/_SUCCESS" in job.log(f"steps/{listed}/stdout")
+
+
+@pytest.mark.capability("KN-06")
+def test_driver_and_executors_run_the_python_of_an_archive(job: Job, studio: Studio, tmp_path: Path) -> None:
+    """As AWS has it in its guide: the archive in S3, and YARN's variables."""
+    body = packed(studio.settings.env_python("emr-8.0.0"), tmp_path)
+    job.s3.put_object(Bucket=job.bucket, Key="steps/venv.tar.gz", Body=body)
+    job.s3.put_object(Bucket=job.bucket, Key="steps/where.py", Body=WHERE.encode())
+    python = "PYSPARK_PYTHON=./environment/bin/python"
+    conf = [f"spark.{place}.{python}" for place in ("yarn.appMasterEnv", "executorEnv")]
+    options = ["--deploy-mode", "cluster", "--archives", job.uri("venv.tar.gz#environment")]
+    options += [word for one in conf for word in ("--conf", one)]
+    (step_id,) = job.add(job.step("where", "spark-submit", *options, job.uri("where.py")))
+    assert job.ended(step_id)["State"] == "COMPLETED", job.out(step_id)
+    said = job.log(f"steps/{step_id}/stdout")
+    found = re.search(r"driver (\S+)/environment 3 executors (\S+)/environment 3\n", said)
+    assert found, job.out(step_id)
+    assert found[1] != found[2]
+    (step_id,) = job.add(job.step("none", "spark-submit", *options[2:], "--archives", job.uri("no.zip#e"), "x.py"))
+    assert job.ended(step_id)["State"] == "FAILED"
+    assert "is in none of the archives" in job.log(f"steps/{step_id}/stderr")
 
 
 def test_a_script_that_fails(job: Job) -> None:

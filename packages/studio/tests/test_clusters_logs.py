@@ -19,6 +19,7 @@ from emr_studio.clusters.logs.controller import LogPusher
 from emr_studio.clusters.logs.owned_files import owned_files
 from emr_studio.clusters.model import Cluster
 from emr_studio.clusters.nodes import folder_of, logs_of
+from emr_studio.clusters.ui_keys import livy_token, ui_key
 from emr_studio.db import Base, Database
 from emr_studio.settings import Settings
 from emr_studio.storage.buckets import owner_of
@@ -176,6 +177,27 @@ def test_log_uri_has_emrs_layout(play: ClusterPlay, archive: LogArchive) -> None
         f"{base}/node/{core.ec2_id}/applications/spark/spark-worker.log.1.gz": f"{core.id}-worker.log.1".encode(),
         f"{base}/containers/app-2026-0001/{core.ec2_id}_0/stderr.gz": b"of an executor",
     }
+
+
+def test_no_secret_goes_there(play: ClusterPlay, archive: LogArchive, tmp_path: Path) -> None:
+    cluster = running(play, LogUri="s3://team/logs/")
+    client = archive._clients[cluster.id] = RoleClient()
+    logs = logs_of(play.emr.settings, cluster.id)
+    logs.mkdir(parents=True)
+    told = (
+        cluster.secret,
+        cluster.role_token,
+        cluster.gateway_token,
+        livy_token(cluster.secret),
+        ui_key(cluster.secret),
+    )
+    assert all(told)
+    (logs / f"{play.nodes(cluster.id)[0].id}-gateway.log").write_text(" ".join(told))
+    assert archive.push(cluster, play.nodes(cluster.id))
+    step = write(play, cluster, "steps/s-1/stderr", f"{cluster.role_token} a-token-of-its-own short")
+    tenant = {"uid": step.stat().st_uid, "role_token": "a-token-of-its-own", "secret": "short"}
+    archive.push_step(cluster, "s-1", folder_of(play.emr.settings, cluster.id), tenant)
+    assert sorted(client.objects.values()) == [b"**** **** **** **** ****", b"**** **** short"]
 
 
 def test_names_of_programs() -> None:

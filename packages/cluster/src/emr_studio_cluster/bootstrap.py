@@ -33,7 +33,7 @@ def main(arguments: Sequence[str]) -> int:
 
 def _last_words(task: Task) -> str:
     """The last line that a failed action wrote."""
-    return next(iter(reversed(last_lines(task.folder / STDERR) or last_lines(task.folder / STDOUT))), "")
+    return next(iter(reversed(last_lines(task, STDERR) or last_lines(task, STDOUT))), "")
 
 
 def _task_of(whole: Task, number: int) -> Task:

@@ -32,7 +32,7 @@ def main(arguments: Sequence[str]) -> int:
     code = run(task, command)
     if code == 0:
         return finish(task, 0)
-    return finish(task, code, reason="Unknown Error.", message=cause(last_lines(task.folder / STDERR), code))
+    return finish(task, code, reason="Unknown Error.", message=cause(last_lines(task, STDERR), code))
 
 
 def command_of(task: Task) -> list[str]:

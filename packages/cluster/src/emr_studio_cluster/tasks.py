@@ -26,6 +26,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from emr_studio_cluster import tools
 from emr_studio_cluster.config import NodeConfig, read_config
+from emr_studio_cluster.secrecy import secrets_of, without, without_likely
 
 TASK_FILE, RESULT_FILE = "task.json", "result.json"
 CONTROLLER, STDOUT, STDERR = "controller", "stdout", "stderr"
@@ -35,7 +36,6 @@ _TAIL_BYTES = 8192
 _TAIL_LINES = 20
 _NOT_FOUND = 127
 _S3 = re.compile(r"s3[an]?://([^/]+)/?(.*)", re.DOTALL)
-_SECRETS = re.compile(r"(?i)(secret|password|token|credential)[\w.-]*\s*[=:]\s*\S+")
 
 
 class TaskFailed(Exception):
@@ -141,18 +141,19 @@ def publish(task: Task) -> None:
         return
     try:
         bucket, prefix = parse_s3(task.log_uri)
-        client = boto3.client("s3")
+        client, secrets = boto3.client("s3"), secrets_of(task.node)
         for name in _LOGS:
             path = task.folder / name
             if path.exists():
-                client.put_object(Bucket=bucket, Key=f"{prefix}/{name}.gz", Body=gzip.compress(path.read_bytes()))
+                body = gzip.compress(without(secrets, path.read_bytes()))
+                client.put_object(Bucket=bucket, Key=f"{prefix}/{name}.gz", Body=body)
     except (TaskFailed, ClientError, BotoCoreError, OSError) as error:
         say(task, f"The logs could not be written to {task.log_uri}: {error}")
 
 
 def finish(task: Task, code: int, *, reason: str = "", message: str = "") -> int:
     """Write the result, durable before anybody can see this process end; returns `code`."""
-    lines = last_lines(task.folder / STDERR)
+    lines = last_lines(task, STDERR)
     result = {"exit_code": code, "reason": reason, "message": message, "lines": lines}
     publish(task)
     scratch = task.folder / f".{RESULT_FILE}"
@@ -164,13 +165,14 @@ def finish(task: Task, code: int, *, reason: str = "", message: str = "") -> int
     return code
 
 
-def last_lines(path: Path) -> list[str]:
-    """The last lines of a log; what looks like a secret is left out."""
+def last_lines(task: Task, name: str) -> list[str]:
+    """The last lines of a log; secrets, and what looks like one, are left out."""
+    path = task.folder / name
     try:
         with path.open("rb") as file:
             file.seek(max(0, path.stat().st_size - _TAIL_BYTES))
-            text = file.read().decode(errors="replace")
+            text = without(secrets_of(task.node), file.read()).decode(errors="replace")
     except OSError:
         return []
     lines = [line.rstrip() for line in text.splitlines() if line.strip()]
-    return [_SECRETS.sub(r"\1=***", line) for line in lines[-_TAIL_LINES:]]
+    return [without_likely(line) for line in lines[-_TAIL_LINES:]]

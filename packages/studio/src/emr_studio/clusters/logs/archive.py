@@ -7,7 +7,7 @@
       containers/<application>/<instance>_<executor>/{stdout,stderr}.gz
 
 Steps and bootstrap actions bring their own logs. Only what has changed is sent; what was sent is
-remembered by this process, another sends it once more.
+remembered by this process, another sends it once more. The cluster's secrets are taken out of its logs.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from __future__ import annotations
 import gzip
 import logging
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -27,6 +27,7 @@ from emr_studio.clusters.logs.appinfo import AppInfo, StoreFailed
 from emr_studio.clusters.logs.owned_files import OwnedFile, owned_files
 from emr_studio.clusters.model import Cluster, Instance
 from emr_studio.clusters.nodes import EVENTS, folder_of, log_uri, logs_of
+from emr_studio.clusters.ui_keys import livy_token, ui_key
 from emr_studio.runtime.drivers import user_of
 from emr_studio.settings import Settings
 from emr_studio.storage.s3 import parse_s3_uri, role_client
@@ -37,6 +38,7 @@ _OWN_WAY = ("bootstrap",)
 _OF_A_STEP = ("controller", "stdout", "stderr")
 _PROGRAM = re.compile(r"(ci-[A-Z0-9]+)-([a-z0-9-]+)\.log(\.1)?")
 _EXECUTOR = re.compile(r"((?:app|local)-[\w-]+)/(\d+)/(stdout|stderr)([\w.-]*)")
+_SHORTEST_SECRET = 12
 Mark = tuple[int, int, int]
 
 
@@ -75,14 +77,15 @@ class LogArchive:
             self._push_logs(cluster, {instance.id: instance for instance in instances})
         return True
 
-    def push_step(self, cluster: Cluster, step_id: str, base: Path, uid: int) -> None:
+    def push_step(self, cluster: Cluster, step_id: str, base: Path, tenant: Mapping[str, Any]) -> None:
         """Send the logs of a step that had a role of its own, which may not write them; `base` is its folder."""
         if not log_uri(cluster):
             return
         try:
-            for file in owned_files(base, ("steps", step_id), _user(uid)):
+            for file in owned_files(base, ("steps", step_id), _user(int(tenant["uid"]))):
                 if file.name in _OF_A_STEP:
-                    self._put_log(cluster, log_uri(cluster, "steps", step_id, f"{file.name}.gz"), file.read)
+                    uri = log_uri(cluster, "steps", step_id, f"{file.name}.gz")
+                    self._put_log(cluster, uri, file.read, tenant.values())
         except (ClientError, BotoCoreError, httpx.HTTPError, OSError, ValueError) as error:
             log.warning("logs of %s could not be written to the LogUri of %s: %s", step_id, cluster.id, error)
 
@@ -139,9 +142,10 @@ class LogArchive:
                     place = f"containers/{found[1]}/{instance.ec2_id}_{found[2]}/{found[3]}{found[4]}.gz"
                     yield place, file.mark, file.read
 
-    def _put_log(self, cluster: Cluster, uri: str, read: Callable[[], bytes]) -> None:
+    def _put_log(self, cluster: Cluster, uri: str, read: Callable[[], bytes], secrets: Iterable[Any] = ()) -> None:
         bucket, key = parse_s3_uri(uri)
-        self._client(cluster).put_object(Bucket=bucket, Key=key, Body=gzip.compress(read(), mtime=0))
+        body = _without((*_secrets_of(cluster), *secrets), read())
+        self._client(cluster).put_object(Bucket=bucket, Key=key, Body=gzip.compress(body, mtime=0))
 
     def _client(self, cluster: Cluster) -> Any:
         """S3 as the cluster's own role; what its policies do not allow is not written."""
@@ -151,6 +155,19 @@ class LogArchive:
                 endpoint, cluster.region, f"{endpoint}/_credentials", cluster.role_token
             )
         return self._clients[cluster.id]
+
+
+def _secrets_of(cluster: Cluster) -> tuple[str, ...]:
+    derived = (ui_key(cluster.secret), livy_token(cluster.secret)) if cluster.secret else ()
+    return (cluster.secret, cluster.connect_token, cluster.gateway_token, cluster.role_token, *derived)
+
+
+def _without(secrets: Iterable[Any], data: bytes) -> bytes:
+    """As `emr_studio_cluster.secrecy` does it in the nodes."""
+    for one in secrets:
+        if isinstance(one, str) and len(one) >= _SHORTEST_SECRET:
+            data = data.replace(one.encode(), b"****")
+    return data
 
 
 def program_log(program: str, rotated: str = "") -> str:

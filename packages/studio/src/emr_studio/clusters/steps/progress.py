@@ -156,7 +156,7 @@ class StepProgress:
     def _send_logs(self, step: Step) -> None:
         with self._database.read() as session:
             cluster = session.get_one(Cluster, step.cluster_id)
-        self._archive.push_step(cluster, step.id, self._tenant_folder(step), int(step.tenant["uid"]))
+        self._archive.push_step(cluster, step.id, self._tenant_folder(step), step.tenant)
 
     # The next ones.
 
