@@ -11,10 +11,12 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from emr_studio_cluster import tools
+from emr_studio_cluster import tools, virtualenv
 from emr_studio_cluster.config import NodeConfig
 
 NODE_FOLDER = "EMR_STUDIO_NODE_FOLDER"
+PYTHONS = ".pythons"
+"""Where archives with a Python are unpacked, in the kernel's folder."""
 _SHELL = "shell"
 _END_SECONDS = 60
 # What Spark draws into a terminal would stand among what the cell prints.
@@ -39,14 +41,16 @@ def start(config: NodeConfig, name: str, properties: Mapping[str, str] | None = 
     """Start a driver and return its session.
 
     Raises:
-        Exception: whatever hinders Spark.
+        Exception: whatever hinders Spark, or the Python that it is to have.
     """
     for variable in ("SPARK_REMOTE", "SPARK_CONNECT_MODE_ENABLED"):
         os.environ.pop(variable, None)
     from pyspark.sql import SparkSession
 
+    asked = virtualenv.of_python(config.spark_defaults) | dict(properties or {})
+    given = virtualenv.use_driver(asked, Path.cwd() / PYTHONS, local=config.master.startswith("local["))
     builder = SparkSession.builder.appName(name)
-    for key, value in {**_OURS, **({} if config.local_mode else _AS_NEEDED), **(properties or {})}.items():
+    for key, value in {**_OURS, **({} if config.local_mode else _AS_NEEDED), **given}.items():
         builder = builder.config(key, value)
     return builder.getOrCreate()
 

@@ -39,6 +39,8 @@ class Libraries:
     def __init__(self, ship: Callable[[Path, str], None] = lambda _archive, _name: None) -> None:
         self.ship = ship
         self.folder = Path()
+        self.python = sys.executable
+        """What executors run; relative: where they work."""
         self._count = 0
 
     def begin(self) -> Libraries:
@@ -126,7 +128,7 @@ class Libraries:
         self._count += 1
         name = f"libraries-{self._count}"
         launcher = self.folder / _LAUNCHER
-        launcher.write_text(_launcher())
+        launcher.write_text(_launcher(self.python))
         launcher.chmod(0o755)
         archive = self.folder.with_name(f"{name}.tar.gz")
         try:
@@ -137,12 +139,12 @@ class Libraries:
             archive.unlink(missing_ok=True)
 
 
-def _launcher() -> str:
+def _launcher(python: str) -> str:
     """A Python for executors that finds what lies beside it first."""
     return (
         "#!/bin/sh\n"
         'PYTHONPATH="$(cd "$(dirname "$0")" && pwd):$PYTHONPATH"; export PYTHONPATH\n'
-        f'exec {shlex.quote(sys.executable)} "$@"\n'
+        f'exec {shlex.quote(python)} "$@"\n'
     )
 
 
@@ -204,9 +206,10 @@ def _uninstall_package(package: str) -> None:
 class ConnectContext:
     """`sc` of a Connect session: libraries, and what there is instead of the rest."""
 
-    def __init__(self, spark: Any) -> None:
-        """`spark`: the session whose executors get the libraries."""
+    def __init__(self, spark: Any, python: str = sys.executable) -> None:
+        """`spark`: the session whose executors get the libraries; `python`: what they run."""
         self._spark = spark
+        session.python = python
         session.ship = use_connect(spark)
 
     install_pypi_package = staticmethod(_install_pypi_package)

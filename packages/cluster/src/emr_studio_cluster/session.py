@@ -25,11 +25,11 @@ import grpc
 from pyspark.errors import PySparkException
 from pyspark.sql.connect import client as connect_client
 
-from emr_studio_cluster import driver, libraries, progress
+from emr_studio_cluster import driver, libraries, progress, virtualenv
 from emr_studio_cluster.background import Background
 from emr_studio_cluster.config import CONNECT_PORT, NodeConfig, read_config
 
-_MENTIONS = re.compile(r"\b(?:spark|sc|sqlContext|display)\b|^\s*%%?(?:sql|info|scalaspark)\b", re.MULTILINE)
+_MENTIONS = re.compile(r"\b(?:spark|sc|sqlContext|display)\b|^\s*%%?(?:sql|info|scalaspark|rspark)\b", re.MULTILINE)
 # Cells that speak of the session and do not use it.
 _ABOUT = re.compile(r"\s*%%?(?:configure|info|help)\b")
 # The last is what the client itself says once it has closed the session that its server no longer knows.
@@ -156,6 +156,21 @@ def _set(spark: Any, name: str, value: str) -> bool:
     return True
 
 
+def _give_python(spark: Any, wanted: virtualenv.Wanted) -> str:
+    """Give a session its archives and the Python of one of them; returns what its executors run, where they work."""
+    folder = libraries.session.folder.with_name(driver.PYTHONS)
+    files = {archive: virtualenv.fetch(archive, folder) for archive in wanted.archives}
+    try:
+        virtualenv.packages.use(virtualenv.here(wanted, folder, files))
+        for archive, file in files.items():
+            spark.addArtifacts(f"{file}#{archive.name}", archive=True)
+    finally:
+        virtualenv.forget(files.values(), folder)
+    if wanted.python:
+        spark.conf.set("spark.sql.execution.pyspark.python", wanted.python)
+    return wanted.python or sys.executable
+
+
 def node_config() -> NodeConfig:
     """Settings of the node that the kernel runs on."""
     return read_config(Path(os.environ[driver.NODE_FOLDER]))
@@ -276,15 +291,20 @@ class SessionKeeper:
         }
 
     def _open(self) -> dict[str, Any]:
+        wanted = virtualenv.wanted_of(virtualenv.of_python(self._config.spark_defaults) | self.properties)
         spark = connect(self._config)
-        refused = [name for name, value in self.properties.items() if not _set(spark, name, value)]
-        if refused:
+        try:
+            refused = [name for name, value in wanted.others.items() if not _set(spark, name, value)]
+            if refused:
+                raise NotConfigured(_NEEDS_DRIVER.format(", ".join(refused)))
+            python = _give_python(spark, wanted)
+        except BaseException:
             spark.stop()
-            raise NotConfigured(_NEEDS_DRIVER.format(", ".join(refused)))
+            raise
         # Of Spark 4 on.
         if hasattr(spark, "registerProgressHandler"):
             spark.registerProgressHandler(self._queries)
-        return {"spark": spark, "sc": libraries.ConnectContext(spark)}
+        return {"spark": spark, "sc": libraries.ConnectContext(spark, python)}
 
     def _cancel(self, spark: Any) -> None:
         spark.interruptAll()

@@ -7,8 +7,7 @@
     pip pip3 python python3    the node's Python; what pip installs is found by all programs of the cluster
     sudo …                     runs the command as it is: nodes have no other user to become
 
-EMR's `--master yarn` and `--deploy-mode cluster` mean this cluster: they are left out, and the driver
-runs where the command does.
+The driver of an application runs where the command does; `submitting.py` has what YARN's options mean here.
 """
 
 from __future__ import annotations
@@ -22,7 +21,7 @@ from pathlib import Path
 from typing import NoReturn
 from xml.sax.saxutils import escape
 
-from emr_studio_cluster import spark
+from emr_studio_cluster import spark, submitting, virtualenv
 from emr_studio_cluster.config import LIVY_PORT, NODE_FILE, NodeConfig, read_config
 
 FOLDER = "EMR_STUDIO_TASK_FOLDER"
@@ -131,33 +130,20 @@ def main(arguments: Sequence[str]) -> int:
     return _COMMANDS[name](name, rest)
 
 
-def _spark(name: str, arguments: list[str]) -> NoReturn:
-    program = spark.spark_home() / "bin" / name
-    _become([str(program), *(without_yarn(arguments) if name != "spark-class" else arguments)])
+def _spark(name: str, arguments: list[str]) -> int:
+    try:
+        asked = arguments if name == "spark-class" else _asked(arguments)
+    except virtualenv.NoPython as error:
+        print(f"{name}: {error}", file=sys.stderr)
+        return 1
+    return _become([str(spark.spark_home() / "bin" / name), *asked])
 
 
-def without_yarn(arguments: Sequence[str]) -> list[str]:
-    """Leave out `--master yarn` and `--deploy-mode …`; what follows the program is the program's own."""
-    kept: list[str] = []
-    rest = list(arguments)
-    while rest:
-        word = rest.pop(0)
-        name, joined, value = word.partition("=")
-        if name in ("--master", "--deploy-mode"):
-            value = value if joined else (rest.pop(0) if rest else "")
-            if name == "--master" and not value.startswith("yarn"):
-                kept += [name, value]
-        elif word.startswith("--") and not joined and word not in _FLAGS and rest:
-            kept += [word, rest.pop(0)]
-        elif word.startswith("-"):
-            kept.append(word)
-        else:
-            return [*kept, word, *rest]
-    return kept
-
-
-# Options of spark-submit that take no value.
-_FLAGS = ("--verbose", "--supervise", "--version", "--help", "--usage-error")
+def _asked(arguments: list[str]) -> list[str]:
+    folder = Path(os.environ[FOLDER])
+    config = read_config(node_folder(folder))
+    local = config.master.startswith("local[")
+    return submitting.with_python(submitting.without_yarn(arguments), config.spark_defaults, folder, local=local)
 
 
 def _example(_name: str, arguments: list[str]) -> int:
@@ -167,7 +153,7 @@ def _example(_name: str, arguments: list[str]) -> int:
     for name in (snake, snake.removeprefix("spark_")):
         program = examples / f"{name}.py"
         if name and program.is_file():
-            _spark("spark-submit", [str(program), *rest])
+            return _spark("spark-submit", [str(program), *rest])
     known = ", ".join(sorted(path.stem for path in examples.glob("*.py") if path.stem != "__init__"))
     print(f"spark-example: {wanted or 'no example'} is not here; there are: SparkPi, {known}", file=sys.stderr)
     return 1
