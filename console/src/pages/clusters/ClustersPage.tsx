@@ -14,6 +14,8 @@ import { navigate } from "../../router";
 import { useNotices } from "../../state/notices";
 import { usePolled } from "../../state/polled";
 import { CLUSTER_STATES, isClusterInTransition, mayTerminate, stateLabel } from "../../state/status";
+import { type CreatedRange, createdIn } from "./created";
+import { CreatedFilter } from "./CreatedFilter";
 import { CreateCluster } from "./CreateCluster";
 import { RegisterCluster } from "./RegisterCluster";
 
@@ -81,6 +83,7 @@ export default function ClustersPage({ subnetIds, create }: Props) {
     (found) => found.some(isClusterInTransition),
   );
   const [states, setStates] = useState<string[]>([]);
+  const [range, setRange] = useState<CreatedRange | null>(null);
   const [selectedIds, setSelectedIds] = useState<string[]>([]);
   const [dialog, setDialog] = useState<"create" | "register" | "terminate" | undefined>(create ? "create" : undefined);
   const notices = useNotices();
@@ -108,28 +111,33 @@ export default function ClustersPage({ subnetIds, create }: Props) {
         nameOf={(cluster) => cluster.Name}
         textOf={textOf}
         sortedBy={{ id: "created", descending: true }}
-        keep={(cluster) => states.length === 0 || states.includes(cluster.Status.State)}
+        keep={(cluster) =>
+          (states.length === 0 || states.includes(cluster.Status.State)) && createdIn(range, created(cluster), new Date())
+        }
         selected={selected}
         onSelect={(items) => setSelectedIds(items.map((cluster) => cluster.Id))}
         empty={{
-          text: states.length ? "No clusters in these states" : "No clusters",
+          text: states.length || range ? "No clusters of these states and creation times" : "No clusters",
           action: <Button onClick={() => setDialog("create")}>Create cluster</Button>,
         }}
         filters={
-          <div style={{ flex: "0 1 260px" }}>
-            <Multiselect
-              ariaLabel="Filter by state"
-              placeholder="Any state"
-              options={STATE_OPTIONS}
-              selectedOptions={STATE_OPTIONS.filter((option) => states.includes(option.value))}
-              onChange={({ detail }) =>
-                setStates(detail.selectedOptions.map((option) => option.value as ClusterState))
-              }
-              tokenLimit={2}
-              deselectAriaLabel={(option) => `Remove ${option.label ?? ""}`}
-              inlineTokens
-            />
-          </div>
+          <>
+            <div style={{ flex: "0 1 260px" }}>
+              <Multiselect
+                ariaLabel="Filter by state"
+                placeholder="Any state"
+                options={STATE_OPTIONS}
+                selectedOptions={STATE_OPTIONS.filter((option) => states.includes(option.value))}
+                onChange={({ detail }) =>
+                  setStates(detail.selectedOptions.map((option) => option.value as ClusterState))
+                }
+                tokenLimit={2}
+                deselectAriaLabel={(option) => `Remove ${option.label ?? ""}`}
+                inlineTokens
+              />
+            </div>
+            <CreatedFilter range={range} onChange={setRange} />
+          </>
         }
         actions={[
           <Button

@@ -23,3 +23,26 @@ describe("a cluster from outside", () => {
     expect(applications(away)).toBe("Outside · https://g.example.com · UNREACHABLE: Nobody answers.");
   });
 });
+
+describe("the clusters that are shown", () => {
+  const one = (Id: string, Name: string, State: "WAITING" | "STARTING", month: number): Described => ({
+    Id,
+    Name,
+    Status: { State, Timeline: { CreationDateTime: new Date(2026, month, 3, 15, 4).getTime() / 1000 } },
+  });
+  const CLUSTERS = [one("j-A", "alpha", "WAITING", 0), one("j-B", "beta", "STARTING", 10)];
+  const shown = (filter: string) => matching(CLUSTERS, filter).map((cluster) => cluster.Name);
+
+  it("are found by name, id and state", () => {
+    expect(shown("")).toEqual(["alpha", "beta"]);
+    expect(shown("ALP waiting")).toEqual(["alpha"]);
+    expect(shown("j-b")).toEqual(["beta"]);
+    expect(shown("alpha starting")).toEqual([]);
+  });
+
+  it("are found by the time at which they were created", () => {
+    const time = new Date(2026, 10, 3, 15, 4).toLocaleString([], { dateStyle: "medium" });
+    expect(shown(time)).toEqual(["beta"]);
+    expect(shown("2026")).toEqual(["alpha", "beta"]);
+  });
+});

@@ -28,11 +28,19 @@ export function applications(cluster: Described): string {
   return [cluster.ReleaseLabel, named].filter(Boolean).join(" · ");
 }
 
-/** Those whose name, id, state or release has all the words. */
+/** "Created 27 Nov 2026, 15:04", in the words of the user's language; empty where it is not known. */
+export function created(cluster: Described): string {
+  const seconds = cluster.Status.Timeline?.CreationDateTime;
+  const words = { dateStyle: "medium", timeStyle: "short" } as const;
+  return seconds ? `Created ${new Date(seconds * 1000).toLocaleString([], words)}` : "";
+}
+
+/** Those whose name, id, state, creation time or release has all the words. */
 export function matching(clusters: Described[], filter: string): Described[] {
   const words = filter.toLowerCase().split(/\s+/).filter(Boolean);
   return clusters.filter((cluster) => {
-    const text = [cluster.Name, cluster.Id, stateLabel(cluster.Status.State), applications(cluster)].join(" ").toLowerCase();
+    const said = [cluster.Name, cluster.Id, stateLabel(cluster.Status.State), created(cluster), applications(cluster)];
+    const text = said.join(" ").toLowerCase();
     return words.every((word) => text.includes(word));
   });
 }

@@ -1,6 +1,6 @@
 /** Compute: which cluster runs this Workspace's notebooks. */
 import * as React from "react";
-import { applications, ATTACHABLE, type Described, matching } from "./clusters";
+import { applications, ATTACHABLE, created, type Described, matching } from "./clusters";
 import { stateLabel } from "./format";
 import { Empty, Failure } from "./panel";
 import { SparkUi } from "./sparkUi";
@@ -63,7 +63,7 @@ function Row({ cluster, role, state }: { cluster: Described; role: string; state
           {verb}
         </button>
       )}
-      <p className="emrs-quiet emrs-wide">{applications(cluster)}</p>
+      <p className="emrs-quiet emrs-wide">{[applications(cluster), created(cluster)].filter(Boolean).join(" · ")}</p>
     </li>
   );
 }

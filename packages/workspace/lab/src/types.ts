@@ -20,7 +20,11 @@ export type ClusterState =
 export interface ClusterSummary {
   Id: string;
   Name: string;
-  Status: { State: ClusterState; StateChangeReason?: { Code?: string; Message?: string } };
+  Status: {
+    State: ClusterState;
+    StateChangeReason?: { Code?: string; Message?: string };
+    Timeline?: { CreationDateTime?: number };
+  };
   /** Of one that was registered, not created. */
   OutsideCluster?: { Type: string; Url: string };
 }
