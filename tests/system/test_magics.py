@@ -6,6 +6,7 @@ import json
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -16,6 +17,7 @@ from tests.chaos.test_kill_parts import cluster_state, editor_status, start_clus
 from tests.support.cluster_rig import PROGRESS
 from tests.support.lab import link
 from tests.support.studio import Studio, until
+from tests.support.venv_pack import packed
 
 TABLE = "application/vnd.emr-studio.table+json"
 SESSION = "application/vnd.emr-studio.session+json"
@@ -207,6 +209,45 @@ def test_a_driver_is_configured(notebooks: Notebooks) -> None:
     assert 600 < int(memory) <= 700
 
 
+LOOK_FOR_PYTHON = """
+def where(_):
+    import sys, pear_of_mine
+    return f"executors {sys.prefix} {pear_of_mine.VERSION}"
+import pear_of_mine
+from pyspark.sql.functions import udf
+print(spark.range(1).select(udf(where, "string")("id")).first()[0], "driver", pear_of_mine.VERSION)
+"""
+YARNS = {
+    "spark.yarn.dist.archives": "{}#environment",
+    "spark.yarn.appMasterEnv.PYSPARK_PYTHON": "./environment/bin/python",
+    "spark.executorEnv.PYSPARK_PYTHON": "./environment/bin/python",
+}
+SPARKS = {"spark.archives": "{}#environment", "spark.pyspark.python": "./environment/bin/python"}
+
+
+@pytest.mark.capability("KN-06")
+@pytest.mark.parametrize(("kernel", "conf"), [("pysparkkernel", YARNS), ("pysparkclassic", SPARKS)])
+def test_spark_runs_the_python_of_an_archive(
+    notebooks: Notebooks, tmp_path: Path, kernel: str, conf: dict[str, str]
+) -> None:
+    """As AWS has it in its guide, with a session of the Connect server; and with a driver of the notebook's own."""
+    s3, (bucket, _) = notebooks.studio.client("s3"), notebooks.place
+    body = packed(notebooks.studio.settings.env_python("emr-8.0.0"), tmp_path)
+    s3.put_object(Bucket=bucket, Key="magics/venv.tar.gz", Body=body)
+    settings = json.dumps({"conf": conf}).replace("{}", f"s3://{bucket}/magics/venv.tar.gz")
+    notebooks.run(f"%%configure -f\n{settings}", kernel)
+    found = re.search(r"executors (\S+)/environment 3 driver 3\n", notebooks.text(LOOK_FOR_PYTHON, kernel))
+    assert found
+    notebooks.run("%%configure -f\n{}", kernel)
+    with pytest.raises(BrowserError, match="No module named 'pear_of_mine'"):
+        notebooks.run(LOOK_FOR_PYTHON, kernel)
+    until("the kernel answers", lambda: notebooks.text("print(1)", kernel))
+    s3.delete_object(Bucket=bucket, Key="magics/venv.tar.gz")
+    with pytest.raises(BrowserError, match=r"magics/venv\.tar\.gz cannot be read"):
+        notebooks.run(f"%%configure -f\n{settings}", kernel)
+    until("the kernel answers", lambda: notebooks.text("print(1)", kernel))
+
+
 @pytest.mark.capability("MG-03")
 def test_info_names_the_session(notebooks: Notebooks) -> None:
     found = notebooks.data("%%info", SESSION)
@@ -280,7 +321,7 @@ def test_files_are_given_to_no_cell_that_does_not_ask_for_them(notebooks: Notebo
 
 
 def asked(answer: httpx.Response) -> dict[str, Any] | None:
-    found: dict[str, Any] = answer.json() if answer.content else {}
+    found: dict[str, Any] = answer.json() if answer.status_code == 300 else {}
     return found if "input_request" in found else None
 
 
