@@ -15,8 +15,8 @@ from IPython.core.error import UsageError
 from IPython.core.interactiveshell import InteractiveShell
 from traitlets.config import Config
 
-from emr_studio_cluster import magics
-from emr_studio_cluster.magics import first_line, forbidden, help_text, settings, tables
+from emr_studio_cluster import magics, r
+from emr_studio_cluster.magics import first_line, forbidden, help_text, r_cell, settings, tables
 from emr_studio_cluster.magics.downloads import download_url
 from emr_studio_cluster.magics.execute_notebook import ExecuteNotebook, ExecutionFailed
 from emr_studio_cluster.magics.workspace_folder import WorkspaceFolder
@@ -103,6 +103,17 @@ def test_a_notebook_is_run_and_waited_for(shell: InteractiveShell, capsys: pytes
     assert "ex-1 FINISHED, 0 of 2 cells, executions/ex-1/a.ipynb" in capsys.readouterr().out
 
 
+class Interrupted:
+    """A pause that is, once."""
+
+    came = False
+
+    def __call__(self, _seconds: float) -> None:
+        if not self.came:
+            self.came = True
+            raise KeyboardInterrupt
+
+
 def test_a_notebook_that_does_not_end_well_fails_the_cell(shell: InteractiveShell) -> None:
     failing = Server("STARTING", "FAILED", reason="ValueError: x")
     with pytest.raises(ExecutionFailed, match=r"ex-1 FAILED, .*: ValueError: x"):
@@ -111,13 +122,15 @@ def test_a_notebook_that_does_not_end_well_fails_the_cell(shell: InteractiveShel
     with pytest.raises(ExecutionFailed, match="Not ended in time"):
         ExecuteNotebook(slow, lambda _seconds: None).run("a.ipynb --timeout 1e-9")
 
-    def interrupt(_seconds: float) -> None:
-        raise KeyboardInterrupt
-
     stopped = Server("RUNNING", "STOPPED")
     with pytest.raises(KeyboardInterrupt):
-        ExecuteNotebook(stopped, interrupt).run("a.ipynb")
-    assert stopped.asked[-1] == {"stop": "ex-1"}
+        ExecuteNotebook(stopped, Interrupted()).run("a.ipynb")
+    assert stopped.asked[1:] == [{"stop": "ex-1"}]
+    # The answer to a question that was interrupted comes to the next one.
+    late = Server("RUNNING", "RUNNING", "STOPPED")
+    with pytest.raises(KeyboardInterrupt):
+        ExecuteNotebook(late, Interrupted()).run("a.ipynb")
+    assert late.asked[1:] == [{"stop": "ex-1"}] * 2
     for line, said in (("none.ipynb", "has no notebook"), ("", "required"), ("a.ipynb --timeout 0", "seconds")):
         with pytest.raises(UsageError, match=said):
             ExecuteNotebook(Server("RUNNING")).run(line)
@@ -125,13 +138,16 @@ def test_a_notebook_that_does_not_end_well_fails_the_cell(shell: InteractiveShel
         ExecuteNotebook(lambda _question: "hello").run("a.ipynb")
 
 
-def test_r_is_not_here_and_says_what_to_do(shell: InteractiveShell) -> None:
+def test_a_machine_without_r_says_what_to_do(shell: InteractiveShell, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(r, "has_r", lambda: False)
+    r_cell.install(shell, keeper=object())
     said = str(shell.run_cell("%%rspark\nhead(df)").error_in_exec)
     assert "needs R" in said
+    assert "apt-get install" in said
     assert "%%pyspark" in said
 
 
-@pytest.mark.parametrize("cell", ["%%sql\nSELECT 1", "%%configure\n{}", "%%info", "%info"])
+@pytest.mark.parametrize("cell", ["%%rspark\n1", "%%sql\nSELECT 1", "%%configure\n{}", "%%info", "%info"])
 def test_a_kernel_without_spark_says_so(shell: InteractiveShell, cell: str) -> None:
     error = shell.run_cell(cell).error_in_exec
     assert "choose the kernel PySpark" in str(error)

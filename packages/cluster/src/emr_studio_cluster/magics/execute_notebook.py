@@ -62,7 +62,7 @@ class ExecuteNotebook:
         try:
             told = self._follow(told, shown, time.monotonic() + options.timeout)
         except KeyboardInterrupt:
-            shown.update(_bundle(self._asked({"stop": told["id"]})), raw=True)
+            shown.update(_bundle(self._stopped(told["id"])), raw=True)
             raise
         if told["status"] != "FINISHED":
             raise ExecutionFailed(_words(told))
@@ -75,6 +75,15 @@ class ExecuteNotebook:
             before, told = told, self._asked({"look": told["id"]})
             if told != before:
                 shown.update(_bundle(told), raw=True)
+        return told
+
+    def _stopped(self, run_id: str) -> dict[str, Any]:
+        """How it stands after its stop.
+
+        An interrupt in the middle of a question leaves its answer on the way, which is taken for that of the next.
+        """
+        while (told := self._asked({"stop": run_id}))["status"] not in _OVER:
+            self._pause(0)
         return told
 
     def _asked(self, question: dict[str, str]) -> dict[str, Any]:
