@@ -190,7 +190,10 @@ def test_it_comes_back_when_it_dies_and_ends_with_its_program(world: KeysWorld) 
 def _made_by_the_other(port: int) -> list[psutil.Process]:
     """Of the two processes that hold the port, the one that serves."""
     holders = [one for one in psutil.Process().children(recursive=True) if port in _ports(one)]
-    return [one for one in holders if one.parent() in holders and "metastore.server" in " ".join(one.cmdline())]
+    try:
+        return [one for one in holders if one.parent() in holders and "metastore.server" in " ".join(one.cmdline())]
+    except psutil.NoSuchProcess:
+        return []
 
 
 def _ports(process: psutil.Process) -> set[int]:

@@ -124,11 +124,12 @@ def test_log_files_and_digests(made: Deliveries) -> None:
     iam.create_user(UserName="before")
     made.turn()
     assert made.keys(LOGS) == [], "not yet"
+    days = [made.clock.now() + dt.timedelta(minutes=6)]
     made.turn(minutes=6)
     (key,) = made.keys(LOGS)
     name = key.rpartition("/")[2]
-    now = made.clock.now()
-    assert key.startswith(f"{LOGS}{now:%Y/%m/%d}/{ACCOUNT}_CloudTrail_us-east-1_{now:%Y%m%dT}")
+    days.append(made.clock.now())  # another one after midnight
+    assert key.startswith(tuple(f"{LOGS}{day:%Y/%m/%d}/{ACCOUNT}_CloudTrail_us-east-1_{day:%Y%m%dT}" for day in days))
     assert len(name.rpartition("_")[2]) == len("0123456789abcdef.json.gz")
     shown = [(record["eventName"], record.get("requestParameters")) for record in made.records()]
     assert ("CreateUser", {"userName": "before"}) in shown

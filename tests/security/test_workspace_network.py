@@ -194,7 +194,7 @@ def test_it_reaches_no_socket_of_its_neighbours_and_there_is_no_other_way(scene:
 
 
 def test_what_is_not_tls_is_refused(scene: Scene) -> None:
-    answer = scene.mine.shell("curl -s -m 20 -x $https_proxy http://example.com/")
+    answer = scene.mine.shell("curl -s -m 100 -x $https_proxy http://example.com/")
     assert "by TLS alone" in answer
 
 

@@ -15,9 +15,14 @@ def test_an_interrupted_wait_knows_that_the_work_goes_on() -> None:
     running = Background(over.wait, "work").start()
     main = threading.main_thread().ident
     assert main is not None
-    threading.Timer(0.1, signal.pthread_kill, (main, signal.SIGINT)).start()
-    with pytest.raises(KeyboardInterrupt):
+
+    def interrupted() -> None:
+        # It may come late, and before the wait as well.
+        threading.Timer(0.1, signal.pthread_kill, (main, signal.SIGINT)).start()
         running.wait()
+
+    with pytest.raises(KeyboardInterrupt):
+        interrupted()
     assert not running.wait(0)
     over.set()
     assert running.wait(60)

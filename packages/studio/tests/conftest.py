@@ -21,7 +21,7 @@ run_store(Settings(data_dir=Path({folder!r})))
 """
 
 
-def start_store(settings: Settings, deadline: float = 60.0) -> subprocess.Popen[bytes]:
+def start_store(settings: Settings, deadline: float = 180.0) -> subprocess.Popen[bytes]:
     """Start the object store on a data folder; returns when it is ready."""
     settings.data_dir.mkdir(parents=True, exist_ok=True)
     with (settings.data_dir / "store.log").open("ab") as log:

@@ -202,7 +202,7 @@ def test_what_a_lifecycle_rule_names_is_really_deleted(s3: Any, door: Door) -> N
     loop = [sys.executable, "-I", "-S", expiry_loop.__file__, *expiry_addresses(read_ports(door.settings)), "1"]
     running = subprocess.Popen(loop)
     try:
-        until("tmp/old is gone", lambda: "tmp/old" not in str(s3.list_objects_v2(Bucket="expiring")["Contents"]), 60)
+        until("tmp/old is gone", lambda: "tmp/old" not in str(s3.list_objects_v2(Bucket="expiring")["Contents"]), 120)
         s3.head_object(Bucket="expiring", Key="kept")
     finally:
         running.kill()

@@ -48,7 +48,7 @@ def start(settings: Settings) -> Iterator[Start]:
         with (settings.data_dir / "store.log").open("ab") as log:
             argv = [sys.executable, "-c", _RUN.format(folder=str(settings.data_dir), hidden=hidden)]
             started.append(subprocess.Popen(argv, stdout=log, stderr=log))
-        until = time.monotonic() + 60
+        until = time.monotonic() + 180
         while not store.ready(settings):
             assert started[-1].poll() is None
             assert time.monotonic() < until
@@ -76,7 +76,7 @@ def test_what_was_answered_survives_a_kill_and_a_restart_is_quick(settings: Sett
     assert not store.ready(settings)
     before = time.monotonic()
     start()
-    assert time.monotonic() - before < 60  # 3.5 to 5 s on a quiet machine
+    assert time.monotonic() - before < 180  # 3.5 to 5 s on a quiet machine
     assert store.store_address(settings) == address
     assert {key: client.get_object(Bucket="kept", Key=key)["Body"].read() for key in bodies} == bodies
     assert client.get_object(Bucket="kept", Key="sealed")["Body"].read() == b"secret"
