@@ -72,6 +72,12 @@ class NodeConfig:
     """Port of a history server, which is on no node of a cluster."""
     ui_key: str = ""
     """Base64url of the key with which who asks Spark's UI signs (HS256); empty: the UI asks for nothing."""
+    instance_type: str = ""
+    """Of the primary node."""
+    notebooks: int = 0
+    """How many it is meant for at once; 0: any number."""
+    notebook_limit: str = "off"
+    """What a further one gets: `warn`, `refuse`, or `off`, nothing."""
     s3_endpoint: str = ""
     region: str = "us-east-1"
     master_url: str = ""

@@ -25,7 +25,7 @@ from tornado.web import HTTPError, RequestHandler
 from traitlets import default
 from traitlets.config import Config
 
-from emr_studio_cluster import driver, far_connect, journal, provisioner, tools
+from emr_studio_cluster import crowding, driver, far_connect, journal, provisioner, tools
 from emr_studio_cluster.config import GATEWAY_PORT, SPARK_CONNECT, NodeConfig
 from emr_studio_cluster.culling import culling_of
 from emr_studio_cluster.kernel import LANGUAGES, names_of
@@ -49,6 +49,19 @@ class Specs(KernelSpecManager):  # type: ignore[misc]  # jupyter_client is in th
 
 class Kernels(SeedingMappingKernelManager):  # type: ignore[misc]  # kernel_gateway is in the cluster's environment alone
     """The gateway's, which takes a kernel's journal away with the kernel."""
+
+    node: NodeConfig | None = None
+    """Set once those of the gateway before this one have been taken over: they run already."""
+
+    async def start_kernel(self, *arguments: Any, **options: Any) -> Any:
+        """Start one, if there is room (`crowding.py`)."""
+        if self.node is not None:
+            try:
+                environment = crowding.admit(self.node, len(self.list_kernel_ids()), options.get("env"))
+            except crowding.Crowded as error:
+                raise HTTPError(403, str(error), reason=crowding.REASON) from error
+            options |= {"env": environment} if environment is not None else {}
+        return await super().start_kernel(*arguments, **options)
 
     def remove_kernel(self, kernel_id: str) -> Any:
         """Forget it."""
@@ -118,6 +131,7 @@ def run(config: NodeConfig, folder: Path) -> None:
     app = Gateway.instance(config=_configuration(config, folder))
     app.host = provisioner.use_host(config) if config.kernel_host else None
     app.initialize(argv=[])
+    app.kernel_manager.node = config
     app.web_app.add_handlers(".*$", [(_EXECUTION, ExecutionHandler)])
     if config.outside == SPARK_CONNECT:
         _watch_outside(app, config)

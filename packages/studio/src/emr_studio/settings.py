@@ -83,6 +83,8 @@ class Settings(BaseSettings):
     """How long the credentials live that Workspaces, kernels and nodes fetch, and never longer than these."""
     warm_spares: int | None = Field(default=None, ge=0, le=16)
     """Clusters that are kept running for the next RunJobFlow; not set: 1, or 0 on a machine with less than 8 GB."""
+    notebook_limit: Literal["warn", "refuse", "off"] = "warn"
+    """What comes of kernels beyond those that a primary node is meant for (8 of an `xlarge`): a warning, no start."""
     outside_local_targets: str = ""
     """This machine's own `address:port`s that registered clusters may be at, by commas: `127.0.0.1:8888`; else none."""
     outside_ca_file: Path | None = None

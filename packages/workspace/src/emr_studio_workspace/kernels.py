@@ -35,6 +35,8 @@ NOT_ATTACHED = (
 NOT_REACHABLE = "The attached cluster's kernel gateway does not answer. It may still be starting; try again."
 _SESSION = ("path", "name", "type", "kernel_id")
 _FORBIDDEN = 403
+_RESOURCE_LIMIT = "Resource Limit"
+"""What a gateway says that starts no more kernels; beside it stands why."""
 _AWAY = (502, 503, 504, 599)
 
 
@@ -56,6 +58,9 @@ def _plainly() -> Iterator[None]:
     try:
         yield
     except HTTPError as error:
+        if _RESOURCE_LIMIT in error.args:
+            # Jupyter says that the gateway's URL may be wrong.
+            raise HTTPError(error.status_code, str(error.args[0])) from error
         if error.status_code not in _AWAY:
             raise
         raise HTTPError(503, NOT_REACHABLE) from error

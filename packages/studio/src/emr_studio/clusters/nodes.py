@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from emr_studio.clusters.catalog.instance_types import notebooks
 from emr_studio.clusters.catalog.releases import Release, find_release
 from emr_studio.clusters.limits import limits_of
 from emr_studio.clusters.model import Cluster, Instance, Role, workload_owner
@@ -337,6 +338,7 @@ def _config(settings: Settings, layout: Layout, instance: Instance, kind: str) -
         "livy_conf": _properties(cluster.configurations, _LIVY_CONF) if kind == LIVY else {},
         "jeg_config": _properties(cluster.configurations, _JEG_CONFIG) if kind == GATEWAY else {},
         "ui_key": ui_key(cluster.secret) if kind == CONNECT else "",
+        **(_notebooks(settings, layout) if kind == GATEWAY and not layout.outside else {}),
         "kernel_host": kind in (GATEWAY, KERNELS),
         "cores": 1,
         "worker_memory": _EXECUTOR_MB,
@@ -353,6 +355,12 @@ def _config(settings: Settings, layout: Layout, instance: Instance, kind: str) -
         "spark_defaults": spark_defaults(cluster.configurations),
         **outside,
     }
+
+
+def _notebooks(settings: Settings, layout: Layout) -> dict[str, Any]:
+    """How many notebooks the primary node is meant for, and what comes of more."""
+    name = layout.primary.instance_type
+    return {"instance_type": name, "notebooks": notebooks(name), "notebook_limit": settings.notebook_limit}
 
 
 def warehouse_of(settings: Settings, cluster: Cluster) -> str:

@@ -20,6 +20,8 @@ _SIZES = {
     "16xlarge": 64,
     "24xlarge": 96,
 }
+_NOTEBOOKS = {"medium": 2, "large": 4, "xlarge": 8, "2xlarge": 16, "3xlarge": 16}
+_LARGEST, _MOST_NOTEBOOKS = 4, 24
 _GENERATIONS = ("5", "5a", "5d", "6a", "6i", "6g", "7a", "7i", "7g")
 _GB_OF_A_VCPU = {"c": 2.0, "m": 4.0, "r": 8.0}
 _DISK_GB_OF_A_VCPU = 37.5
@@ -51,6 +53,19 @@ def vcpus(name: str) -> int:
     """vCPUs of a type; of one that is not in the list, by the size in its name, else 4."""
     size = name.rpartition(".")[2]
     return _SIZES.get(size, 4)
+
+
+def notebooks(name: str) -> int:
+    """How many notebooks a primary node of this type is meant for at once (emr-studio.md 5.1).
+
+    >>> [notebooks(name) for name in ("m5.xlarge", "r6i.12xlarge", "c5.metal", "t3.small")]
+    [8, 24, 24, 2]
+    """
+    size = name.rpartition(".")[2]
+    large = re.fullmatch(r"(\d+)xlarge", size)
+    if size.startswith("metal") or (large is not None and int(large[1]) >= _LARGEST):
+        return _MOST_NOTEBOOKS
+    return _NOTEBOOKS.get(size, min(_NOTEBOOKS.values()))
 
 
 def is_graviton(name: str) -> bool:
