@@ -23,7 +23,7 @@ from typing import Any, NoReturn
 
 from ipykernel.kernelapp import IPKernelApp
 
-from emr_studio_cluster import journal, libraries
+from emr_studio_cluster import crowding, journal, libraries
 from emr_studio_cluster.config import LIVY, SPARK_CONNECT, read_config
 from emr_studio_cluster.driver import NODE_FOLDER
 
@@ -93,6 +93,7 @@ def _equip(shell: Any, kind: str) -> Any:
         keeper = session.install(shell, classic=kind == CLASSIC)
     libraries.install_magics(shell)
     magics.install(shell, keeper)
+    crowding.announce(shell)
     return keeper
 
 
