@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 from collections.abc import Iterator
@@ -316,6 +317,46 @@ def test_scala(rig: ClusterRig, cluster_id: str) -> None:
         scala.restart()
         assert "not found: value n" in scala.run("n", 180)
         assert "6.0" in scala.run("sc.parallelize(1 to 3).sum")
+
+
+R_ROWS = """
+made <- createDataFrame(data.frame(id = c(1L, NA), name = c("p\u00e4r", "fig"), price = c(0.5, NaN)))
+createOrReplaceTempView(made, "fruit")
+rows <- collect(arrange(filter(made, made$name != "none"), "name"))
+cat(sapply(rows, class), rows$name, rows$id, rows$price, sep = ",")
+"""
+R_GROUPS = """
+df <- sql("SELECT id, id % 2 AS odd, DATE'2024-02-29' AS day FROM range(10)")
+sums <- collect(arrange(agg(groupBy(df, df$odd), total = sum(df$id), n = n(df$id)), "odd"))
+cat(sums$total, sums$n, format(head(df, 1)$day), count(df[df$id > 6, ]), nrow(df))
+"""
+
+
+@pytest.mark.skipif(shutil.which("R") is None, reason="R is not installed: deploy/install.sh, as root, installs it")
+@pytest.mark.capability("KN-01")
+def test_sparkr(rig: ClusterRig, cluster_id: str) -> None:
+    with kernel(rig, cluster_id, "sparkrkernel") as r:
+        assert "[1] 2" in r.run("1 + 1")
+        assert r.run("cat(nrow(collect(spark$range(5))), count(sql('SELECT * FROM range(7)')))") == "5 7"
+        assert r.run(R_ROWS) == "integer,character,numeric,fig,p\u00e4r,NA,1,NaN,0.5"
+        assert r.run(R_GROUPS) == "20 25 5 5 2024-02-29 3 10"
+        assert "SparkDataFrame[id:int, name:string, price:double]" in r.run("sql('SELECT * FROM fruit')")
+        assert "TABLE_OR_VIEW_NOT_FOUND" in r.run("sql('SELECT * FROM nothing')")
+        assert "createDataFrame" in r.complete("createDataF")
+        assert "standard deviation" in r.inspect("sd")
+        running = r.begin(
+            "cat('begun')\ncollect(sql('SELECT count(*) FROM range(1000000000000) WHERE sin(id) > 2'))\ncat('on')"
+        )
+        until("its tasks run", lambda: load(rig, cluster_id).running_tasks > 0)
+        r.interrupt()
+        interrupted = r.result(running, 120)
+        assert "interrupted" in interrupted
+        assert "on" not in interrupted
+        until("its tasks are gone", lambda: load(rig, cluster_id).running_tasks == 0)
+        assert r.run("cat(count(tableToDF('fruit')))") == "2"
+        r.restart()
+        assert "TABLE_OR_VIEW_NOT_FOUND" in r.run("tableToDF('fruit')")
+        assert r.run("cat(Sys.getenv('AWS_CONTAINER_CREDENTIALS_FULL_URI') != '')") == "TRUE"
 
 
 LIBRARY = "colorama==0.4.6"

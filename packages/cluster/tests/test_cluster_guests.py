@@ -7,6 +7,7 @@ from typing import Any
 import pandas
 import pytest
 
+from emr_studio_cluster import r
 from emr_studio_cluster.guests import Cell, GuestError, Guests, read
 from emr_studio_cluster.magics.tables import MIME
 
@@ -97,7 +98,8 @@ def test_failures_tell_where_and_why(page: Page, code: str, name: str, lines: li
     assert (failed.value.name, failed.value.lines) == (name, lines)
 
 
-def test_broken_python_and_r_say_so(page: Page) -> None:
+def test_broken_python_and_a_machine_without_r_say_so(page: Page, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(r, "has_r", lambda: False)
     with pytest.raises(GuestError) as broken:
         page.run("%%pyspark\ndef f(:")
     assert broken.value.name == "SyntaxError"

@@ -1,6 +1,6 @@
-"""Cells of other languages in the Scala kernel: `%%sql` and `%%pyspark` on the driver's one session.
+"""Cells of other languages in the Scala kernel: `%%sql`, `%%pyspark` and `%%rspark` on the driver's one session.
 
-Python runs in the process of the kernel, which holds the driver's JVM anyhow. So all three languages see the same
+Python runs in the process of the kernel, which holds the driver's JVM anyhow. So all languages see the same
 temporary views; variables are each language's own, as on EMR.
 """
 
@@ -15,7 +15,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from emr_studio_cluster.magics.r_cell import NO_R
+from emr_studio_cluster.magics.r_cell import RCells, RError
 from emr_studio_cluster.magics.tables import MOST_ROWS, bundle
 from emr_studio_cluster.sql import statements
 
@@ -59,6 +59,7 @@ class Guests:
 
     def __init__(self, session: Any, show: Show, tell: Print) -> None:
         self._session, self._show, self._tell = session, show, tell
+        self._r = RCells(lambda: session, show, tell)
         self._names: dict[str, Any] = {"__name__": "__main__", "spark": session, "sc": session.sparkContext}
 
     def run(self, cell: Cell) -> None:
@@ -68,13 +69,13 @@ class Guests:
             GuestError: it fails.
         """
         try:
-            if cell.language == "rspark":
-                raise RuntimeError(NO_R)
-            (self._sql if cell.language == "sql" else self._python)(cell.body)
+            {"sql": self._sql, "rspark": self._r.run}.get(cell.language, self._python)(cell.body)
         except KeyboardInterrupt:
             raise
         except SystemExit as error:
             raise GuestError(error, ["A cell cannot end its kernel."]) from error
+        except RError as error:
+            raise GuestError(error, error.lines) from error
         except Exception as error:
             raise GuestError(error, _told(error, cell)) from error
 

@@ -5,7 +5,7 @@
     pysparkclassic   Python with `spark` and `sc` of a driver of its own
     sqlkernel        SQL, on a session of the Connect server
     sparkkernel      Scala with `spark` and `sc` of a driver of its own
-    sparkrkernel     opens notebooks for SparkR, and says that there is no R
+    sparkrkernel     R, with a session of the Connect server; says what is missing where the machine has no R
 
 It runs in a scratch folder of its own; Python kernels draw plots inline. Of a cluster from outside whose kernels run
 here there are those that its Spark can serve (`names_of`); where that is a Livy, they are sessions of it (`far_livy/`).
@@ -111,7 +111,7 @@ def _class_of(kind: str, outside: str) -> dict[str, type]:
 
         return {"kernel_class": ScalaKernel}
     if kind == SPARKR:
-        from emr_studio_cluster.r_kernel import SparkRKernel
+        from emr_studio_cluster.r.kernel import SparkRKernel
 
         return {"kernel_class": SparkRKernel}
     return {}

@@ -3,7 +3,7 @@
     %%sql [-o VAR] [-q] [-n ROWS]   %%display DF    %matplot plt       what is in Spark, as table and charts
     %%configure [-f]                %%info          %%help             the Spark session
     %%local, %%pyspark              %%scalaspark                       the cell as it is; Scala on the same session
-    %%rspark                                                           R: is not here, and says what to do
+    %%rspark                                                           R on the same session
     %%sh                                                               IPython's own: on the cluster's primary node
     %generate_s3_download_url       %mount_workspace_dir, %umount_workspace_dir       %execute_notebook
 
@@ -38,5 +38,5 @@ def install(shell: Any, keeper: Any = None) -> None:
     help_text.install(shell)
     queries.install(shell, keeper)
     scala_cell.install(shell, keeper)
-    r_cell.install(shell)
+    r_cell.install(shell, keeper)
     sessions.install(shell, keeper)

@@ -15,7 +15,7 @@ ROWS = (
     ("%%sh", "Shell commands on the cluster's primary node, spark-submit among them."),
     ("%%local, %%pyspark", "Python, as any cell here."),
     ("%%scalaspark", "Scala on the same Spark session (kernel PySpark (classic)); views are shared."),
-    ("%%rspark", "R is not on these clusters: says what to do instead."),
+    ("%%rspark", "R on the same Spark session; views are shared."),
     ("%pip install PACKAGE", "A library for this notebook and its executors."),
     ("%generate_s3_download_url URL [--expires-in S]", "A link to a file in S3, for whoever has it."),
     ("%mount_workspace_dir PATH, %umount_workspace_dir", "The Workspace's files, read-only, to import from."),
