@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from emr_studio.runtime.contract import Activity, Gateway, ProcessSpec
+from emr_studio.runtime.contract import Activity, Cause, Gateway, ProcessSpec
 from emr_studio.runtime.records import Record
 from emr_studio.runtime.trees import MARKER
 
@@ -109,9 +109,10 @@ class Driver(Protocol):
 
 
 class ProcessDriver:
-    """Programs executed afresh."""
+    """Programs executed afresh. `why_ended`: why the agent itself ended something of one lately, else empty."""
 
-    def __init__(self) -> None:
+    def __init__(self, why_ended: Callable[[str], str] = lambda _workload_id: "") -> None:
+        self._why_ended = why_ended
         self._children: dict[int, subprocess.Popen[bytes]] = {}
 
     def prepare(self, record: Record, report: Report) -> None:
@@ -181,7 +182,8 @@ class ProcessDriver:
         return _process_spec(record).ready_address
 
     def explain(self, record: Record) -> tuple[str, str]:
-        return "", ""
+        why = self._why_ended(record.workload_id)
+        return (Cause.HOST_DISK_FULL, why) if why else ("", "")
 
     def release(self, record: Record, gateway: Gateway | None) -> None:
         """A process has no kernels to point."""
@@ -224,6 +226,12 @@ def open_log(path: Path) -> int:
         os.close(handle)
         raise OSError(0, "is not a regular file")
     return handle
+
+
+def append_line(path: Path, text: str) -> None:
+    """Write a line of ours into a workload's log; a full disk costs the line alone."""
+    with suppress(OSError), os.fdopen(open_log(path), "a") as file:
+        file.write(f"{text}\n")
 
 
 def tail(path: str, lines: int) -> list[str]:

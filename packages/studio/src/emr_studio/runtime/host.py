@@ -29,11 +29,12 @@ from emr_studio.runtime.contract import (
     WorkloadKind,
     WorkloadState,
 )
-from emr_studio.runtime.drivers import Driver, ProcessDriver, StartFailed, tail
+from emr_studio.runtime.drivers import Driver, ProcessDriver, StartFailed, append_line, tail
 from emr_studio.runtime.processes import is_alive, start_time
 from emr_studio.runtime.records import Record, RecordStore, safe_id
 from emr_studio.runtime.watching import ExitWatcher
 from emr_studio.runtime.workspaces import WorkspaceDriver
+from emr_studio.runtime.writers import Writers
 from emr_studio.settings import Settings
 from emr_studio.storage.versions import FileVersion
 
@@ -54,9 +55,10 @@ class Host:
     def __init__(self, settings: Settings, workspaces: WorkspaceDriver | None = None) -> None:
         self._store = RecordStore(settings.agent_dir)
         self.workspaces = workspaces or WorkspaceDriver(settings)
+        self._writers = Writers(settings.clusters_dir, settings.disk_reserve_mb * 1024**2)
         self._drivers: dict[str, Driver] = {
             WorkloadKind.WORKSPACE.value: self.workspaces,
-            WorkloadKind.PROCESS.value: ProcessDriver(),
+            WorkloadKind.PROCESS.value: ProcessDriver(self._writers.why),
         }
         self._groups = ControlGroups(f"emr-studio-{safe_id(str(settings.data_dir.resolve()))[-24:]}")
         self._records: dict[str, Record] = {}
@@ -347,8 +349,19 @@ class Host:
             for record in list(self._records.values()):
                 if record.state is WorkloadState.RUNNING and record.typed_spec().kind is WorkloadKind.WORKSPACE:
                     self._look(record)
+            self._look_at_writers()
             with self._condition:
                 self._condition.wait_for(lambda: self._closing, _WATCH_SECONDS)
+
+    def _look_at_writers(self) -> None:
+        """Keep the last of the disk from what clusters' programs write."""
+        active = [record for record in list(self._records.values()) if record.active and record.pid]
+        programs = {one.workload_id: one for one in active if one.typed_spec().kind is WorkloadKind.PROCESS}
+        try:
+            for ended in self._writers.look([record.root for record in programs.values()]):
+                append_line(Path(programs[ended.workload_id].log_path), ended.message)
+        except OSError as error:
+            log.warning("what fills the disk could not be looked at: %s", error)
 
     def _look(self, record: Record) -> None:
         try:

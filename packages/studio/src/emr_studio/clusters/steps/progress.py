@@ -129,7 +129,9 @@ class StepProgress:
         code = result.get("exit_code")
         how = f"exit code {code}" if code is not None else "no exit code is known"
         lines = [str(line) for line in result.get("lines") or seen.log_tail][-_LOG_LINES:]
-        message = str(result.get("message") or "\n".join(lines) or f"The step ended with {how}.")
+        # Where the host knows better than the program's own last words, it says so.
+        known = seen.reason if seen.cause else result.get("message")
+        message = str(known or "\n".join(lines) or f"The step ended with {how}.")
         failure = {"Reason": str(result.get("reason") or "Unknown Error."), "Message": message}
         if uri := log_uri(layout.cluster, "steps", step.id, "stderr.gz"):
             failure["LogFile"] = uri
