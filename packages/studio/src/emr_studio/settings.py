@@ -76,7 +76,7 @@ class Settings(BaseSettings):
     workspace_processes: int = Field(default=1024, ge=0)
     """Processes and threads that they may be; 0: no limit."""
     disk_reserve_mb: int = Field(default=1024, ge=0)
-    """While the host's disk has less free, Workspaces refuse to save, and programs that fill it are ended, clusters' too."""
+    """While the host's disk has less free, Workspaces refuse to save, and programs that fill it (clusters' too) end."""
     lifecycle_seconds: int = Field(default=3600, ge=1)
     """How often the lifecycle rules of buckets are carried out (the embedded store's)."""
     credentials_seconds: int = Field(default=900, ge=5, le=43_200)
