@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Makes this checkout runnable: environments with locked, hashed dependencies, Java, Node where it
-# lacks, the web console, the Workspace's panels, the clusters' Spark. Each step is skipped when its inputs have not changed.
+# lacks, R, the web console, the Workspace's panels, the clusters' Spark. Each step is skipped when its inputs have not changed.
 #
 #   deploy/install.sh            what `emr-studio up` needs
 #   deploy/install.sh dev        and the tests' and linters' tools
@@ -75,6 +75,24 @@ java_major() { java -version 2>&1 | sed -n 's/.*version "\([0-9]*\).*/\1/p' | he
 if [ "$(java_major)" -lt 17 ] 2>/dev/null || [ -z "$(java_major)" ]; then
   apt_install "Java 17" openjdk-17-jre-headless
 fi
+
+has_r() {
+  command -v R >/dev/null || return 1
+  [ -d /usr/lib/R/site-library/IRkernel ] || R --no-echo -e 'loadNamespace("IRkernel")' >/dev/null 2>&1
+}
+
+# For the kernel SparkR and %%rspark, which say what is missing where it is not there: so nothing fails for it.
+add_r() {
+  local packages="r-base-core r-cran-irkernel r-cran-jsonlite"
+  if [ "$(id -u)" != 0 ] || ! command -v apt-get >/dev/null; then
+    say "R is not here: SparkR notebooks say so. As root: apt-get install -y --no-install-recommends $packages"
+    return
+  fi
+  say "installing R for the kernel SparkR (68 MB: $packages)"
+  { apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $packages; } >/dev/null \
+    || say "R could not be installed: SparkR notebooks say what is missing, all else works"
+}
+has_r || add_r
 
 need_node() {
   local major

@@ -171,7 +171,8 @@ stopifnot(failed == "[PARSE_SYNTAX_ERROR] near '\\u00fc?'")
 # What R has under a name of SparkR's works as ever.
 stopifnot(identical(filter(1:3, 1), stats::filter(1:3, 1)), identical(union(1, 2), c(1, 2)))
 stopifnot(substr("abc", 2, 3) == "bc", head(letters, 1) == "a", startsWith("ab", "a"))
-stopifnot(sd(c(1, 1)) == 0, drop(matrix(1)) == 1, rank(c(2, 1))[1] == 2, length(sample(1:5)) == 5, trunc(1.5) == 1, ifelse(TRUE, 1, 2) == 1)
+stopifnot(sd(c(1, 1)) == 0, drop(matrix(1)) == 1, rank(c(2, 1))[1] == 2)
+stopifnot(length(sample(1:5)) == 5, trunc(1.5) == 1, ifelse(TRUE, 1, 2) == 1)
 mine <- data.frame(when = .POSIXct(c(1.5, NA), tz = "UTC"), day = as.Date(c("2024-02-29", NA)), yes = c(NA, TRUE))
 mine$text <- c("p\\u00e4r", NA); mine$whole.number <- c(1L, NA); mine$kind <- factor(c("a", "b")); mine$x <- c(NaN, NA)
 back <- collect(createDataFrame(mine)); attr(back$when, "tzone") <- "UTC"
