@@ -27,6 +27,12 @@ SEEDS = range(1, int(os.environ.get("CONVERGE_SEEDS", "2")) + 1)
 MARK = re.compile(r"<\d+>")
 
 
+def state_of(file: Path) -> tuple[int, int, int]:
+    """Another one after each save."""
+    found = file.stat()
+    return found.st_ino, found.st_mtime_ns, found.st_size
+
+
 class Play:
     """What happens to the notebook."""
 
@@ -90,7 +96,11 @@ class Play:
         client.offline() if client.is_online else client.online()
 
     def _write_file(self) -> None:
-        """A terminal changes the file: a new cell, and something in front of the first cell."""
+        """A terminal changes the file: a new cell, and something in front of the first cell.
+
+        What it read it takes the place of, as careful programs do: else it would undo a save of that moment itself.
+        """
+        before, known = state_of(self._file), dict(self.expected)
         notebook = json.loads(self._file.read_text())
         if notebook["cells"]:
             first = notebook["cells"][0]
@@ -102,7 +112,11 @@ class Play:
         beside.write_text(json.dumps(notebook))
         owner = self._file.stat()
         os.chown(beside, owner.st_uid, owner.st_gid)
-        beside.replace(self._file)
+        if state_of(self._file) == before:
+            beside.replace(self._file)
+        else:
+            self.expected = known
+            self._write_file()
 
     def settle(self) -> None:
         """Everybody is online and has said all."""

@@ -8,9 +8,8 @@ from __future__ import annotations
 
 import errno
 import os
-import stat
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any
 
@@ -20,6 +19,7 @@ from tornado.web import HTTPError
 
 from emr_studio_workspace import authors
 from emr_studio_workspace.disk import full_disk_to_507, guard
+from emr_studio_workspace.replacing import replacing
 
 _NOT_FOUND = 404
 _listing: ContextVar[bool] = ContextVar("listing", default=False)
@@ -74,24 +74,6 @@ class WorkspaceContentsManager(AsyncLargeFileManager):
                     yield file
                 return
             options = {"encoding": kwargs.get("encoding", "utf-8"), "newline": kwargs.get("newline")} if text else {}
-            with replacing(path, "w" if text else "wb", **options) as file:
+            mode = "w" if text else "wb"
+            with replacing(path, path_to_intermediate(path), authors.note, mode, **options) as file:
                 yield file
-
-
-@contextmanager
-def replacing(path: str, mode: str, **options: Any) -> Iterator[Any]:
-    """Write beside `path`, then take its place and keep its permission bits."""
-    beside = path_to_intermediate(path)
-    try:
-        with open(beside, mode, **options) as file:
-            with suppress(FileNotFoundError):
-                os.fchmod(file.fileno(), stat.S_IMODE(os.stat(path).st_mode))
-            yield file
-            file.flush()
-            authors.note(file.fileno())
-            os.fsync(file.fileno())
-        os.replace(beside, path)
-    except BaseException:
-        with suppress(FileNotFoundError):
-            os.unlink(beside)
-        raise

@@ -10,6 +10,7 @@ more user had typed it.
 from __future__ import annotations
 
 import asyncio
+import os
 import time
 from typing import Any
 
@@ -21,8 +22,11 @@ from pycrdt.store import YDocNotFound
 
 from emr_studio_workspace.agreement import Agreement
 from emr_studio_workspace.authors import Authors, saving_for
+from emr_studio_workspace.replacing import Mark, expecting, mark_of
 
 _RETRY_SECONDS = 5.0
+_LOADS = 10
+"""How often a file is read that is written at the same time; one that always is, is as it was read last."""
 
 
 class WorkspaceRoom(DocumentRoom):
@@ -39,6 +43,8 @@ class WorkspaceRoom(DocumentRoom):
         self._agreement = Agreement(self.room_id)
         self._base = b""
         """The document (a Yjs update) as it was when it and the file were the same."""
+        self._mark: Mark | None = None
+        """Of the file when it was read or written last; a save takes the place of no other."""
         self.used_at = 0.0
         self.authors = Authors()
 
@@ -46,7 +52,7 @@ class WorkspaceRoom(DocumentRoom):
         """Read the file and the history of the document; what only one of them has is in it."""
         if self.ready:
             return
-        content = (await self._file.load_content(self._file_format, self._file_type))["content"]
+        content = await self._load()
         async with self._update_lock:
             base = await self._agreed(content)
             if base is None:
@@ -60,6 +66,19 @@ class WorkspaceRoom(DocumentRoom):
         self._emit(LogLevel.INFO, "initialize", "Room initialized")
         if not await self._is(content):
             self._save_later()
+
+    async def _load(self) -> Any:
+        """The content of the file, and whose it is."""
+        for _ in range(_LOADS):
+            self._mark = mark_of(self._os_path)
+            content = (await self._file.load_content(self._file_format, self._file_type))["content"]
+            if mark_of(self._os_path) == self._mark:
+                break
+        return content
+
+    @property
+    def _os_path(self) -> str:
+        return str(os.path.realpath(self._file._contents_manager._get_os_path(self._file.path)))
 
     async def _agreed(self, content: Any) -> bytes | None:
         """What file and document were when they were last the same, if that is known."""
@@ -167,13 +186,22 @@ class WorkspaceRoom(DocumentRoom):
         content = await self._copy(base).aget()
         model = {"format": self._file_format, "type": self._file_type, "content": content}
         self._agreement.about_to_write(base)
-        with saving_for(self.authors.take()):
-            saved = await self._file.maybe_save_content(model)
+        with saving_for(self.authors.take()), expecting(self._os_path, self._mark) as expected:
+            try:
+                saved = await self._file.maybe_save_content(model)
+            except Exception as error:
+                if expected is not None and expected.missed:
+                    raise OutOfBandChanges from error
+                raise
         if saved:
             self._base = base
             self._agreement.written()
             await self._agree(saved["hash"])
         self._emit(LogLevel.INFO, "save", "Content saved.")
+        if expected is not None and expected.written is not None:
+            self._mark = expected.written
+        if saved and mark_of(self._os_path) != self._mark:
+            raise OutOfBandChanges  # somebody wrote it a moment later
 
     async def _agree(self, file_hash: str | None = None) -> None:
         async with self._update_lock:
@@ -194,7 +222,7 @@ class WorkspaceRoom(DocumentRoom):
     async def _merge_file(self) -> None:
         """Do to the document what was done to the file."""
         try:
-            content = (await self._file.load_content(self._file_format, self._file_type))["content"]
+            content = await self._load()
         except Exception as error:
             self._tell(f"The file of the document {self.room_id} could not be read: {error!r}", error)
             return
