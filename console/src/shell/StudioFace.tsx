@@ -19,16 +19,22 @@ const ITEMS = [
   { type: "link" as const, text: "EMR on EC2 clusters", href: "#/clusters" },
 ];
 
-function Page({ studioId, studio, route }: { studioId: string; studio: Studio | undefined; route: Route }) {
+interface PageProps {
+  studioId: string;
+  studio: Studio | undefined;
+  /** That a new cluster may be in: none before the Studio is known; undefined, for who may not see it: the installation's. */
+  subnetIds: string[] | undefined;
+  route: Route;
+}
+
+function Page({ studioId, studio, subnetIds, route }: PageProps) {
   const [first, second] = route.parts;
   const create = second === "create";
   if (first === "workspaces") {
-    return (
-      <WorkspacesPage key={String(create)} studioId={studioId} subnetIds={studio?.SubnetIds} create={create} />
-    );
+    return <WorkspacesPage key={String(create)} studioId={studioId} subnetIds={subnetIds} create={create} />;
   }
   if (first === "clusters" && second && !create) return <ClusterPage clusterId={second} />;
-  if (first === "clusters") return <ClustersPage key={String(create)} subnetIds={studio?.SubnetIds} create={create} />;
+  if (first === "clusters") return <ClustersPage key={String(create)} subnetIds={subnetIds} create={create} />;
   return <Dashboard studio={studio} studioId={studioId} />;
 }
 
@@ -42,6 +48,7 @@ function mayNotSee(error: AwsError): boolean {
 export function StudioFace({ studioId, route }: { studioId: string; route: Route }) {
   const studio = usePolled(studioId, (signal) => describeStudio(studioId, signal));
   const active = route.parts[0] ?? "dashboard";
+  const subnetIds = studio.data?.SubnetIds ?? (studio.error ? undefined : []);
   return (
     <Shell
       title={studio.data?.Name ?? "EMR Studio"}
@@ -52,7 +59,7 @@ export function StudioFace({ studioId, route }: { studioId: string; route: Route
       {studio.error && !studio.data && !mayNotSee(studio.error) ? (
         <ErrorBox what="This Studio cannot be shown" error={studio.error} retry={studio.refresh} />
       ) : (
-        <Page studioId={studioId} studio={studio.data} route={route} />
+        <Page studioId={studioId} studio={studio.data} subnetIds={subnetIds} route={route} />
       )}
     </Shell>
   );

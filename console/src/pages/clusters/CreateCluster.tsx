@@ -81,7 +81,7 @@ export function useClusterDraft(subnetIds: string[] | undefined): ClusterDraft {
   const subnets = subnetIds ?? given.data?.subnetIds ?? [];
   const cluster = given.data ? wanted(form, given.data, subnets) : undefined;
   const logProblem = form.logUri ? s3LocationError(form.logUri) : "";
-  const complete = Boolean(cluster?.name) && !countError(form.coreCount) && !logProblem;
+  const complete = Boolean(cluster?.name && cluster.subnetId) && !countError(form.coreCount) && !logProblem;
   const types = given.data?.instanceTypes ?? [];
 
   const fields = (
