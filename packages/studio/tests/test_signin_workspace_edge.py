@@ -236,6 +236,17 @@ def test_one_user_at_a_time(rig: SignInRig) -> None:
     assert first.ask().status == 403, "who came first holds it now"
 
 
+@pytest.mark.capability("CL-16")
+def test_with_a_runtime_role_it_is_for_who_attached_it(rig: SignInRig) -> None:
+    ann, ben = rig.person("ann"), rig.person("ben")
+    rig.set_editor(rig.editor_id, role_user_id=ann.user_id)
+    refused = rig.opened(ben).ask()
+    assert (refused.status, b"attached this Workspace with a runtime role" in refused.body) == (403, True)
+    assert rig.opened(ann).ask().status == 200
+    rig.set_editor(rig.editor_id, role_user_id=None, open_by_user_id=None, open_by_name=None, open_seen_at=None)
+    assert rig.opened(ben).ask().status == 200
+
+
 @pytest.mark.capability("CO-05")
 def test_collaborators_are_in_it_together_and_nobody_else(rig: SignInRig) -> None:
     owner, ann, eve = rig.world.admin, rig.person("ann"), rig.person("eve")

@@ -11,9 +11,10 @@ from emr_studio.clock import Clock
 from emr_studio.settings import Settings
 from emr_studio.signin.origins import Origin
 from emr_studio.signin.sessions import ConsoleSessions, SignedIn
-from emr_studio.workspaces.model import EdgeTarget, edge_target, held_by_other, may_use
+from emr_studio.workspaces.model import EdgeTarget, edge_target, held_by_other, is_anothers, may_use
 
 SIGNED_OUT = 401
+_ANOTHERS = "Somebody else has attached this Workspace with a runtime role: until it is detached it is theirs alone."
 
 
 class NotAdmitted(Exception):
@@ -71,6 +72,8 @@ class Visitors:
         if access.is_shut_out(session, found.caller, found.studio_id, found.origin, source_ip):
             # She came as a user of the Studio: what she has open ends with her access to it.
             raise NotAdmitted(403, "Access denied", "Your access to this Workspace's Studio was revoked.")
+        if is_anothers(target, found.caller.user_id):
+            raise NotAdmitted(403, "Private Workspace", _ANOTHERS)
         if not may_use(session, target, found.caller.user_id):
             raise NotAdmitted(403, "Private Workspace", "Only its owner and collaborators may open this Workspace.")
         return Visitor(found, target, self._holder(target, found.caller.user_id, self._clock.now()))

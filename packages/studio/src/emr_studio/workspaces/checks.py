@@ -8,7 +8,7 @@ from emr_studio.aws.context import Check, Context
 from emr_studio.aws.errors import AccessDenied
 from emr_studio.aws.registry import ChecksFunction, Request
 from emr_studio.tagging import TagTarget, register, resource_tag_context
-from emr_studio.workspaces.model import Editor, editor_arn, find_editor, may_use
+from emr_studio.workspaces.model import Editor, editor_arn, find_editor, is_anothers, may_use
 
 TARGET = TagTarget("editor", find_editor, editor_arn)
 register("e-", TARGET)
@@ -50,11 +50,15 @@ def require_member(context: Context, editor: Editor, unless: str = "") -> None:
     """Refuse whoever collaboration keeps out (emr-studio.md 6.9), whatever IAM allows; not who may do `unless`.
 
     Raises:
-        AccessDenied: collaboration is on, and the caller is neither owner nor collaborator.
+        AccessDenied: collaboration is on, and the caller is neither owner nor collaborator; or somebody else has
+            attached the Workspace with a runtime role.
     """
     if may_use(context.session, editor, context.caller.user_id):
         return
     if not unless or not is_allowed(context, editor_check(unless, editor)):
-        raise AccessDenied(
-            f"User: {context.caller.arn} is neither owner nor collaborator of {editor_arn(editor)}, which is private."
-        )
+        who = f"User: {context.caller.arn}"
+        if is_anothers(editor, context.caller.user_id):
+            raise AccessDenied(
+                f"{who} did not attach {editor_arn(editor)} with its runtime role, which makes it private."
+            )
+        raise AccessDenied(f"{who} is neither owner nor collaborator of {editor_arn(editor)}, which is private.")

@@ -198,12 +198,17 @@ def edge_target(session: Session, editor_id: str) -> EdgeTarget | None:
     return None if row is None else EdgeTarget(editor_id=editor_id, **row._mapping)
 
 
+def is_anothers(editor: Editor | EdgeTarget, user_id: str) -> bool:
+    """Whether somebody else has attached it with a runtime role: it is hers alone."""
+    return editor.role_user_id not in (None, user_id)
+
+
 def may_use(session: Session, editor: Editor | EdgeTarget, user_id: str) -> bool:
     """False for who is neither owner nor collaborator of a Workspace with collaboration on (6.9).
 
     `user_id` is the caller's `aws:userid`. One that is attached with a runtime role is for who attached it alone.
     """
-    if editor.role_user_id not in (None, user_id):
+    if is_anothers(editor, user_id):
         return False
     if not editor.collaboration or editor.creator_user_id == user_id:
         return True
