@@ -182,7 +182,7 @@ def test_only_who_attached_it_uses_it_and_nobody_with_her(roles: Roles) -> None:
         assert may_use(session, target, roles.emr.admin.user_id)
         assert not may_use(session, target, "AIDAOTHER")
     other = roles.emr.user("eve", statement("elasticmapreduce:*"))
-    with pytest.raises(AccessDenied, match="did not attach .* with its runtime role"):
+    with pytest.raises(AccessDenied, match=r"did not attach .* with its runtime role"):
         roles.play.call("OpenEditorInConsole", other, EditorId=roles.editor_id)
     share = {"EditorId": roles.editor_id, "CollaborationEnabled": True}
     assert "Collaboration is not available" in roles.play.refused("UpdateEditor", **share)
