@@ -333,7 +333,6 @@ cat(sums$total, sums$n, format(head(df, 1)$day), count(df[df$id > 6, ]), nrow(df
 
 
 @pytest.mark.skipif(shutil.which("R") is None, reason="R is not installed: deploy/install.sh, as root, installs it")
-@pytest.mark.capability("KN-01")
 def test_sparkr(rig: ClusterRig, cluster_id: str) -> None:
     with kernel(rig, cluster_id, "sparkrkernel") as r:
         assert "[1] 2" in r.run("1 + 1")
@@ -353,6 +352,7 @@ def test_sparkr(rig: ClusterRig, cluster_id: str) -> None:
         assert "interrupted" in interrupted
         assert "on" not in interrupted
         until("its tasks are gone", lambda: load(rig, cluster_id).running_tasks == 0)
+        assert "R has ended" in r.run("tools::pskill(Sys.getpid(), 9)")
         assert r.run("cat(count(tableToDF('fruit')))") == "2"
         r.restart()
         assert "TABLE_OR_VIEW_NOT_FOUND" in r.run("tableToDF('fruit')")

@@ -39,7 +39,7 @@ class Interpreter:
         self._starts = 0
         self._process: RProcess | None = None
         self._bridge: Bridge | None = None
-        self._is_ready = False
+        self._is_ready = self._is_cancelled = False
 
     def start(self) -> None:
         """Start R, if it does not run; it is waited for when something is asked of it."""
@@ -67,10 +67,13 @@ class Interpreter:
         def work() -> None:
             try:
                 self._ready()
+                if self._is_cancelled:
+                    return
                 replies.append(self._running().execute(code, silent=silent, history=not silent, show=messages.put))
             except REnded as error:
                 ended.append(error)
 
+        self._is_cancelled = False
         interrupted = self._watch(Background(work, "r-cell").start(), lambda: self._pass_on(messages, show, ask))
         self._pass_on(messages, show, ask)
         if ended:
@@ -91,11 +94,12 @@ class Interpreter:
                     return interrupted
                 look()
             except KeyboardInterrupt:
-                interrupted, looks = True, 0
+                interrupted, looks, self._is_cancelled = True, 0, True
 
     def _interrupt(self, *, again: bool) -> None:
         """R first: when Spark's answer comes it does not go on. A query may be only on its way to Spark."""
-        if not again:
+        # R that is interrupted while it starts would end.
+        if not again and self._is_ready:
             self._running().interrupt()
         if self._bridge is not None and self._bridge.is_busy:
             cancel(self._session())

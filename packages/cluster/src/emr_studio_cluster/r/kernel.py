@@ -105,7 +105,9 @@ class SparkRKernel(Kernel):  # type: ignore[misc]  # ipykernel is in the cluster
             self._print("The Spark session ended; the next cell that uses spark gets a new one.\n")
         if reply["status"] == "ok":
             self._reporter.end()
-            return {"status": "ok", "execution_count": self.execution_count, "payload": [], "user_expressions": {}}
+            # Help (`?sd`), and `quit()`, are the page's to do.
+            told = {"payload": list(reply.get("payload") or []), "user_expressions": {}}
+            return {"status": "ok", "execution_count": self.execution_count, **told}
         self._reporter.end(progress.reason_of(failure), at_work=progress.is_at_work(failure))
         return {
             "status": "error",
