@@ -127,8 +127,8 @@ class Kernel:
     def close(self) -> None:
         """Shut the kernel down."""
         self.leave()
-        # The cluster may have ended before.
-        with suppress(httpx.ConnectError):
+        # The cluster may have ended before, or end meanwhile.
+        with suppress(httpx.TransportError):
             httpx.delete(f"{self._base}/{self.id}", headers=self._headers, timeout=120)
 
 

@@ -53,14 +53,14 @@ def message(code: str) -> dict[str, Any]:
     return {"header": header, "parent_header": {}, "metadata": {}, "content": content, "channel": "shell"}
 
 
-def execute(stream: ClientConnection, code: str, seconds: float = 60.0) -> str:
+def execute(stream: ClientConnection, code: str, seconds: float = 120.0) -> str:
     """What `code` prints."""
     request = message(code)
     stream.send(json.dumps(request))
     return read(stream, request["header"]["msg_id"], seconds)
 
 
-def read(stream: ClientConnection, msg_id: str, seconds: float = 60.0) -> str:
+def read(stream: ClientConnection, msg_id: str, seconds: float = 120.0) -> str:
     text = ""
     while True:
         found = json.loads(stream.recv(timeout=seconds))
@@ -102,7 +102,7 @@ def test_attach_run_switch_detach(rig: AgentRig, gateways: tuple[KernelGateway, 
         attach(rig, workspace, second, "j-B")
     until(lambda: first.kernels() == [])
     with workspace.client() as client:
-        assert client.get("/api/kernels").json() == []
+        until(lambda: client.get("/api/kernels").raise_for_status().json() == [])
         assert client.get("/api/contents/My first.ipynb").status_code == 200
     again = start_kernel(workspace)
     assert [kernel["id"] for kernel in second.kernels()] == [again]
@@ -157,7 +157,7 @@ def test_a_browser_speaks_the_binary_protocol(rig: AgentRig, gateways: tuple[Ker
             texts += [content["text"]] if header["msg_type"] == "stream" else []
             if content.get("execution_state") == "idle":
                 break
-        assert texts == ["hello\n"]
+        assert "".join(texts) == "hello\n"
     attach(rig, workspace, None)
 
 
@@ -263,7 +263,7 @@ def test_what_is_at_work_in_a_workspace(rig: AgentRig, gateways: tuple[KernelGat
         assert activity is not None
         return activity.busy
 
-    assert not busy()
+    until(lambda: not busy())
     with workspace.client() as client:
         assert client.get("/api/emr-studio/activity").status_code == 403, "it is the agent's alone"
         begun = time.monotonic()
@@ -281,8 +281,13 @@ def test_what_is_at_work_in_a_workspace(rig: AgentRig, gateways: tuple[KernelGat
         until(lambda: not busy())
         stream.send(json.dumps(["stdin", "sleep 600\r"]))
         until(busy)
-        stream.send(json.dumps(["stdin", "\x03"]))
-        until(lambda: not busy())
+
+        def ended() -> bool:
+            # Again and again: one that comes before the shell has given the terminal to the program ends nothing.
+            stream.send(json.dumps(["stdin", "\x03"]))
+            return not busy()
+
+        until(ended)
     attach(rig, workspace, gateways[0])
     kernel_id = start_kernel(workspace)
     with workspace.connect(f"/api/kernels/{kernel_id}/channels?session_id=s1") as stream:
