@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+import pytest
 from playwright.sync_api import BrowserContext, Page, expect
 
 from tests.support.studio import Studio, until
@@ -26,6 +27,7 @@ def tab_of(context: BrowserContext, page: Page, link: str) -> Page:
     return opened.value
 
 
+@pytest.mark.capability("CL-01")
 def test_the_spark_ui_opens_from_the_clusters_page(
     studio: Studio, context: BrowserContext, page: Page, artifacts: Path
 ) -> None:
@@ -44,7 +46,10 @@ def test_the_spark_ui_opens_from_the_clusters_page(
         return str(emr.describe_cluster(ClusterId=cluster_id)["Cluster"]["Status"]["State"])
 
     until("WAITING", lambda: state() == "WAITING", 400)
-    sign_in(page, studio, f"#/clusters/{cluster_id}")
+    sign_in(page, studio, "#/clusters")
+    _is_found(page, cluster_id, "Waiting")
+    page.screenshot(path=artifacts / "clusters-found.png")
+    page.get_by_role("link", name="looked-at", exact=True).first.click()
     live = tab_of(context, page, "Spark UI")
     expect(live.get_by_role("heading", name=re.compile("Spark Jobs"))).to_be_visible(timeout=LONG)
     assert f"//{cluster_id.lower()}.appui." in live.url
@@ -69,6 +74,42 @@ def test_the_spark_ui_opens_from_the_clusters_page(
     ended.get_by_role("link", name="Executors").click()
     expect(ended.locator("#active-executors-table").get_by_text("driver", exact=True)).to_be_visible(timeout=LONG)
     ended.screenshot(path=artifacts / "spark-history-executors.png")
+
+
+def _is_found(page: Page, cluster_id: str, state: str) -> None:
+    """The list of clusters has it, by name, id, state and creation time, and not by others."""
+    page.get_by_role("link", name="EMR on EC2 clusters").first.click()
+    row, words = page.get_by_role("row").filter(has_text=cluster_id), page.get_by_label("Find clusters")
+    for text, count in (("looked-at", 1), ("nothing like it", 0), (cluster_id, 1)):
+        words.fill(text)
+        expect(row).to_have_count(count)
+    for name, count in (("Starting", 0), (state, 1)):
+        _choose_state(page, name)
+        expect(row).to_have_count(count)
+        _choose_state(page, name)
+    _choose_times(page, "Last hour", "Apply")
+    expect(row).to_have_count(1)
+    _choose_times(page, "Absolute range", "Apply", {"Start date": "2020/01/01", "End date": "2020/12/31"})
+    expect(row).to_have_count(0)
+    _choose_times(page, "", "Clear")
+    expect(row).to_have_count(1)
+
+
+def _choose_state(page: Page, name: str) -> None:
+    """Choose it, or choose it no more."""
+    page.get_by_role("button", name="Filter by state").click()
+    page.get_by_role("option", name=name, exact=True).click()
+    page.keyboard.press("Escape")
+
+
+def _choose_times(page: Page, choice: str, button: str, dates: dict[str, str] | None = None) -> None:
+    page.get_by_role("button", name="Filter by creation time").click()
+    dialog = page.get_by_role("dialog")
+    if choice:
+        dialog.get_by_text(choice, exact=True).click()
+    for label, value in (dates or {}).items():
+        dialog.get_by_label(label).fill(value)
+    dialog.get_by_role("button", name=button, exact=True).click()
 
 
 def _listed(page: Page) -> bool:
