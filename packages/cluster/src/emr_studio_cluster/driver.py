@@ -11,12 +11,10 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from emr_studio_cluster import tools, virtualenv
+from emr_studio_cluster import libraries, tools, virtualenv
 from emr_studio_cluster.config import NodeConfig
 
 NODE_FOLDER = "EMR_STUDIO_NODE_FOLDER"
-PYTHONS = ".pythons"
-"""Where archives with a Python are unpacked, in the kernel's folder."""
 _SHELL = "shell"
 _END_SECONDS = 60
 # What Spark draws into a terminal would stand among what the cell prints.
@@ -48,7 +46,7 @@ def start(config: NodeConfig, name: str, properties: Mapping[str, str] | None = 
     from pyspark.sql import SparkSession
 
     asked = virtualenv.of_python(config.spark_defaults) | dict(properties or {})
-    given = virtualenv.use_driver(asked, Path.cwd() / PYTHONS, local=config.master.startswith("local["))
+    given = virtualenv.use_driver(asked, libraries.session.pythons, local=config.master.startswith("local["))
     builder = SparkSession.builder.appName(name)
     for key, value in {**_OURS, **({} if config.local_mode else _AS_NEEDED), **given}.items():
         builder = builder.config(key, value)

@@ -24,7 +24,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any, NoReturn
 
-_FOLDER = ".libraries"
+_FOLDER, _PYTHONS = ".libraries", ".pythons"
 _LAUNCHER = "python"
 _CLASSIC = "PySpark (classic)"
 
@@ -49,6 +49,11 @@ class Libraries:
         # Of a session before this one, whose kernel was restarted.
         shutil.rmtree(self.folder, ignore_errors=True)
         return self
+
+    @property
+    def pythons(self) -> Path:
+        """Where archives with a Python are unpacked: beside the libraries, wherever the kernel works by now."""
+        return (self.folder.parent / _PYTHONS).absolute()
 
     def forget(self) -> None:
         """Have none: the session that had them has ended."""

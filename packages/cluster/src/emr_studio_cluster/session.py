@@ -158,7 +158,7 @@ def _set(spark: Any, name: str, value: str) -> bool:
 
 def _give_python(spark: Any, wanted: virtualenv.Wanted) -> str:
     """Give a session its archives and the Python of one of them; returns what its executors run, where they work."""
-    folder = libraries.session.folder.with_name(driver.PYTHONS)
+    folder = libraries.session.pythons
     files = {archive: virtualenv.fetch(archive, folder) for archive in wanted.archives}
     try:
         virtualenv.packages.use(virtualenv.here(wanted, folder, files))
