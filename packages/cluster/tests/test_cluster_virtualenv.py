@@ -144,6 +144,15 @@ def test_spark_submit_runs_the_program_in_the_archives_python(packed: Path, tmp_
     }
 
 
+@pytest.mark.parametrize("own", ["./environment/bin/python3", "/opt/python"])
+def test_a_driver_may_have_another_python(packed: Path, tmp_path: Path, own: str) -> None:
+    asked = ["--archives", f"{packed}#environment", "--conf", "spark.pyspark.python=environment/bin/python"]
+    asked += ["--conf", f"spark.yarn.appMasterEnv.PYSPARK_DRIVER_PYTHON={own}", "x.py"]
+    options, _ = submitting.options_of(submitting.with_python(asked, {}, tmp_path, local=False))
+    driver = dict(str(value).split("=", 1) for _, value in options)["spark.pyspark.driver.python"]
+    assert driver == own or (driver.endswith("environment/bin/python3") and Path(driver).exists())
+
+
 def test_spark_submit_knows_the_clusters_own(packed: Path, tmp_path: Path) -> None:
     defaults = {
         "spark.yarn.dist.archives": f"{packed}#e",

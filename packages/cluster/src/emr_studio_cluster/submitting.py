@@ -73,12 +73,14 @@ def with_python(arguments: Sequence[str], defaults: Mapping[str, str], folder: P
     kept = [one for one in options if one[0] != _ARCHIVES and _property(one)[0] not in asked]
     properties = virtualenv.translated(asked)
     wanted = virtualenv.wanted_of(asked)
-    if wanted.home is not None:
+    if (home := wanted.home) is not None:
         (folder / _FOLDER).mkdir(exist_ok=True)
-        found = virtualenv.here(wanted, Path(tempfile.mkdtemp(dir=folder / _FOLDER)))
-        assert found is not None
-        properties.setdefault(virtualenv.DRIVER_PYTHON, str(found.python))
+        place = Path(tempfile.mkdtemp(dir=folder / _FOLDER))
+        found = virtualenv.here(wanted, place)
         properties[virtualenv.PYTHON] = virtualenv.executors_python(wanted, found, local=local)
+        own = properties.get(virtualenv.DRIVER_PYTHON) or wanted.python
+        if Path(own).parts[0] == home.name:
+            properties[virtualenv.DRIVER_PYTHON] = str(place / own)
     told = [("--conf", f"{name}={value}") for name, value in properties.items()]
     return [*_words([*kept, *told]), *program]
 

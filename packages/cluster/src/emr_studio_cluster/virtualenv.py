@@ -34,10 +34,7 @@ _PYTHONS = (PYTHON, "spark.yarn.appMasterEnv.PYSPARK_PYTHON", "spark.executorEnv
 _DRIVERS = (DRIVER_PYTHON, "spark.yarn.appMasterEnv.PYSPARK_DRIVER_PYTHON")
 _OF_PYTHON = frozenset({"spark.yarn.dist.archives", ARCHIVES, *_PYTHONS, *_DRIVERS})
 _MEANT = _OF_PYTHON | set(_LISTS)
-_LOOK = (
-    "import json, site, sys; "
-    "print(json.dumps({'version': sys.version_info[:2], 'packages': site.getsitepackages(), 'prefix': sys.prefix}))"
-)
+_LOOK = "import json, site, sys; print(json.dumps([*sys.version_info[:2], site.getsitepackages()]))"
 _LOOK_SECONDS = 120.0
 _SITE = "site-packages"
 
@@ -215,12 +212,12 @@ def examined(python: Path) -> Unpacked:
         done = subprocess.run(
             [str(python), "-I", "-c", _LOOK], capture_output=True, text=True, timeout=_LOOK_SECONDS, check=True
         )
-        said = json.loads(done.stdout)
+        major, minor, found = json.loads(done.stdout)
     except subprocess.CalledProcessError as error:
         raise NoPython(f"The archive's Python does not start: {_last(error.stderr)}") from error
     except (OSError, ValueError, subprocess.TimeoutExpired) as error:
         raise NoPython(f"The archive's Python does not start: {error}") from error
-    return Unpacked(python, (said["version"][0], said["version"][1]), tuple(said["packages"]))
+    return Unpacked(python, (major, minor), tuple(found))
 
 
 def _last(text: str) -> str:
