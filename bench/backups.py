@@ -4,7 +4,8 @@
     small files saved, restored           files per second: a folder that appears at once, a start on an empty host
     one large file saved                  MB per second
 
-rclone is given as many transfers at a time as the mirror has, and asks S3 to encrypt, as the mirror does. `BENCH_FILES` and `BENCH_LARGE_MB` make it smaller.
+rclone is given as many transfers at a time as the mirror has, and asks S3 to encrypt, as the mirror does.
+`BENCH_FILES` and `BENCH_LARGE_MB` make it smaller.
 When all of a folder is in S3 is read in the mirror's own notes, which it writes after S3's answer, and then counted in
 S3: asking S3 all the time would take the machine's time from what is measured.
 """
