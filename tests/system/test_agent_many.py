@@ -37,7 +37,7 @@ def test_all_that_are_asked_for_at_once_start_and_are_small(tmp_path: Path) -> N
             assert {o.progress for o in seen if o.progress.startswith(QUEUED)} <= PLACES
             return all(o.state is WorkloadState.RUNNING for o in seen)
 
-        until(all_run)
+        until(all_run, 400)
         assert len(states(rig)) == MANY
         sizes = [pss_megabytes([o.pid, *descendants(o.pid)]) for o in states(rig)]
         assert statistics.fmean(sizes) < LARGEST_MB, sizes

@@ -17,6 +17,7 @@ from emr_studio.iam.services import grant_role
 from emr_studio.storage.mirror import Mirror, MirrorError
 from emr_studio.storage.s3 import role_client
 from tests.support.plane_rig import Plane, plane
+from tests.support.studio import until
 
 BUCKET = "sealed-with-kms"
 MARK = b"a sentence that nobody without the key shall read; "
@@ -70,13 +71,20 @@ def test_an_object_is_sealed_with_the_named_key(rig: Plane, s3: Any, key: str) -
     sealed, plain = os.urandom(500), os.urandom(500)
     s3.put_object(Bucket=BUCKET, Key="a/two", Body=sealed, ContentType="image/png", **keyed(key))
     s3.put_object(Bucket=BUCKET, Key="a/plain", Body=plain, ContentType="image/png")
-    assert _on_disk(rig.settings.store_dir, plain[:100]), "the test looks at the right place"
+    until("the test looks at the right place", lambda: _on_disk(rig.settings.store_dir, plain[:100]))
     assert not _on_disk(rig.settings.store_dir, sealed[:100])
 
 
 def _on_disk(folder: Path, data: bytes) -> bool:
-    files = [path for path in folder.rglob("*") if path.is_file()]
-    return any(data in path.read_bytes() for path in files)
+    return any(data in _read(path) for path in folder.rglob("*"))
+
+
+def _read(path: Path) -> bytes:
+    """A file of the store; what it has put away or written anew meanwhile is empty."""
+    try:
+        return path.read_bytes() if path.is_file() else b""
+    except FileNotFoundError:
+        return b""
 
 
 def test_by_alias_by_id_and_by_default(kms: Any, s3: Any, key: str) -> None:

@@ -91,19 +91,20 @@ def test_a_terminal_has_what_the_kernels_have(inside: Inside) -> None:
         s3.put_object(Bucket=name, Key="x", Body=b"data of a team")
     until(lambda: "credentials" in shell("aws sts get-caller-identity 2>&1").lower())
     inside.attach(inside.grant())
+    until(lambda: "Arn" in shell("aws sts get-caller-identity 2>&1"))
     who = json.loads(shell("aws sts get-caller-identity --output json"))
     assert who["Arn"].endswith(":assumed-role/EMR_EC2_DefaultRole/i-1")
     assert shell(f"aws s3 cp s3://{bucket}/x -") == "data of a team"
     assert "AccessDenied" in shell(f"aws s3api get-object --bucket {BUCKET} --key x /tmp/x 2>&1")
     inside.agent.runtime.set_gateway(inside.workspace.id, None)
-    assert "Arn" not in shell("aws sts get-caller-identity 2>&1")
+    until(lambda: "Arn" not in shell("aws sts get-caller-identity 2>&1"))
 
 
 def test_they_end_with_the_cluster(inside: Inside) -> None:
     inside.attach(inside.grant())
     token = "Authorization: $AWS_CONTAINER_AUTHORIZATION_TOKEN"
     fetch = f'curl -s -H "{token}" $AWS_CONTAINER_CREDENTIALS_FULL_URI'
-    assert "AccessKeyId" in inside.workspace.shell(fetch)
+    until(lambda: "AccessKeyId" in inside.workspace.shell(fetch))
     with inside.database.write() as session:
         revoke_grants(session, "cluster/j-1")
     assert "AccessDenied" in inside.workspace.shell(fetch)

@@ -138,7 +138,7 @@ def test_its_disk_is_there_again_after_a_stop_and_a_killed_agent(rig: AgentRig) 
     assert disks.is_mounted(base)
     rig.runtime.stop(kept.id)
     rig.ended(kept.id)
-    assert not disks.is_mounted(base)
+    until(lambda: not disks.is_mounted(base))
     again = rig.launch(kept.id, 412503, limits=Limits(disk_bytes=192 * MB))
     assert again.shell("cat work.txt") == "kept"
     # A larger quota acts on the next start.
