@@ -33,7 +33,7 @@ def reconciled(play: ClusterPlay, cluster_id: str, waiter: Any) -> None:
     """Let boto3's waiter wait while the controller works."""
     worker = threading.Thread(target=play.settle, args=(cluster_id,))
     worker.start()
-    waiter.wait(ClusterId=cluster_id, WaiterConfig={"Delay": 1, "MaxAttempts": 30})
+    waiter.wait(ClusterId=cluster_id, WaiterConfig={"Delay": 1, "MaxAttempts": 300})
     worker.join()
 
 

@@ -105,7 +105,7 @@ class Terraform:
         return done.stdout
 
 
-@pytest.mark.timeout(400)
+@pytest.mark.timeout(900)
 def test_keys_and_secrets(tmp_path: Path) -> None:
     with served_keys(tmp_path / "world") as world:
         folder = tmp_path / "tf"

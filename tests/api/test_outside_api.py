@@ -62,7 +62,7 @@ def test_from_registering_to_the_end(emr: Any, play: ClusterPlay, api: EmrApi) -
     assert (gateway.cluster_id, gateway.token) == (cluster_id, play.row(cluster_id).gateway_token)
     emr.deregister_cluster(ClusterId=cluster_id)
     play.settle(cluster_id)
-    emr.get_waiter("cluster_terminated").wait(ClusterId=cluster_id, WaiterConfig={"Delay": 1, "MaxAttempts": 30})
+    emr.get_waiter("cluster_terminated").wait(ClusterId=cluster_id, WaiterConfig={"Delay": 1, "MaxAttempts": 300})
     until(lambda: emr.describe_editor(EditorId=editor_id)["Editor"]["Status"] == "Ready")
 
 

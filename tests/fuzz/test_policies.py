@@ -37,7 +37,7 @@ from tests.support.iam_api import IamWorld, served_iam
 from tests.support.iam_cases import identity_policy, random_case, resource_policy
 from tests.support.mutation import STRINGS, mutated, mutated_bytes
 
-pytestmark = pytest.mark.timeout(300 + CASES // 20)
+pytestmark = pytest.mark.timeout(900 + CASES // 20)
 LONGEST = 10.0
 """Seconds of processor time that no case may take, by far: the worst takes a tenth of one."""
 VERSION = {"Version": "2012-10-17"}

@@ -20,7 +20,7 @@ import pytest
 from tests.fuzz import CASES, seeds
 from tests.support.s3_rig import REGION, Keys, RawReply, Rig, read_reply, request_bytes
 
-pytestmark = pytest.mark.timeout(300 + CASES // 20)
+pytestmark = pytest.mark.timeout(900 + CASES // 20)
 BUCKET, SECRET = "fuzzed", b"not for the fuzzer"
 OTHERS = ("bob/secret", "alicex", "top", "alice%2F", "a/b/c")
 POLICY = {

@@ -24,10 +24,7 @@ from tests.support.agent_rig import AgentRig, Workspace
 from tests.support.far_away import FarAway, git_server
 from tests.support.plane_rig import plane
 
-pytestmark = [
-    pytest.mark.timeout(300),
-    pytest.mark.skipif(os.geteuid() != 0, reason="only root gives a Workspace a network of its own"),
-]
+pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="only root gives a Workspace a network of its own")
 STUDIO = "es-NETWORK"
 MINE, OTHER = "e-MINE", "e-OTHER"
 
