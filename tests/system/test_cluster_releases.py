@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import shutil
 from collections.abc import Iterator
 from typing import Any
 
@@ -91,3 +92,18 @@ def test_the_catalogue_tells_what_runs(older: Older) -> None:
     )
     log = older.s3.get_object(Bucket=older.bucket, Key=f"older/logs/{older.id}/steps/{step_id}/stdout.gz")
     assert f"spark {versions['Spark']} rows 1000" in gzip.decompress(log["Body"].read()).decode()
+
+
+@pytest.mark.skipif(shutil.which("R") is None, reason="R is not installed: deploy/install.sh, as root, installs it")
+def test_r_keeps_its_values_on_s3(older: Older) -> None:
+    path = f"s3://{older.bucket}/older/from-r"
+    kernel = older.kernel("sparkrkernel")
+    try:
+        made = "createDataFrame(data.frame(n = c(1L, NA), x = c(NaN, 0.5), t = c('p\u00e4r', NA)))"
+        assert kernel.run(f"write.df({made}, '{path}', mode = 'overwrite')") == ""
+        rows = f"rows <- collect(arrange(read.parquet('{path}'), 'x'))"
+        shown = kernel.run(f"{rows}\ncat(sapply(rows, class), rows$n, rows$x, rows$t, sep = ',')")
+        assert shown == "integer,numeric,character,NA,1,0.5,NaN,NA,p\u00e4r"
+        assert kernel.run("cat(sparkR.version())").startswith("3.5")
+    finally:
+        kernel.close()
