@@ -352,6 +352,9 @@ def test_sparkr(rig: ClusterRig, cluster_id: str) -> None:
         assert "interrupted" in interrupted
         assert "on" not in interrupted
         until("its tasks are gone", lambda: load(rig, cluster_id).running_tasks == 0)
+        assert "n\n" in r.run("%%sql\nSELECT count(*) AS n FROM fruit")
+        assert r.run("%%pyspark\nspark.table('fruit').count()") == "2text/plain\n"
+        assert "choose Spark" in r.run("%%scalaspark\n1")
         assert "R has ended" in r.run("tools::pskill(Sys.getpid(), 9)")
         assert r.run("cat(count(tableToDF('fruit')))") == "2"
         r.restart()

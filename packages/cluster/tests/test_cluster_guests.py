@@ -98,6 +98,11 @@ def test_failures_tell_where_and_why(page: Page, code: str, name: str, lines: li
     assert (failed.value.name, failed.value.lines) == (name, lines)
 
 
+def test_a_cell_is_in_the_kernels_own_language() -> None:
+    assert read("1 + 1", "rspark") == Cell("rspark", "1 + 1")
+    assert read("%%sql\nSELECT 1", "rspark") == Cell("sql", "SELECT 1")
+
+
 def test_broken_python_and_a_machine_without_r_say_so(page: Page, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(r, "has_r", lambda: False)
     with pytest.raises(GuestError) as broken:

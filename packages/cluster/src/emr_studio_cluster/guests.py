@@ -1,6 +1,6 @@
-"""Cells of other languages in the Scala kernel: `%%sql`, `%%pyspark` and `%%rspark` on the driver's one session.
+"""Cells of other languages in the kernels Spark (Scala) and SparkR: `%%sql`, `%%pyspark`, `%%rspark` on one session.
 
-Python runs in the process of the kernel, which holds the driver's JVM anyhow. So all languages see the same
+Python runs in the process of the kernel, which holds the session anyhow. So all languages see the same
 temporary views; variables are each language's own, as on EMR.
 """
 
@@ -19,7 +19,7 @@ from emr_studio_cluster.magics.r_cell import RCells, RError
 from emr_studio_cluster.magics.tables import MOST_ROWS, bundle
 from emr_studio_cluster.sql import statements
 
-SCALA = "scalaspark"
+SCALA, R = "scalaspark", "rspark"
 _FIRST_LINE = re.compile(r"\s*%%(?P<language>sql|pyspark|scalaspark|rspark)\b(?P<rest>[^\n]*)(?:\n|$)")
 Show = Callable[[dict[str, Any]], None]
 """Shows data, by MIME type, below the cell."""
@@ -42,34 +42,35 @@ class Cell:
     body: str
 
 
-def read(code: str) -> Cell:
-    """What a cell is written in: Scala, unless its first line says otherwise.
+def read(code: str, own: str = SCALA) -> Cell:
+    """What a cell is written in: the kernel's own language, unless its first line says otherwise.
 
     >>> read("%%sql\\nSELECT 1")
     Cell(language='sql', body='SELECT 1')
     """
     found = _FIRST_LINE.match(code)
     if found is None:
-        return Cell(SCALA, code)
+        return Cell(own, code)
     return Cell(found["language"], code[found.end() :])
 
 
 class Guests:
-    """Of one kernel; `session` is PySpark's side of the driver's session."""
+    """Of one kernel; `session` is PySpark's side of it."""
 
-    def __init__(self, session: Any, show: Show, tell: Print) -> None:
+    def __init__(self, session: Any, show: Show, tell: Print, context: Any = None) -> None:
+        """`context`: what `sc` is; the session's own unless given."""
         self._session, self._show, self._tell = session, show, tell
         self._r = RCells(lambda: session, show, tell)
-        self._names: dict[str, Any] = {"__name__": "__main__", "spark": session, "sc": session.sparkContext}
+        self._names: dict[str, Any] = {"__name__": "__main__", "spark": session, "sc": context or session.sparkContext}
 
     def run(self, cell: Cell) -> None:
-        """Run a cell that is not Scala.
+        """Run a cell of another language than the kernel's.
 
         Raises:
             GuestError: it fails.
         """
         try:
-            {"sql": self._sql, "rspark": self._r.run}.get(cell.language, self._python)(cell.body)
+            {"sql": self._sql, R: self._r.run}.get(cell.language, self._python)(cell.body)
         except KeyboardInterrupt:
             raise
         except SystemExit as error:

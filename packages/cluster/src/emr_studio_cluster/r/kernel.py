@@ -1,7 +1,8 @@
 """The kernel "SparkR": cells run in R (IRkernel), which uses a session of the cluster's Spark Connect server.
 
-The kernel is this process, as with all others: its journal, its progress, its interrupts. Where the machine has no R it
-opens notebooks all the same, and each cell says what is missing.
+The kernel is this process, as with all others: its journal, its progress, its interrupts. Cells that begin with `%%sql`
+or `%%pyspark` run on the same session (`guests.py`). Where the machine has no R notebooks open all the same, and each
+cell says what is missing.
 """
 
 from __future__ import annotations
@@ -12,17 +13,19 @@ from typing import Any
 
 from ipykernel.kernelbase import Kernel
 
-from emr_studio_cluster import progress
+from emr_studio_cluster import guests, libraries, progress
 from emr_studio_cluster.background import Background
 from emr_studio_cluster.r import MISSING, has_r
+from emr_studio_cluster.r.bridge import words
 from emr_studio_cluster.r.client import REnded
-from emr_studio_cluster.r.interpreter import Interpreter
+from emr_studio_cluster.r.interpreter import Ask, Interpreter, cancel
 from emr_studio_cluster.session import connect, is_gone, node_config
 
 NO_R = (
     f"This kernel {MISSING} Until then choose another kernel (its name stands at the top right): all read the same "
     "tables."
 )
+_NO_SCALA = "%%scalaspark needs a driver of this notebook's own: choose Spark, or PySpark (classic)."
 _INTERRUPTED = "The cell was interrupted."
 
 
@@ -44,6 +47,7 @@ class SparkRKernel(Kernel):  # type: ignore[misc]  # ipykernel is in the cluster
         """Begin to start R and to make the session, while the user still types."""
         super().__init__(**arguments)
         self._session: Any = None
+        self._guests: guests.Guests | None = None
         self._failed_to_connect: Exception | None = None
         config = node_config()
         self._reporter = progress.Reporter("query", "" if config.master_url or config.outside else "live")
@@ -59,6 +63,8 @@ class SparkRKernel(Kernel):  # type: ignore[misc]  # ipykernel is in the cluster
             if hasattr(made, "registerProgressHandler"):
                 made.registerProgressHandler(self._queries)
             self._session, self._failed_to_connect = made, None
+            context = libraries.ConnectContext(made)
+            self._guests = guests.Guests(made, self._display, self._print, context)
         except Exception as error:  # who uses it is to read it
             self._session, self._failed_to_connect = None, error
 
@@ -87,9 +93,12 @@ class SparkRKernel(Kernel):  # type: ignore[misc]  # ipykernel is in the cluster
         if not silent:
             self._reporter.begin(progress.publisher(self))
         try:
-            reply = self._interpreter.run(
-                code, lambda *message: self._show(silent, *message), self._ask if allow_stdin else None, silent=silent
-            )
+            reply = self._run(guests.read(code, guests.R), silent, self._ask if allow_stdin else None)
+        except guests.GuestError as error:
+            cause = error.__cause__
+            self._forget(cause)
+            self._reporter.end(progress.reason_of(cause), at_work=progress.is_at_work(cause))
+            return self._failed(error.name, str(error), error.lines, silent)
         except KeyboardInterrupt as error:
             self._reporter.end(progress.reason_of(error))
             return self._failed("KeyboardInterrupt", _INTERRUPTED, [_INTERRUPTED], silent)
@@ -98,11 +107,31 @@ class SparkRKernel(Kernel):  # type: ignore[misc]  # ipykernel is in the cluster
             return self._failed("REnded", str(error), str(error).splitlines(), silent)
         return self._ended(reply)
 
-    def _ended(self, reply: dict[str, Any]) -> dict[str, Any]:
-        failure = self._interpreter.failure()
+    def _run(self, cell: guests.Cell, silent: bool, ask: Ask | None) -> dict[str, Any]:
+        if cell.language == guests.R:
+            return self._interpreter.run(cell.body, lambda *message: self._show(silent, *message), ask, silent=silent)
+        if cell.language == guests.SCALA:
+            raise guests.GuestError(RuntimeError(_NO_SCALA), [_NO_SCALA])
+        try:
+            session = self._spark()
+        except Exception as error:  # the cluster's Spark does not answer
+            raise guests.GuestError(error, [words(error)]) from error
+        assert self._guests is not None
+        try:
+            self._guests.run(cell)
+        except KeyboardInterrupt:
+            cancel(session)
+            raise
+        return {"status": "ok"}
+
+    def _forget(self, failure: BaseException | None) -> None:
         if failure is not None and is_gone(failure):
             self._session = None
-            self._print("The Spark session ended; the next cell that uses spark gets a new one.\n")
+            self._print("The Spark session ended; the next cell that uses spark gets a new one.\n", "stderr")
+
+    def _ended(self, reply: dict[str, Any]) -> dict[str, Any]:
+        failure = self._interpreter.failure()
+        self._forget(failure)
         if reply["status"] == "ok":
             self._reporter.end()
             # Help (`?sd`), and `quit()`, are the page's to do.
@@ -127,8 +156,11 @@ class SparkRKernel(Kernel):  # type: ignore[misc]  # ipykernel is in the cluster
     def _ask(self, prompt: str, hidden: bool) -> str:
         return str(self.getpass(prompt) if hidden else self.raw_input(prompt))
 
-    def _print(self, text: str) -> None:
-        self.send_response(self.iopub_socket, "stream", {"name": "stderr", "text": text})
+    def _display(self, data: dict[str, Any]) -> None:
+        self.send_response(self.iopub_socket, "display_data", {"data": data, "metadata": {}})
+
+    def _print(self, text: str, name: str = "stdout") -> None:
+        self.send_response(self.iopub_socket, "stream", {"name": name, "text": text})
 
     def _failed(self, name: str, value: str, lines: list[str], silent: bool) -> dict[str, Any]:
         content = {"ename": name, "evalue": value, "traceback": lines or [value]}
