@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -355,10 +356,41 @@ def test_sql_and_python_share_the_session_of_the_scala_kernel(notebooks: Noteboo
     rows = notebooks.data("%%sql\nSELECT sum(twice) AS total FROM eight", TABLE, scala)["rows"]
     assert rows == [[12]]
     assert "Long = 4" in notebooks.text('spark.table("eight").count()', scala)
-    with pytest.raises(BrowserError, match="needs R"):
-        notebooks.run("%%rspark\nhead(eight)", scala)
-    with pytest.raises(BrowserError, match="Choose another one"):
-        notebooks.run("head(eight)", "sparkrkernel")
+
+
+@pytest.mark.skipif(shutil.which("R") is None, reason="R is not installed: deploy/install.sh, as root, installs it")
+@pytest.mark.capability("MG-05")
+def test_r_shares_the_session_of_all_languages(notebooks: Notebooks) -> None:
+    scala = "sparkkernel"
+    notebooks.run('%%scalaspark\nspark.range(4).createOrReplaceTempView("four")', scala)
+    notebooks.run("%%pyspark\nspark.table('four').selectExpr('id * 2 AS n').createOrReplaceTempView('eight')", scala)
+    made = "eight <- tableToDF('eight')\ncreateOrReplaceTempView(mutate(eight, n = eight$n * 2L), 'sixteen')"
+    assert "[1] 12" in notebooks.text(f"%%rspark\n{made}\nprint(sum(collect(eight)$n))", scala)
+    assert notebooks.data("%%sql\nSELECT sum(n) AS total FROM sixteen", TABLE, scala)["rows"] == [[24]]
+    with pytest.raises(BrowserError, match="no such thing"):
+        notebooks.run("%%rspark\nstop('no such thing')", scala)
+    connect = "pysparkkernel"
+    notebooks.run("spark.range(3).createOrReplaceTempView('three')", connect)
+    cell = "%%rspark\ncreateOrReplaceTempView(sql('SELECT sum(id) AS total FROM three'), 'summed')\ncat('made')"
+    assert "made" in notebooks.text(cell, connect)
+    assert notebooks.data("%%sql\nSELECT total FROM summed", TABLE, connect)["rows"] == [[3]]
+
+
+OWN_SPARK = "from pyspark.sql import SparkSession\nspark = SparkSession.builder.getOrCreate()\nspark.range(5).count()"
+
+
+@pytest.mark.skipif(shutil.which("R") is None, reason="R is not installed: deploy/install.sh, as root, installs it")
+@pytest.mark.capability("KN-01")
+def test_the_four_kernels_count(notebooks: Notebooks) -> None:
+    assert notebooks.text("1 + 1", "python3") == "2\n"
+    assert notebooks.text(OWN_SPARK, "python3").endswith("5\n")
+    notebooks.run("spark.stop()", "python3")
+    assert notebooks.text("1 + 1", "pysparkkernel") == "2\n"
+    assert notebooks.text("spark.range(5).count()", "pysparkkernel") == "5\n"
+    assert "Int = 2" in notebooks.text("1 + 1", "sparkkernel")
+    assert "Long = 5" in notebooks.text("spark.range(5).count()", "sparkkernel")
+    assert notebooks.text("1 + 1", "sparkrkernel") == "[1] 2\n"
+    assert notebooks.text("count(spark$range(5))", "sparkrkernel") == "[1] 5\n"
 
 
 SLOW_FAILURE = """import time
