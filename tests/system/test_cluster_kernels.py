@@ -12,7 +12,7 @@ from pathlib import Path
 
 import httpx
 import pytest
-from websockets.exceptions import InvalidStatus
+from websockets.exceptions import InvalidHandshake
 
 from emr_studio.clusters.probe import Load, NodeProbe
 from emr_studio.loopback import free_port
@@ -174,7 +174,7 @@ def test_a_host_that_is_killed_takes_its_kernels_along_and_they_start_anew(rig: 
 def connected(gateway: Gateway, kernel_id: str) -> Kernel | None:
     try:
         return Kernel(gateway, "python3", kernel_id)
-    except InvalidStatus:
+    except (InvalidHandshake, OSError):
         return None
 
 
@@ -199,7 +199,7 @@ def lab(rig: ClusterRig, cluster_id: str, tmp_path: Path) -> Iterator[Gateway]:
         yield Gateway(address, "lab", cluster_id)
     finally:
         server.terminate()
-        server.wait(30)
+        server.wait(120)
 
 
 def answers(address: str) -> bool:
