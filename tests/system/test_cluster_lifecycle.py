@@ -63,7 +63,9 @@ def test_it_is_up(rig: ClusterRig, cluster_id: str) -> None:
 def test_the_kernel_computes_on_both_workers(rig: ClusterRig, cluster_id: str, kernel: Kernel) -> None:
     assert kernel.run("print(1 + 1)") == "2\n"
     nodes = rig.play.nodes(cluster_id)
-    assert kernel.run(BOTH_WORKERS).strip() == f"{sorted(node.bind_ip for node in nodes[1:])} 16"
+    # An executor that a loaded machine starts late may find the first job's tasks done.
+    both = f"{sorted(node.bind_ip for node in nodes[1:])} 16"
+    until("both compute", lambda: kernel.run(BOTH_WORKERS).strip() == both)
 
 
 def test_the_kernel_has_what_a_notebook_expects(kernel: Kernel) -> None:
@@ -191,6 +193,6 @@ def test_it_grows_and_a_running_job_survives_that_it_shrinks(rig: ClusterRig, cl
 def test_the_end_leaves_nothing(rig: ClusterRig, cluster_id: str, kernel: Kernel) -> None:
     assert processes_of(cluster_id)
     rig.terminate(cluster_id)
-    assert processes_of(cluster_id) == []
-    assert not (rig.play.emr.settings.clusters_dir / cluster_id).exists()
+    until("no process is left", lambda: not processes_of(cluster_id))
+    until("its folder is gone", lambda: not (rig.play.emr.settings.clusters_dir / cluster_id).exists())
     assert list((rig.play.emr.settings.logs_dir / "clusters" / cluster_id).glob("*-master.log"))
