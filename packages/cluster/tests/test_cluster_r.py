@@ -145,6 +145,7 @@ def test_objects_have_numbers_until_they_are_freed(ask: Callable[..., dict[str, 
 
 def test_a_failure_is_told_without_the_jvms_stack(ask: Callable[..., dict[str, Any]]) -> None:
     assert ask(on="spark", do="sql", args=["?"]) == {"error": "[PARSE_SYNTAX_ERROR] near 'ü?'", "class": "ValueError"}
+    assert bridges.words(ValueError("why\n\tat java\n\nDriver stacktrace:")).split() == ["why"]
     assert ask(on="spark", do="nothing")["class"] == "AttributeError"
     assert bridges.words(SimpleNamespace(details=lambda: "away")) == "away"  # type: ignore[arg-type]  # as gRPC's
 

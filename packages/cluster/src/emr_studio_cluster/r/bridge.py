@@ -132,22 +132,23 @@ class Bridge:
         rows = frames.read(asked["told"], path)
         path.unlink()
         session, schema = self._session(), asked.get("schema")
-        if not _takes_arrow(session):
+        if _takes_arrow(session):
+            made = session.createDataFrame(rows)
+        else:
             # Spark 3.5: by rows, which keep NaN and NULL apart.
-            names = ", ".join(f"`{field.name}` {_spark_type(str(field.type))}" for field in rows.schema)
-            values = [tuple(row.values()) for row in rows.to_pylist()]
-            return session.createDataFrame(values, schema or names)
-        made = session.createDataFrame(rows)
-        return made.to(_schema(schema)) if schema else made
+            types = ", ".join(f"`{field.name}` {_spark_type(str(field.type))}" for field in rows.schema)
+            made = session.createDataFrame([tuple(row.values()) for row in rows.to_pylist()], types)
+        return _as(made, session.createDataFrame([], schema).schema) if schema else made
 
 
 def _window() -> Any:
     return importlib.import_module("pyspark.sql").Window
 
 
-def _schema(text: str) -> Any:
-    """A schema that is told as SparkR has it: `a INT, b STRING`."""
-    return importlib.import_module("pyspark.sql.types").StructType.fromDDL(text)
+def _as(frame: Any, schema: Any) -> Any:
+    """With these names and types, in this order: R's numbers are doubles where whole ones are meant."""
+    named = frame.toDF(*schema.names)
+    return named.select(*(named[f"`{one.name}`"].cast(one.dataType).alias(one.name) for one in schema.fields))
 
 
 def _takes_arrow(session: Any) -> bool:
@@ -174,4 +175,5 @@ def rows_of(frame: Any) -> Any:
 def words(error: BaseException) -> str:
     """Why, as Spark says it, without the JVM's stack."""
     told = error.details() if hasattr(error, "details") and callable(error.details) else str(error)
-    return str(told or type(error).__name__).partition(_STACK)[0]
+    lines = str(told or type(error).__name__).partition(_STACK)[0].splitlines()
+    return "\n".join(line for line in lines if not line.startswith("\tat ")).removesuffix("\nDriver stacktrace:")

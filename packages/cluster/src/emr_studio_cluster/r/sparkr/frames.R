@@ -34,12 +34,13 @@ setMethod("show", "SparkObject", function(object) cat(sprintf("<%s of Spark>\n",
 })
 .frame_method("columns", function(x, ...) as.character(.get(x, "columns")))
 setMethod("names", "SparkDataFrame", function(x) as.character(.get(x, "columns")))
-setMethod("dim", "SparkDataFrame", function(x) c(.call(x, "count"), length(names(x))))
+.rows <- function(x) as.numeric(.call(x, "count"))
+setMethod("dim", "SparkDataFrame", function(x) c(.rows(x), length(names(x))))
 setMethod("length", "SparkDataFrame", function(x) length(names(x)))
 setMethod("dimnames", "SparkDataFrame", function(x) list(NULL, names(x)))
 .frame_method("isLocal", function(x, ...) FALSE)
 .frame_method("isStreaming", function(x, ...) .get(x, "isStreaming"))
-.frame_method("count", function(x, ...) .call(x, "count"))
+.frame_method("count", function(x, ...) .rows(x))
 .frame_method("isEmpty", function(x, ...) .call(x, "isEmpty"))
 
 # Rows come to R.
@@ -191,7 +192,7 @@ setMethod("rbind2", signature("SparkDataFrame", "SparkDataFrame"), function(x, y
   .collected(.call(x, "freqItems", as.list(cols), support))
 })
 .frame_method("approxQuantile", function(x, cols, probabilities, relativeError = 0, ...) {
-  .call(x, "approxQuantile", as.list(cols), as.list(probabilities), relativeError)
+  .call(x, "approxQuantile", if (length(cols) == 1L) cols else as.list(cols), as.list(probabilities), relativeError)
 })
 .frame_method("corr", function(x, colName1, colName2, ...) .call(x, "corr", colName1, colName2))
 .frame_method("cov", function(x, colName1, colName2, ...) .call(x, "cov", colName1, colName2))
