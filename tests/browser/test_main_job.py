@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
-from playwright.sync_api import BrowserContext, Page, expect
+from playwright.sync_api import BrowserContext, Locator, Page, expect
 
-from tests.support.lab import wait_patiently
+from tests.support.lab import unfold, wait_patiently
 from tests.support.studio import Studio, until
 
 LONG = 400_000
@@ -22,34 +23,51 @@ def sign_in(page: Page, url: str, user_name: str, password: str) -> None:
     page.get_by_role("button", name="Sign in").click()
 
 
-def create_cluster(page: Page, name: str) -> None:
-    page.get_by_role("link", name="EMR on EC2 clusters").first.click()
-    page.get_by_role("button", name="Create cluster").first.click()
+def choose_new_cluster(page: Page) -> None:
+    """In the dialog for a new Workspace: a new cluster, to which it is attached."""
     dialog = page.get_by_role("dialog")
-    dialog.get_by_label("Cluster name").fill(name)
-    dialog.get_by_label("Core instances").fill("2")
-    dialog.get_by_role("button", name="Create cluster").click()
-    row = page.get_by_role("row").filter(has_text=name)
-    expect(row).to_contain_text("Waiting", timeout=LONG, ignore_case=True)
+    dialog.get_by_role("button", name="Advanced configuration").click()
+    dialog.get_by_role("radio", name="Create an EMR cluster").check()
+    expect(dialog.get_by_label("Cluster name")).to_be_visible()
 
 
-def create_workspace(page: Page, name: str) -> None:
+def opener(page: Page, label: str) -> Locator:
+    """What opens a list in the dialog; it says what is chosen, too."""
+    return page.get_by_role("dialog").get_by_role("button", name=re.compile(f"^{label}"))
+
+
+def choose(page: Page, label: str, option: str) -> None:
+    """An option of a list in the dialog."""
+    opener(page, label).click()
+    page.get_by_role("option").filter(has_text=option).click()
+
+
+def create_workspace(page: Page, name: str, subnet: str, logs: str) -> None:
+    """One with a new cluster named "browser", and a description."""
     page.get_by_role("link", name="Workspaces").first.click()
     page.get_by_role("button", name="Create Workspace").first.click()
     dialog = page.get_by_role("dialog")
     dialog.get_by_label("Workspace name").fill(name)
+    choose_new_cluster(page)
+    dialog.get_by_label("Cluster name").fill("browser")
+    dialog.get_by_label("Core instances").fill("2")
+    dialog.get_by_label("S3 location for logs").fill(logs)
+    choose(page, "EMR release", "emr-8.0.0")
+    choose(page, "Primary instance type", "r5.xlarge")
+    choose(page, "Subnet", subnet)
     dialog.get_by_role("button", name="Create Workspace").click()
-    expect(page.get_by_role("row").filter(has_text=name)).to_contain_text("Ready", timeout=LONG)
+    expect(page.get_by_role("row").filter(has_text=name)).to_contain_text("Attached", timeout=LONG)
 
 
-def attach(page: Page, workspace: str, cluster: str) -> None:
-    page.get_by_role("row").filter(has_text=workspace).get_by_role("checkbox").check()
-    page.get_by_role("button", name="Attach", exact=True).click()
-    dialog = page.get_by_role("dialog")
-    dialog.get_by_label("EMR on EC2 cluster").click()
-    page.get_by_role("option").filter(has_text=cluster).click()
-    dialog.get_by_role("button", name="Attach", exact=True).click()
-    expect(page.get_by_role("row").filter(has_text=workspace)).to_contain_text("Attached", timeout=LONG)
+def is_as_described(emr: Any, cluster_id: str, subnet: str, logs: str) -> None:
+    """What was chosen in the dialog."""
+    cluster = emr.describe_cluster(ClusterId=cluster_id)["Cluster"]
+    place = cluster["Ec2InstanceAttributes"]["Ec2SubnetId"]
+    assert (cluster["ReleaseLabel"], place, cluster["LogUri"]) == ("emr-8.0.0", subnet, logs)
+    assert {one["Name"] for one in cluster["Applications"]} >= {"Spark", "Livy", "JupyterEnterpriseGateway"}
+    groups = emr.list_instance_groups(ClusterId=cluster_id)["InstanceGroups"]
+    counts = {one["InstanceGroupType"]: (one["InstanceType"], one["RequestedInstanceCount"]) for one in groups}
+    assert (counts["MASTER"], counts["CORE"][1]) == (("r5.xlarge", 1), 2)
 
 
 def open_workspace(context: BrowserContext, page: Page, name: str) -> Page:
@@ -64,8 +82,8 @@ def open_workspace(context: BrowserContext, page: Page, name: str) -> Page:
 
 def run_all(lab: Page, artifacts: Path) -> None:
     """Open the sample notebook and run it to its last cell."""
-    lab.get_by_role("listitem", name=re.compile("^Name: examples")).dblclick()
-    lab.get_by_role("listitem", name=re.compile(r"^Name: flights\.ipynb")).dblclick()
+    unfold(lab, "examples", lab.locator(".jp-BreadCrumbs").get_by_text("examples", exact=True))
+    unfold(lab, "flights.ipynb", lab.get_by_role("tab", name="flights.ipynb", exact=True))
     notebook = lab.locator(".jp-NotebookPanel:not(.lm-mod-hidden)")
     expect(notebook.locator(".jp-Cell").nth(5)).to_be_visible()
     expect(notebook.get_by_text("PySpark").first).to_be_visible(timeout=LONG)
@@ -82,7 +100,7 @@ def run_all(lab: Page, artifacts: Path) -> None:
     lab.screenshot(path=artifacts / "workspace.png")
 
 
-@pytest.mark.capability("AU-01", "AU-14", "WS-02", "WS-05", "WS-17", "SG-03")
+@pytest.mark.capability("AU-01", "AU-14", "WS-01", "WS-02", "WS-05", "WS-17", "SG-03", "CL-10")
 def test_the_main_job(studio: Studio, context: BrowserContext, page: Page, artifacts: Path) -> None:
     sample = studio.json["sample"]
     page.goto(sample["url"])
@@ -92,11 +110,15 @@ def test_the_main_job(studio: Studio, context: BrowserContext, page: Page, artif
     expect(page.get_by_role("heading", name="Dashboard")).to_be_visible()
     page.screenshot(path=artifacts / "dashboard.png")
 
-    create_cluster(page, "browser")
-    page.screenshot(path=artifacts / "clusters.png")
-    create_workspace(page, "trip")
-    attach(page, "trip", "browser")
+    subnet = studio.json["network"]["subnet_ids"][-1]
+    logs = f"s3://{sample_bucket(studio)}/browser-logs/"
+    create_workspace(page, "trip", subnet, logs)
     page.screenshot(path=artifacts / "workspaces.png")
+    page.get_by_role("link", name="EMR on EC2 clusters").first.click()
+    row = page.get_by_role("row").filter(has_text="browser")
+    expect(row).to_contain_text("Waiting", timeout=LONG, ignore_case=True)
+    page.screenshot(path=artifacts / "clusters.png")
+    page.get_by_role("link", name="Workspaces").first.click()
     lab = open_workspace(context, page, "trip")
     lab.screenshot(path=artifacts / "lab.png")
     run_all(lab, artifacts)
@@ -115,6 +137,7 @@ def test_the_main_job(studio: Studio, context: BrowserContext, page: Page, artif
     lab.close()
     clusters = emr.list_clusters(ClusterStates=["WAITING"])["Clusters"]
     ours = next(c["Id"] for c in clusters if c["Name"] == "browser")
+    is_as_described(studio.client("emr"), ours, subnet, logs)
     page.get_by_role("row").filter(has_text="trip").get_by_role("checkbox").check()
     page.get_by_role("button", name="Stop", exact=True).click()
     expect(page.get_by_role("row").filter(has_text="trip")).to_contain_text("Idle", timeout=LONG)
@@ -127,12 +150,19 @@ def test_the_main_job(studio: Studio, context: BrowserContext, page: Page, artif
         lab.locator(".jp-Dialog button.jp-mod-accept"), lambda button: button.click(), no_wait_after=True
     )
     expect(lab.get_by_role("tab", name="flights.ipynb")).to_be_visible()
+    inside = lab.locator(".jp-BreadCrumbs").get_by_text("examples", exact=True)
     lab.get_by_role("button", name="Home").or_(lab.locator(".jp-BreadCrumbs-home")).first.click()
-    lab.get_by_role("listitem", name=re.compile("^Name: examples")).dblclick()
+    expect(inside).to_have_count(0)
+    unfold(lab, "examples", inside)
     expect(lab.get_by_role("listitem", name=re.compile(r"^Name: flights\.ipynb"))).to_be_visible()
     lab.close()
     emr.delete_editor(EditorId=editor["EditorId"])
     emr.terminate_job_flows(JobFlowIds=[ours])
+
+
+def sample_bucket(studio: Studio) -> str:
+    location: str = studio.json["s3"]["default_location"]
+    return location.removeprefix("s3://").partition("/")[0]
 
 
 def test_a_wrong_password_is_refused(studio: Studio, page: Page) -> None:

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, BrowserContext, Page, expect
 
 from tests.browser.conftest import PATIENCE
+from tests.browser.test_main_job import choose, sign_in
 from tests.chaos.test_kill_parts import cluster_state, editor_status, start_cluster
-from tests.support.lab import Lab, stored, write_notebook
+from tests.support.lab import Lab, listen, stored, wait_patiently, write_notebook
 from tests.support.studio import Studio, until
 
 LONG = 120_000
@@ -99,12 +101,53 @@ def test_every_panel_has_a_tooltip_and_a_place_in_the_palette(lab: Lab, artifact
     page.screenshot(path=artifacts / "panel-sql-empty.png")
 
 
-@pytest.mark.capability("CL-06")
+@pytest.mark.capability("CL-03", "WS-06")
+def test_it_opens_quickly_or_with_options_on_the_way_attached(world: World, context: BrowserContext) -> None:
+    page, emr, sample = context.new_page(), world.emr, world.studio.json["sample"]
+    editor_id = workspace(emr, world.studio, "launched")
+    sign_in(page, sample["url"], sample["user_name"], sample["password"])
+    page.get_by_role("link", name="Workspaces").first.click()
+    row = page.get_by_role("row").filter(has_text="launched")
+    row.get_by_role("checkbox").check()
+
+    def launch(how: str) -> None:
+        page.get_by_role("button", name="Launch Workspace").click()
+        page.get_by_role("menuitem", name=how).click()
+
+    launch("Launch with options")
+    choose(page, "EMR on EC2 cluster", "alpha")
+    with context.expect_page() as opened:
+        page.get_by_role("dialog").get_by_role("button", name="Launch Workspace").click()
+    lab = opened.value
+    wait_patiently(lab)
+    expect(bar(lab, "Compute: alpha")).to_be_visible(timeout=LONG)
+    engine = emr.describe_editor(EditorId=editor_id)["Editor"]["ExecutionEngine"]
+    assert engine["Id"] == world.clusters["alpha"]
+    expect(row).to_contain_text("Attached")
+    lab.close()
+    with context.expect_page() as opened:
+        launch("Quick launch")
+    wait_patiently(opened.value)
+    expect(opened.value.get_by_role("tab", name="launched.ipynb")).to_be_visible(timeout=LONG)
+    opened.value.close()
+
+    # From here on as in the list alone.
+    page.get_by_role("button", name="Detach", exact=True).click()
+    expect(row).to_contain_text("Ready", timeout=LONG)
+    page.get_by_role("button", name="Attach", exact=True).click()
+    choose(page, "EMR on EC2 cluster", "beta")
+    page.get_by_role("dialog").get_by_role("button", name="Attach", exact=True).click()
+    expect(row).to_contain_text(re.compile(f"Attached.*{world.clusters['beta']}", re.DOTALL), timeout=LONG)
+    emr.delete_editor(EditorId=editor_id)
+
+
+@pytest.mark.capability("CL-04", "CL-06")
 def test_compute_is_attached_and_switched_beside_open_work(world: World, lab: Lab, artifacts: Path) -> None:
     page = lab.page
     compute = show(page, "Compute")
     expect(compute).to_contain_text("No compute attached")
     expect(bar(page, "No compute")).to_be_visible()
+    expect(bar(page, "Saved to S3")).to_be_visible()
     compute.get_by_label("Filter clusters").fill("ALPHA waiting")
     expect(compute.get_by_role("list", name="Clusters").get_by_role("listitem")).to_have_count(1)
     expect(compute).to_contain_text("emr-8.0.0")
@@ -113,12 +156,13 @@ def test_compute_is_attached_and_switched_beside_open_work(world: World, lab: La
     compute.get_by_label("Filter clusters").fill("")
     page.screenshot(path=artifacts / "panel-compute-none.png")
 
+    hears = listen(page)
     compute.get_by_role("button", name="Attach alpha").click()
-    # First what goes away by itself, after four seconds.
-    expect(page.get_by_text("Attached to alpha.").first).to_be_visible()
+    hears("Attached to alpha.")
     expect(compute).to_contain_text("Attached to alpha")
     assert world.attached == world.clusters["alpha"]
     lab.has_kernel()
+    expect(page.get_by_text("PySpark | Idle")).to_be_visible()
     lab.run(0)
     lab.shows(0, "rows 5", 120)
 
@@ -201,6 +245,7 @@ def test_an_example_is_read_saved_and_changed(world: World, lab: Lab, artifacts:
     until("S3 has the changed copy", lambda: b"# mine" in stored(s3, location, "dataframes.ipynb"))
 
 
+@pytest.mark.capability("CL-04")
 def test_a_denial_says_why_and_compute_is_detached(world: World, lab: Lab, artifacts: Path) -> None:
     page, iam = lab.page, world.studio.client("iam")
     who = world.studio.json["sample"]["user_name"]
@@ -218,7 +263,9 @@ def test_a_denial_says_why_and_compute_is_detached(world: World, lab: Lab, artif
         page.screenshot(path=artifacts / "panel-denial.png")
     finally:
         iam.delete_user_policy(UserName=who, PolicyName="stay")
+    hears = listen(page)
     compute.get_by_role("button", name="Detach").click()
+    hears("Detached.")
     expect(compute).to_contain_text("No compute attached")
     expect(bar(page, "No compute")).to_be_visible()
     assert world.attached is None

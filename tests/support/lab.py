@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 import nbformat.v4
 from playwright.sync_api import Locator, Page, expect
+from playwright.sync_api import TimeoutError as PlaywrightTimeout
 
 from emr_studio.cli.demo.browser import Workspace
 from tests.support.studio import until
@@ -104,6 +107,38 @@ def wait_patiently(page: Page) -> None:
     lost = page.get_by_role("dialog").filter(has_text="Server Connection Error").get_by_role("button", name="Close")
     for button in (patience, lost):
         page.add_locator_handler(button, lambda found: found.click(), no_wait_after=True)
+
+
+def unfold(page: Page, name: str, opened: Locator) -> None:
+    """Double-click an item of the file browser until it is open: one half is lost where the list is drawn anew."""
+    item = page.locator(".jp-DirListing-item").filter(has=page.get_by_text(name, exact=True))
+
+    def is_open() -> bool:
+        if not opened.is_visible():
+            # It may be gone by now, with the list that it was in.
+            with suppress(PlaywrightTimeout):
+                item.dblclick(timeout=5_000)
+            page.wait_for_timeout(500)
+        return opened.is_visible()
+
+    until(f"{name} is open", is_open)
+
+
+def listen(page: Page) -> Callable[[str], None]:
+    """From now on keep what the page says and takes away again; the answer waits until something was said."""
+    page.evaluate(
+        """() => {
+            const said = (window.saidByThePage = []);
+            const keep = () => document.querySelectorAll('.Toastify__toast').forEach(one => said.push(one.innerText));
+            new MutationObserver(keep).observe(document.body, {childList: true, subtree: true, characterData: true});
+        }"""
+    )
+
+    def hears(text: str) -> None:
+        said = "text => window.saidByThePage.some(one => one.includes(text))"
+        until(f"the page says {text!r}", lambda: page.evaluate(said, text))
+
+    return hears
 
 
 def stored(s3: Any, location: str, name: str) -> bytes:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -97,6 +98,20 @@ class Studio:
         return "\n".join(
             f"--- {p.name}\n{p.read_text()[-1500:]}" for p in sorted((self.data_dir / "logs").glob("*.log"))
         )
+
+
+@contextmanager
+def held(studio: Studio, part: str) -> Iterator[None]:
+    """Hold a part's process still: what it does by and by is not done before somebody has looked.
+
+    Not one that writes to the database: it may have it locked.
+    """
+    pid = until(f"{part} runs", lambda: studio.pid_of(part))
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        os.kill(pid, signal.SIGCONT)
 
 
 def processes_of(data_dir: Path) -> list[str]:
