@@ -124,6 +124,8 @@ def test_a_policy_taken_away_acts_within_two_seconds(rig: SignInRig) -> None:
     browser = rig.opened(ann)
     assert browser.ask().status == 200
     rig.change_policy(ann, statement("s3:ListBucket"))
+    # A page that was cut off comes back at once.
+    assert browser.ask("/api/kernels/1/channels", upgrade=True).status == 403
     rig.world.clock.advance(2)
     assert browser.ask().status == 403
 

@@ -1,6 +1,7 @@
 """Who may pass to a Workspace, and where it is: the answer to the edge's question.
 
-Asked on every request to a Workspace, so a "yes" is remembered for a second; a "no" never is.
+Asked on every request to a Workspace, so a "yes" is remembered for a second; a "no" never is. A websocket, which
+lives for hours, is decided about anew: whoever is cut off from one comes back at once.
 What a Workspace runs is its users' code: it gets an identity token made out to it alone, and never
 the session's cookie.
 """
@@ -64,7 +65,7 @@ class WorkspaceEdge:
             return edge_refusal(403, "Another page may not use this Workspace on your behalf.")
         token = cookie_of(request.headers)
         known = self._remembered.get((token, origin.host)) if token else None
-        if known is not None and self._clock.now() < known.until:
+        if known is not None and self._clock.now() < known.until and not request.upgrade:
             return _pass(request, known)
         return self._decide(request, origin, token)
 
