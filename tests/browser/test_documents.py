@@ -231,13 +231,21 @@ def test_two_people_edit_one_notebook(shared: Shared, browser: Browser, page: Pa
         for lab, cell, who in ((two, 0, "ana"), (one, 1, "ben")):
             expect(lab.cell(cell).locator(".jp-remote-cursor")).to_be_attached()
             expect(lab.page.locator(".jp-remote-userFlag-name").filter(has_text=who)).to_be_attached()
+        expect(page.locator(".emrs-statusbar").get_by_role("button", name="Also here: ben")).to_be_visible()
         other.screenshot(path=artifacts / "together.png")
         one.run(0)
         two.shows(0, "from ana")
         _remove_ben(shared, other, lines)
-        one.write(1, "  # ben is gone")
-        until("it is saved", lambda: b"ben is gone" in stored(shared.studio.client("s3"), shared.location, name))
-        assert "ben is gone" not in two.source(1)
+        numbers, s3 = iter(range(100)), shared.studio.client("s3")
+
+        def is_out() -> bool:
+            text = f"without ben, {next(numbers)}."
+            one.write(1, f"  # {text}")
+            until("it is saved", lambda: text.encode() in stored(s3, shared.location, name))
+            return text not in two.source(1)
+
+        # His lines end one after the other, and his page tries to come back.
+        until("what ana types reaches ben no more", is_out)
 
 
 def _remove_ben(shared: Shared, page: Page, lines: list[WebSocket]) -> None:
