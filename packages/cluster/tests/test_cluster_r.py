@@ -201,6 +201,6 @@ def test_r_has_the_rows(session: Session, tmp_path: Path) -> None:
             check=False,
         )
     finally:
-        bridge.close()
+        bridge.close(60)
     assert (ran.stdout, ran.returncode) == ("all is well\n", 0), ran.stderr
     assert session.made is not None

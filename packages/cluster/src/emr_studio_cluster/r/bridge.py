@@ -53,10 +53,10 @@ class Bridge:
         self._answered = (self._folder / ANSWERED).open("r+b", buffering=0)
         self._serving = Background(self._serve, "r-bridge").start()
 
-    def close(self) -> None:
-        """Answer no more, and forget all objects."""
+    def close(self, seconds: float = _CLOSE_SECONDS) -> None:
+        """Answer no more, and forget all objects; what is being answered is waited for so long."""
         self._asked.write(b"\n")
-        self._serving.wait(_CLOSE_SECONDS)
+        self._serving.wait(seconds)
         self._objects.clear()
 
     def _serve(self) -> None:
