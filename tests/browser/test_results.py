@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -159,3 +160,81 @@ def test_a_slider_calls_back(lab: Lab, artifacts: Path) -> None:
     lab.page.screenshot(path=artifacts / "result-slider.png")
     lab.page.reload()
     expect(lab.cell(4)).to_contain_text("kernel got 2", timeout=LONG)
+
+
+LOOK = """import os, uuid
+print("with" if "spark" in globals() else "without", "spark, process", os.getpid(), uuid.uuid4(), "end")"""
+SLEEP = "import time\nprint('begun', flush=True)\ntime.sleep(600)"
+
+
+@pytest.mark.capability("KN-02")
+def test_a_kernel_is_selected_changed_interrupted_restarted_and_shut_down(
+    studio: Studio, editor: dict[str, Any], browser: Browser, artifacts: Path
+) -> None:
+    emr, name = studio.client("emr", "sample"), "kernels.ipynb"
+    write_notebook(emr, editor["EditorId"], name, LOOK, SLEEP)
+    context = browser.new_context(viewport={"width": 1400, "height": 900})
+    context.set_default_timeout(PATIENCE)
+    lab = Lab(context.new_page(), emr, editor["EditorId"], name)
+    lab.has_kernel()
+    first = looks(lab)
+    assert first[0] == "with"
+    assert looks(lab) == first
+
+    kernel = lab.panel.locator(".jp-Toolbar-kernelName")
+    kernel.click()
+    choose(lab, "Python 3")
+    expect(kernel).to_contain_text("Python 3")
+    python = looks(lab)
+    assert python[0] == "without"
+    lab.menu("Kernel", "Change Kernel")
+    choose(lab, "PySpark")
+    expect(kernel).to_contain_text("PySpark")
+    changed = looks(lab)
+    assert (changed[0], changed[1] in (first[1], python[1])) == ("with", False)
+
+    lab.run(1)
+    lab.shows(1, "begun")
+    lab.panel.locator("[data-jp-item-name=interrupt]").click()
+    lab.shows(1, "KeyboardInterrupt")
+    assert looks(lab) == changed
+    lab.panel.locator("[data-jp-item-name=restart]").click()
+    lab.page.get_by_role("button", name="Confirm Kernel Restart").click()
+    until("another process answers", lambda: looks(lab)[1] != changed[1])
+
+    lab.menu("Kernel", "Shut Down Kernel")
+    expect(kernel).to_contain_text("No Kernel")
+    lab.page.screenshot(path=artifacts / "kernel-none.png")
+    kernel.click()
+    choose(lab, "PySpark")
+    expect(kernel).to_contain_text("PySpark")
+    assert looks(lab)[0] == "with"
+    context.close()
+
+
+def looks(lab: Lab) -> tuple[str, str]:
+    """Whether the notebook's kernel has Spark, and its process: run again where JupyterLab had no kernel yet."""
+    before = lab.outputs(0)
+
+    def ran() -> bool:
+        shown = lab.outputs(0)
+        return shown != before and "end" in shown
+
+    def run() -> bool:
+        lab.run(0)
+        with suppress(AssertionError):
+            until("the cell has run", ran, 20)
+        return ran()
+
+    until("the cell has run", run, 240)
+    found = re.search(r"(with\w*) spark, process (\d+)", lab.outputs(0))
+    assert found, lab.outputs(0)
+    return found[1], found[2]
+
+
+def choose(lab: Lab, kernel: str) -> None:
+    """In JupyterLab's dialog."""
+    dialog = lab.page.locator(".jp-Dialog").filter(has_text="Select Kernel")
+    dialog.locator("select").select_option(label=kernel)
+    dialog.locator("button.jp-mod-accept").click()
+    expect(dialog).to_have_count(0)
