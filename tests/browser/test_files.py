@@ -12,7 +12,7 @@ from playwright.sync_api import Browser, Locator, Page, expect
 
 from tests.browser.conftest import PATIENCE
 from tests.chaos.test_kill_parts import editor_status
-from tests.support.lab import Lab, stored
+from tests.support.lab import Lab, stored, unfold
 from tests.support.studio import Studio, until
 
 NAME = "files"
@@ -95,19 +95,6 @@ def press(page: Page, name: str, key: str, opened: Locator) -> None:
     until(f"{key} is obeyed", is_open)
 
 
-def enter(page: Page, folder: str) -> None:
-    """Open a folder: of a double click one half is lost where the list is drawn anew."""
-    crumb = page.locator(".jp-BreadCrumbs").get_by_text(folder, exact=True)
-
-    def is_inside() -> bool:
-        if not crumb.is_visible():
-            item(page, folder).dblclick()
-            page.wait_for_timeout(500)
-        return crumb.is_visible()
-
-    until(f"{folder} is open", is_inside)
-
-
 def rename(page: Page, before: str, after: str) -> None:
     editor = page.locator(".jp-DirListing-editor")
     press(page, before, "F2", editor)
@@ -142,7 +129,7 @@ def test_files_and_folders_are_in_s3_as_they_are_here(files: Files, lab: Lab, tm
     editor = page.locator(".jp-DirListing-editor")
     editor.fill("data")
     editor.press("Enter")
-    enter(page, "data")
+    unfold(page, "data", page.locator(".jp-BreadCrumbs").get_by_text("data", exact=True))
     expect(item(page, "fruit sales.csv")).to_have_count(0)
     upload(page, table)
     until("it is in S3 below its folder", lambda: files.read("data/table.csv"))
