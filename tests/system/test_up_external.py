@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 from tests.support.outside_store import ACCESS_KEY, SECRET, client_of, outside_store
-from tests.support.studio import command, running
+from tests.support.studio import command, running, until
 
 
 def test_the_main_job_with_an_s3_of_ones_own(tmp_path: Path) -> None:
@@ -24,7 +25,12 @@ def test_the_main_job_with_an_s3_of_ones_own(tmp_path: Path) -> None:
             # What users see through the door is what lies there.
             location = studio.json["s3"]["default_location"].removeprefix("s3://")
             bucket, _, prefix = location.partition("/")
-            there = client_of(url).list_objects_v2(Bucket=bucket, Prefix=prefix)["Contents"]
-            seen = studio.client("s3").list_objects_v2(Bucket=bucket, Prefix=prefix)["Contents"]
-            assert [(item["Key"], item["ETag"]) for item in there] == [(item["Key"], item["ETag"]) for item in seen]
-            assert any(item["Key"].endswith(".ipynb") for item in there), [item["Key"] for item in there]
+
+            def listed(s3: Any) -> list[tuple[str, str]]:
+                found = s3.list_objects_v2(Bucket=bucket, Prefix=prefix)["Contents"]
+                return [(item["Key"], item["ETag"]) for item in found]
+
+            # What a cluster's end still uploads may come between two lists.
+            until("both show the same", lambda: listed(client_of(url)) == listed(studio.client("s3")))
+            names = [name for name, _ in listed(client_of(url))]
+            assert any(name.endswith(".ipynb") for name in names), names
