@@ -19,7 +19,7 @@ def test_an_interrupted_wait_knows_that_the_work_goes_on() -> None:
     def interrupted() -> None:
         # It may come late, and before the wait as well.
         threading.Timer(0.1, signal.pthread_kill, (main, signal.SIGINT)).start()
-        running.wait()
+        running.wait(60)
 
     with pytest.raises(KeyboardInterrupt):
         interrupted()
