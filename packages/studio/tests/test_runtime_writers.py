@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import subprocess
+import sys
 from collections import namedtuple
 from collections.abc import Iterator
 from pathlib import Path
@@ -94,18 +94,37 @@ def test_before_the_first_cluster_there_is_no_folder(tmp_path: Path) -> None:
     assert Writers(tmp_path / "clusters", 1 << 60).look([]) == []
 
 
-def test_what_a_process_has_written_is_counted(tmp_path: Path) -> None:
-    before = written(os.getpid())
-    (tmp_path / "big").write_bytes(os.urandom(MB))
-    if written(os.getpid()) == before:
+PARENT = """
+import os, subprocess, sys
+def write(name):
+    with open(name, "wb") as file:
+        file.write(os.urandom(9 << 20))
+sys.stdin.readline()
+write("own")
+print(flush=True)
+sys.stdin.readline()
+subprocess.run(["dd", "if=/dev/urandom", "of=childs", "bs=1M", "count=9"], check=True, capture_output=True)
+print(flush=True)
+sys.stdin.readline()
+"""
+
+
+def test_what_a_process_has_written_is_counted_and_not_what_its_children_have(tmp_path: Path) -> None:
+    with subprocess.Popen(
+        [sys.executable, "-I", "-S", "-c", PARENT], cwd=tmp_path, stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as parent:
+        assert parent.stdin is not None
+        assert parent.stdout is not None
+        counts = [written(parent.pid)]
+        for _ in range(2):
+            parent.stdin.write(b"\n")
+            parent.stdin.flush()
+            parent.stdout.readline()
+            counts.append(written(parent.pid))
+    if counts[1] == counts[0]:
         pytest.skip("files of this folder lie in memory")
-    assert written(os.getpid()) - before >= MB
-
-
-def test_what_a_child_wrote_is_not_its_parents(tmp_path: Path) -> None:
-    before = written(os.getpid())
-    subprocess.run(["dd", "if=/dev/urandom", f"of={tmp_path}/big", "bs=1M", "count=9"], check=True, capture_output=True)
-    assert written(os.getpid()) - before < MB
+    assert counts[1] - counts[0] >= 9 * MB
+    assert counts[2] - counts[1] < MB
 
 
 def test_one_that_has_gone_is_passed_over(
