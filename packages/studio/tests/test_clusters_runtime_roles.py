@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import gzip
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -12,7 +14,6 @@ import pytest
 from emr_studio.aws.errors import AccessDenied
 from emr_studio.clusters.logs import archive
 from emr_studio.clusters.logs.archive import LogArchive
-from emr_studio.clusters.model import Cluster
 from emr_studio.clusters.results import RESULT_FILE
 from emr_studio.iam.model import RoleGrant
 from emr_studio.runtime.contract import ProcessSpec
@@ -100,10 +101,11 @@ def test_a_step_with_a_role_shares_nothing_with_its_cluster(play: ClusterPlay, c
 def test_its_logs_are_sent_as_the_clusters_role_may(play: ClusterPlay, monkeypatch: pytest.MonkeyPatch) -> None:
     sent: dict[str, bytes] = {}
 
-    def put(_archive: LogArchive, _cluster: Cluster, uri: str, read: Callable[[], bytes]) -> None:
-        sent[uri] = read()
+    def put_object(Bucket: str, Key: str, Body: bytes) -> None:
+        sent[f"s3://{Bucket}/{Key}"] = gzip.decompress(Body)
 
-    monkeypatch.setattr(LogArchive, "_put_log", put)
+    client = SimpleNamespace(put_object=put_object)
+    monkeypatch.setattr(LogArchive, "_client", lambda _archive, _cluster: client)
     monkeypatch.setattr(archive, "user_of", lambda _uid: 0)
     made = play.create(**allow_runtime_roles(play), LogUri="s3://b/logs/")
     let_nodes_assume(play, DATA)
@@ -114,12 +116,12 @@ def test_its_logs_are_sent_as_the_clusters_role_may(play: ClusterPlay, monkeypat
     assert json.loads(spec.files[f"steps/{step_id}/task.json"])["log_uri"] == ""
     folder = Path(spec.folder) / "steps" / step_id
     folder.mkdir(parents=True)
-    (folder / "stderr").write_text("no")
+    (folder / "stderr").write_text(f"no {spec.environment['AWS_CONTAINER_AUTHORIZATION_TOKEN']}")
     (folder / "stdout").symlink_to("/etc/passwd")
     (folder / "other").write_text("not a log")
     end(play, made, step_id)
     turn(play, made)
-    assert sent == {f"s3://b/logs/{made}/steps/{step_id}/stderr.gz": b"no"}
+    assert sent == {f"s3://b/logs/{made}/steps/{step_id}/stderr.gz": b"no ****"}
 
 
 def test_a_controller_that_was_killed_starts_the_same_step_again(play: ClusterPlay, cluster_id: str) -> None:
