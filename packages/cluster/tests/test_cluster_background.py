@@ -4,12 +4,22 @@ from __future__ import annotations
 
 import signal
 import threading
+from collections.abc import Iterator
 
 import pytest
 
 from emr_studio_cluster.background import Background
 
 
+@pytest.fixture
+def _takes_interrupts() -> Iterator[None]:
+    """What runs in a shell's background is told to ignore them, and so would the tests be."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("_takes_interrupts")
 def test_an_interrupted_wait_knows_that_the_work_goes_on() -> None:
     over = threading.Event()
     running = Background(over.wait, "work").start()
