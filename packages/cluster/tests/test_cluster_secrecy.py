@@ -14,6 +14,7 @@ import boto3
 import pytest
 
 from emr_studio_cluster import bootstrap, spark, step, tasks
+from emr_studio_cluster.config import read_config
 from emr_studio_cluster.secrecy import without, without_likely
 
 NODE = {
@@ -105,6 +106,16 @@ def test_a_step_that_prints_its_environment(tmp_path: Path, store: Store, monkey
     assert step.main([str(folder)]) == 3
     check(folder, store)
     assert json.loads((folder / tasks.RESULT_FILE).read_text())["message"] == "****"
+
+
+@pytest.mark.parametrize("beyond", [1, len(TOKEN) // 2, len(TOKEN) - 1])
+def test_a_secret_at_the_edge_of_what_is_shown(tmp_path: Path, store: Store, beyond: int) -> None:
+    task = tasks.Task(folder_of(tmp_path, {}), read_config(tmp_path), {})
+    rest = "x" * (8192 - beyond)
+    (tmp_path / "stderr").write_text("y" * 9000 + TOKEN + rest)
+    (line,) = tasks.last_lines(task, "stderr")
+    assert set(line) <= {"x", "y", "*"}
+    assert line.endswith(rest)
 
 
 def test_what_is_replaced() -> None:

@@ -60,9 +60,9 @@ def test_who_goes_on_writing_is_ended_and_nobody_else(
     watch = Writers(tmp_path, 200 * MB, lambda: machine.now)
     eager, modest = programs.values()
     machine.counts = {eager.pid: 5000 * MB, modest.pid: 7000 * MB}
-    assert watch.look(roots(programs)) == []  # what was written before does not count
+    assert watch.look(lambda: roots(programs)) == []  # what was written before does not count
     machine.counts = {eager.pid: 5009 * MB, modest.pid: 7007 * MB}
-    (ended,) = watch.look(roots(programs))
+    (ended,) = watch.look(lambda: roots(programs))
     assert ended.workload_id == "j-A/worker"
     assert ended.message == (
         f"The studio's host has only 0.1 GB of its disk left, and process {eager.pid} went on writing: it was ended"
@@ -70,7 +70,7 @@ def test_who_goes_on_writing_is_ended_and_nobody_else(
     assert eager.wait(60) == -9
     assert watch.why("j-A/worker") == ended.message
     assert watch.why("j-B/worker") == ""
-    assert watch.look(roots(programs)) == []
+    assert watch.look(lambda: roots(programs)) == []
     assert modest.poll() is None
     machine.now += 61
     assert watch.why("j-A/worker") == ""
@@ -81,17 +81,17 @@ def test_with_room_nobody_is_looked_at(
 ) -> None:
     watch = Writers(tmp_path, 200 * MB)
     eager, modest = programs.values()
-    assert watch.look(roots(programs)) == []
+    assert watch.look(lambda: roots(programs)) == []
     machine.free, machine.counts = 300 * MB, {eager.pid: 900 * MB}
-    assert watch.look(roots(programs)) == []
+    assert watch.look(lambda: roots(programs)) == []
     # What was written while there was room is nobody's fault.
     machine.free, machine.counts = 100 * MB, {eager.pid: 1900 * MB}
-    assert watch.look(roots(programs)) == []
+    assert watch.look(lambda: roots(programs)) == []
     assert (eager.poll(), modest.poll()) == (None, None)
 
 
 def test_before_the_first_cluster_there_is_no_folder(tmp_path: Path) -> None:
-    assert Writers(tmp_path / "clusters", 1 << 60).look([]) == []
+    assert Writers(tmp_path / "clusters", 1 << 60).look(list) == []
 
 
 PARENT = """
@@ -133,4 +133,4 @@ def test_one_that_has_gone_is_passed_over(
     monkeypatch.setattr(trees, "tree", lambda _root: {1 << 22})
     watch = Writers(tmp_path, 1 << 60)
     assert shutil.disk_usage(tmp_path).free < 1 << 60
-    assert (watch.look(roots(programs)), watch.look(roots(programs))) == ([], [])
+    assert (watch.look(lambda: roots(programs)), watch.look(lambda: roots(programs))) == ([], [])

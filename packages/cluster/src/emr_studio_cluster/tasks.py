@@ -32,7 +32,7 @@ TASK_FILE, RESULT_FILE = "task.json", "result.json"
 CONTROLLER, STDOUT, STDERR = "controller", "stdout", "stderr"
 _LOGS = (CONTROLLER, STDOUT, STDERR)
 _PUBLISH_SECONDS = 60.0
-_TAIL_BYTES = 8192
+_TAIL_BYTES, _EDGE_BYTES = 8192, 512
 _TAIL_LINES = 20
 _NOT_FOUND = 127
 _S3 = re.compile(r"s3[an]?://([^/]+)/?(.*)", re.DOTALL)
@@ -170,8 +170,9 @@ def last_lines(task: Task, name: str) -> list[str]:
     path = task.folder / name
     try:
         with path.open("rb") as file:
-            file.seek(max(0, path.stat().st_size - _TAIL_BYTES))
-            text = without(secrets_of(task.node), file.read()).decode(errors="replace")
+            # A little more than is shown: of a secret that stands at the edge no half may be left.
+            file.seek(max(0, path.stat().st_size - _TAIL_BYTES - _EDGE_BYTES))
+            text = without(secrets_of(task.node), file.read())[-_TAIL_BYTES:].decode(errors="replace")
     except OSError:
         return []
     lines = [line.rstrip() for line in text.splitlines() if line.strip()]

@@ -353,13 +353,15 @@ class Host:
             with self._condition:
                 self._condition.wait_for(lambda: self._closing, _WATCH_SECONDS)
 
+    def _programs(self) -> builtins.list[trees.Root]:
+        active = [record for record in list(self._records.values()) if record.active and record.pid]
+        return [record.root for record in active if record.typed_spec().kind is WorkloadKind.PROCESS]
+
     def _look_at_writers(self) -> None:
         """Keep the last of the disk from what clusters' programs write."""
-        active = [record for record in list(self._records.values()) if record.active and record.pid]
-        programs = {one.workload_id: one for one in active if one.typed_spec().kind is WorkloadKind.PROCESS}
         try:
-            for ended in self._writers.look([record.root for record in programs.values()]):
-                append_line(Path(programs[ended.workload_id].log_path), ended.message)
+            for ended in self._writers.look(self._programs):
+                append_line(Path(self._records[ended.workload_id].log_path), ended.message)
         except OSError as error:
             log.warning("what fills the disk could not be looked at: %s", error)
 

@@ -48,14 +48,14 @@ class Writers:
         """Bytes by process: its id and the moment of its start."""
         self._ended: dict[str, tuple[float, Ended]] = {}
 
-    def look(self, roots: Iterable[Root]) -> list[Ended]:
-        """End what fills the disk now, once it is low; what was ended."""
+    def look(self, programs: Callable[[], Iterable[Root]]) -> list[Ended]:
+        """End what fills the disk now, once it is low (`programs` is asked only then); what was ended."""
         free = shutil.disk_usage(self._folder).free if self._folder.exists() else self._reserve
         if free >= self._reserve:
             self._written.clear()
             return []
         before, self._written = self._written, {}
-        found = [self._end(root, pid, free) for root in roots for pid in self._eager(root, before)]
+        found = [self._end(root, pid, free) for root in programs() for pid in self._eager(root, before)]
         self._ended |= {one.workload_id: (self._monotonic(), one) for one in found}
         return found
 
