@@ -16,7 +16,7 @@ from playwright.sync_api import Browser, BrowserContext, Page, expect
 from tests.browser.conftest import PATIENCE
 from tests.browser.test_main_job import choose, sign_in
 from tests.chaos.test_kill_parts import cluster_state, editor_status, start_cluster
-from tests.support.lab import Lab, listen, stored, wait_patiently, write_notebook
+from tests.support.lab import Lab, listen, show, stored, wait_patiently, write_notebook
 from tests.support.studio import Studio, until
 
 LONG = 120_000
@@ -72,16 +72,6 @@ def lab(world: World, browser: Browser) -> Iterator[Lab]:
     page.add_locator_handler(no_kernel, lambda button: button.click(), no_wait_after=True)
     yield Lab(page, world.emr, world.editor_id, "work.ipynb")
     context.close()
-
-
-def show(page: Page, panel: str) -> Any:
-    """Open a panel by its icon, which says what it is; returns the panel."""
-    tab = page.locator(f".jp-SideBar [role=tab][title^='{panel}: ']")
-    if tab.get_attribute("aria-selected") != "true":
-        tab.click()
-    found = page.get_by_role("region", name=panel, exact=True)
-    expect(found).to_be_visible()
-    return found
 
 
 def bar(page: Page, text: str) -> Any:

@@ -9,11 +9,11 @@ from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
-from playwright.sync_api import Browser, Locator, Page, expect
+from playwright.sync_api import Browser, expect
 
 from tests.browser.conftest import PATIENCE
 from tests.chaos.test_kill_parts import cluster_state, editor_status
-from tests.support.lab import Lab, link, write_notebook
+from tests.support.lab import Lab, link, show, write_notebook
 from tests.support.studio import Studio, until
 
 LONG = 240_000
@@ -121,16 +121,6 @@ def lab(roles: Roles, browser: Browser) -> Iterator[Lab]:
     page.add_locator_handler(no_kernel, lambda button: button.click(), no_wait_after=True)
     yield Lab(page, roles.emr, roles.editor_id, NAME)
     context.close()
-
-
-def show(page: Page, panel: str) -> Locator:
-    """Open a panel by its icon; returns the panel."""
-    tab = page.locator(f".jp-SideBar [role=tab][title^='{panel}: ']")
-    if tab.get_attribute("aria-selected") != "true":
-        tab.click()
-    found = page.get_by_role("region", name=panel, exact=True)
-    expect(found).to_be_visible()
-    return found
 
 
 @pytest.mark.capability("CL-15", "CL-16")

@@ -149,3 +149,13 @@ def stored(s3: Any, location: str, name: str) -> bytes:
     except s3.exceptions.NoSuchKey:
         return b""
     return body
+
+
+def show(page: Page, panel: str) -> Locator:
+    """Open a panel by its icon, which says what it is; returns the panel."""
+    tab = page.locator(f".jp-SideBar [role=tab][title^='{panel}: ']")
+    if tab.get_attribute("aria-selected") != "true":
+        tab.click()
+    found = page.get_by_role("region", name=panel, exact=True)
+    expect(found).to_be_visible()
+    return found
