@@ -123,7 +123,7 @@ def lab(roles: Roles, browser: Browser) -> Iterator[Lab]:
     context.close()
 
 
-@pytest.mark.capability("CL-15", "CL-16")
+@pytest.mark.capability("CL-15", "CL-16", "EX-05")
 def test_with_a_runtime_role_a_workspace_is_one_persons_alone(roles: Roles, lab: Lab, artifacts: Path) -> None:
     page = lab.page
     compute = show(page, "Compute")
@@ -140,7 +140,10 @@ def test_with_a_runtime_role_a_workspace_is_one_persons_alone(roles: Roles, lab:
     assert "of-own of-own refused refused end" in lab.outputs(0), lab.outputs(0)
     assert f"kernel {ROLE} executors {ROLE}" in lab.outputs(0)
 
-    expect(show(page, "SQL explorer")).to_contain_text("Not with a runtime role")
+    explorer = show(page, "SQL explorer")
+    expect(explorer).to_contain_text("Not with a runtime role")
+    expect(explorer).to_contain_text("Use %%sql in a PySpark notebook")
+    expect(explorer.locator("button, input, select, summary, a")).to_have_count(0)
     page.screenshot(path=artifacts / "role-sql.png")
     collaboration = show(page, "Collaboration")
     expect(collaboration).to_contain_text("Not while it is attached with a runtime role")

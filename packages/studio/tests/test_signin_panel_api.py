@@ -130,6 +130,37 @@ def test_what_does_not_fit_is_told_with_the_reason_to_who_may_list(rig: SignInRi
     assert browser.request("GET", f"{PATH}/unfit").json() == {"Unfit": {}}
 
 
+@pytest.mark.parametrize(
+    ("kind", "changes", "code", "advice"),
+    [
+        ("", {"status": "Ready", "attached_cluster_id": None}, "NO_COMPUTE", "Compute panel"),
+        ("", {"status": "Attaching", "attached_cluster_id": None}, "ATTACHING", ""),
+        ("", {"wanted_role_arn": "arn:aws:iam::123456789012:role/r"}, "RUNTIME_ROLE", "%%sql"),
+        ("JUPYTER_GATEWAY", {}, "OUTSIDE_GATEWAY", "one of its kernels"),
+        ("LIVY", {}, "OUTSIDE_LIVY", "SQL notebook"),
+        ("SPARK_CONNECT", {}, None, ""),
+        ("", {}, None, ""),
+    ],
+)
+def test_where_there_is_no_sql_explorer_the_reason_is_told(
+    rig: SignInRig, kind: str, changes: dict[str, Any], code: str | None, advice: str
+) -> None:
+    browser = rig.opened(rig.person("ann"))
+    outside: dict[str, Any] = {
+        "details": {"OutsideCluster": {"Type": kind, "Url": "https://x", "AuthenticationType": "NONE"}}
+    }
+    cluster = rig.world.cluster(**outside) if kind else rig.world.cluster()
+    rig.set_editor(rig.editor_id, **({"status": "Attached", "attached_cluster_id": cluster} | changes))
+    reply = browser.request("GET", f"{PATH}/sql")
+    assert reply.status_code == 200, reply.text
+    found = reply.json()
+    assert (found["Available"], found.get("Code")) == (code is None, code)
+    if code is not None:
+        assert found["Title"]
+        assert found["Reason"]
+        assert advice in found["Advice"]
+
+
 def test_iam_decides_and_its_words_reach_the_page(rig: SignInRig) -> None:
     ann = rig.person("ann", statement(sorted(ALL)))
     browser, cluster = rig.opened(ann), rig.world.cluster()

@@ -15,6 +15,7 @@ import type {
   ExampleSummary,
   FileVersion,
   ServerStatus,
+  SqlSupport,
 } from "./types";
 
 const PATH = "/_studio/api";
@@ -70,6 +71,7 @@ export const listClusters = (states: ClusterState[]) =>
   all<"Clusters", ClusterSummary>("ListClusters", "Clusters", { ClusterStates: states });
 /** Clusters that this Workspace can never be attached to, and why. */
 export const unfitClusters = async () => (await send<{ Unfit: Record<string, string> }>(`${PATH}/unfit`, {})).Unfit;
+export const sqlSupport = () => send<SqlSupport>(`${PATH}/sql`, {});
 export const describeCluster = async (id: string) =>
   (await call<{ Cluster: Cluster }>("DescribeCluster", { ClusterId: id })).Cluster;
 /** A link, good once and for a minute, to the Spark UI of the attached cluster, or to another of its UIs. */

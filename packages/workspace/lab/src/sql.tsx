@@ -129,15 +129,21 @@ interface ExplorerProps {
   openEditor: (statement?: string) => void;
 }
 
+/** Why there is no SQL here, and what to do instead; or that this is not known yet. Nothing of it can be used. */
+export function NoSql({ state }: { state: StudioState }) {
+  const { value, error } = state.sql;
+  if (error) return <Failure text={error} retry={() => void state.readSql()} />;
+  if (!value || value.Available) return <p aria-live="polite">Loading…</p>;
+  return (
+    <Empty title={value.Title}>
+      <p>{value.Reason}</p>
+      {value.Advice && <p>{value.Advice}</p>}
+    </Empty>
+  );
+}
+
 export function SqlExplorer({ state, kernel, openEditor }: ExplorerProps) {
-  if (state.editor.value?.Status !== "Attached") {
-    return (
-      <Empty title="No compute attached">The SQL explorer shows the catalog of the cluster that this Workspace is attached to.</Empty>
-    );
-  }
-  if (state.roleArn) {
-    return <Empty title="Not with a runtime role">The SQL explorer needs a cluster that is attached without one.</Empty>;
-  }
+  if (!state.hasSql) return <NoSql state={state} />;
   // Begins anew with each cluster.
   return <Catalog key={state.clusterId} kernel={kernel} openEditor={openEditor} />;
 }
@@ -199,8 +205,7 @@ function SqlEditor({ state, kernel, first }: EditorProps) {
   const [limit, setLimit] = React.useState(LIMITS[0] ?? 100);
   const [result, setResult] = React.useState<Rows>();
   const [attempt, { busy, failure }] = useAttempt();
-  const attached = state.editor.value?.Status === "Attached" && !state.roleArn;
-  const possible = attached && !busy && statement.trim() !== "";
+  const possible = state.hasSql && !busy && statement.trim() !== "";
   const run = () => {
     if (!possible) return;
     setResult(undefined);
@@ -245,8 +250,8 @@ function SqlEditor({ state, kernel, first }: EditorProps) {
           </select>
         </label>
         {busy && <span aria-live="polite">Running…</span>}
-        {!attached && <span className="emrs-warning">No compute for it: attach a cluster, without a runtime role, in the Compute panel.</span>}
       </div>
+      {!state.hasSql && <NoSql state={state} />}
       <Failure text={failure} />
       {result && !failure && <Result result={result} />}
     </>

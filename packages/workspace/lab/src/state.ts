@@ -4,7 +4,7 @@ import { type ISignal, Signal } from "@lumino/signaling";
 import * as api from "./api";
 import { ATTACHABLE, type Described, LIVE } from "./clusters";
 import { ApiError, messageOf } from "./errors";
-import type { About, Cluster, Editor, ServerStatus } from "./types";
+import type { About, Cluster, Editor, ServerStatus, SqlSupport } from "./types";
 
 const OFTEN = 1_500;
 const SELDOM = 15_000;
@@ -33,6 +33,8 @@ export class StudioState {
   readonly editor: Known<Editor> = {};
   readonly server: Known<ServerStatus> = {};
   readonly clusters: Known<Described[]> = {};
+  /** Of the compute that is attached now; asked for at each change of it. */
+  sql: Known<SqlSupport> = {};
   /** What is under way ("Detaching"), and what the last attempt came to. */
   busy = "";
   failures: Partial<Record<Area, string>> = {};
@@ -86,6 +88,27 @@ export class StudioState {
   /** The runtime role that the Workspace is attached with: then it is its user's alone. */
   get roleArn(): string | undefined {
     return this.editor.value?.ExecutionEngine?.ExecutionRoleArn;
+  }
+
+  /** All that the kind of SQL support hangs on. */
+  private get compute(): string {
+    return [this.editor.value?.Status, this.clusterId, this.roleArn].join(" ");
+  }
+
+  /** Whether SQL can be asked now. */
+  get hasSql(): boolean {
+    return this.sql.value?.Available === true;
+  }
+
+  async readSql(): Promise<void> {
+    const compute = this.compute;
+    this.sql = {};
+    const found: Known<SqlSupport> = {};
+    // What goes wrong is kept, with its message.
+    await this.read(found, api.sqlSupport).catch(() => undefined);
+    if (compute !== this.compute) return;
+    this.sql = found;
+    this._changed.emit();
   }
 
   refresh(): Promise<unknown> {
@@ -150,9 +173,10 @@ export class StudioState {
   }
 
   private async readEditor(): Promise<void> {
-    const before = this.clusterId;
+    const [cluster, compute] = [this.clusterId, this.compute];
     await this.read(this.editor, api.describeEditor);
-    if (this.clusterId !== before) this.refreshClusters();
+    if (this.clusterId !== cluster) this.refreshClusters();
+    if (this.compute !== compute) void this.readSql();
     const between = this.editor.value?.Status === "Attaching";
     this.editorPoll.frequency = { ...this.editorPoll.frequency, interval: between ? OFTEN : SELDOM };
   }

@@ -49,6 +49,9 @@ export interface About {
   Here: string[];
 }
 
+/** `GET /_studio/api/sql`: whether the attached compute has what the SQL explorer needs; if not, why, and what to do. */
+export type SqlSupport = { Available: true } | { Available: false; Code: string; Title: string; Reason: string; Advice: string };
+
 /** How far the files are in S3, as the host agent says. */
 export interface Backup {
   savedAt: string | null;

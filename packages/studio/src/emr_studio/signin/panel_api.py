@@ -2,6 +2,7 @@
 
     GET  /_studio/api               who is here, and what the panels may offer
     GET  /_studio/api/unfit         which clusters can never be attached to this Workspace, and why
+    GET  /_studio/api/sql           whether the attached compute has what the SQL explorer needs, and if not, why
     GET  /_studio/api/versions?path=        what S3 keeps of a file of this Workspace
     GET  /_studio/api/version?path=&id=     the content of one of them
     POST /_studio/api/<Operation>   an operation of EMR; JSON in and out as in AWS JSON 1.1
@@ -49,6 +50,7 @@ from emr_studio.storage.versions import FileVersion
 from emr_studio.tagging import resource_tag_context
 from emr_studio.workspaces.compute import unfit
 from emr_studio.workspaces.model import Editor, display_name, editor_arn
+from emr_studio.workspaces.sql_explorer import refusal
 
 PATH = "/_studio/api"
 OWN: Mapping[str, frozenset[str]] = {
@@ -108,6 +110,7 @@ class PanelApi:
         return [
             Route(PATH, self._describe, methods=["GET"]),
             Route(PATH + "/unfit", self._unfit, methods=["GET"]),
+            Route(PATH + "/sql", self._sql, methods=["GET"]),
             Route(PATH + "/versions", self._versions, methods=["GET"]),
             Route(PATH + "/version", self._version, methods=["GET"]),
             Route(PATH + "/{operation}", self._call, methods=["POST"]),
@@ -125,6 +128,9 @@ class PanelApi:
 
     async def _unfit(self, request: Request) -> Response:
         return await _answered(self._judged, request)
+
+    async def _sql(self, request: Request) -> Response:
+        return await _answered(self._asked_for_sql, request)
 
     async def _versions(self, request: Request) -> Response:
         return await _answered(self._listed, request)
@@ -173,6 +179,21 @@ class PanelApi:
             )
             found = unfit(session, session.get_one(Editor, visitor.target.editor_id)) if may else {}
         return json_response({"Unfit": found})
+
+    def _asked_for_sql(self, request: Request) -> Response:
+        origin = self._origin(request)
+        with self.database.read() as session:
+            visitor = self._visitor(session, request, origin)
+            refused = refusal(session, session.get_one(Editor, visitor.target.editor_id))
+        if refused is None:
+            return json_response({"Available": True})
+        told: dict[str, object] = {
+            "Code": refused.code,
+            "Title": refused.title,
+            "Reason": refused.reason,
+            "Advice": refused.advice,
+        }
+        return json_response(told | {"Available": False})
 
     # The time machine: who may be in a Workspace may read its files, the earlier ones too.
 
