@@ -15,6 +15,7 @@ from sqlalchemy.orm import Session
 from emr_studio.aws.auth import Credential, ExpiredToken, InvalidToken, UnknownKey
 from emr_studio.aws.context import Caller, Check, Context
 from emr_studio.aws.errors import AccessDenied
+from emr_studio.db.known import remembered
 from emr_studio.iam import authorization_message, denial, generation, uses
 from emr_studio.iam.callers import root_caller, secret_purpose, user_caller
 from emr_studio.iam.condition_keys import Circumstances
@@ -92,7 +93,9 @@ class IamCredentialStore:
 
 def _is_granted(session: Session, claims: Claims) -> bool:
     """Credentials of a cluster or Workspace end with it, whatever time they had left."""
-    return claims.grant is None or session.get(RoleGrant, claims.grant) is not None
+    if (grant := claims.grant) is None:
+        return True
+    return remembered(session, ("grant", grant), lambda: session.get(RoleGrant, grant) is not None)
 
 
 class IamAuthorizer:
