@@ -31,14 +31,20 @@ from emr_studio.iam import entities, writing
 from emr_studio.iam import operations as iam_operations
 from emr_studio.iam.identity import IamAuthorizer, IamCredentialStore
 from emr_studio.iam.sealing import Sealer
+from emr_studio.keys import operations as keys_operations
+from emr_studio.keys.master import FileMaster, Masters
+from emr_studio.keys.ring import KeyRing
 from emr_studio.runtime.inprocess import InProcessRuntime
+from emr_studio.secrets import operations as secrets_operations
 from emr_studio.settings import Settings
 from emr_studio.workspaces.controller import WorkspaceReconciler
+from emr_studio.workspaces.repositories import operations as repositories_operations
+from emr_studio.workspaces.repositories.controller import RepositoryReconciler
 from tests.support.api_server import serve
 from tests.support.emr_world import ACCOUNT, Links, World, emr_world
 
-REGISTERED = iam_operations
-"""Importing it registered IAM's operations."""
+REGISTERED = (iam_operations, keys_operations, secrets_operations, repositories_operations)
+"""Importing them registered what can be called."""
 
 
 @dataclass
@@ -49,6 +55,7 @@ class EmrApi:
     world: World
     runtime: InProcessRuntime
     sealer: Sealer
+    application: AwsApplication
 
     def user(self, name: str, *statements: Mapping[str, Any]) -> Any:
         """A new user's `emr` client; without statements she may do everything."""
@@ -104,6 +111,7 @@ def served_emr(folder: Path, poll_seconds: float = 1.0) -> Iterator[EmrApi]:
             Waker: SocketWaker(settings),
             Presigner: Links(),
             MarkerSealer: MarkerSealer(b"secret"),
+            KeyRing: KeyRing(Masters(FileMaster(sealer))),
         }
         application = AwsApplication(
             database,
@@ -115,11 +123,12 @@ def served_emr(folder: Path, poll_seconds: float = 1.0) -> Iterator[EmrApi]:
             ports=ports,
         )
         workspaces = WorkspaceReconciler(database, clock, runtime, settings, identity_public_key="PEM")
-        reconcilers: list[Reconciler] = [workspaces, OrphanSweep(runtime, [workspaces])]
+        repositories = RepositoryReconciler(database, clock, runtime)
+        reconcilers: list[Reconciler] = [workspaces, repositories, OrphanSweep(runtime, [workspaces])]
         manager = ControllerManager(reconcilers, database, clock, settings.controller_socket, poll_seconds=poll_seconds)
         manager.start()
         try:
             with serve(application) as endpoint:
-                yield EmrApi(endpoint, world, runtime, sealer)
+                yield EmrApi(endpoint, world, runtime, sealer, application)
         finally:
             manager.stop()

@@ -48,6 +48,7 @@ DOMAINS = (
     "glue",
     "studios",
     "workspaces",
+    "workspaces.repositories",
     "clusters",
     "clusters.steps",
     "clusters.sessions",
@@ -73,6 +74,7 @@ TABLES = (
     "signin.model",
     "studios.model",
     "workspaces.model",
+    "workspaces.repositories.model",
     "clusters.model",
     "clusters.steps.model",
     "clusters.sessions.model",
@@ -174,6 +176,7 @@ class _Base:
         from emr_studio.iam import trust
         from emr_studio.iam.identity import IamAuthorizer, IamCredentialStore
         from emr_studio.iam.sealing import Sealer
+        from emr_studio.iam.settled import IamSettled
         from emr_studio.iam.subjects import policies_mention
         from emr_studio.keys.master import Masters
         from emr_studio.keys.objects import KmsObjectKeys
@@ -195,6 +198,7 @@ class _Base:
             *(settings, database, clock, credentials, authorizer, trust, policies_mention),
             recorder=trail.recorder,
             keys=keys,
+            settled=IamSettled(),
         )
         return cls(database, clock, sealer, ring, trail, credentials, authorizer, S3Authorization(ports))
 
@@ -217,6 +221,7 @@ def build_api(settings: Settings) -> ControlPlane:
     from emr_studio.signin.setup import compose
     from emr_studio.trail.collector import Collector
     from emr_studio.trail.denials import KeptDenials
+    from emr_studio.workspaces.repositories.credentials import GitCredentials
 
     load_tables()
     load_operations()
@@ -256,6 +261,7 @@ def build_api(settings: Settings) -> ControlPlane:
         Route("/_credentials", container_credentials(database, clock, sealer, settings.credentials_seconds)),
         *front.sign_in.routes(),
         *_panels(settings, database, clock, front, api),
+        *GitCredentials(database, clock, api.answer).routes(),
         *Presence(settings, database, clock, front.sessions, front.issuer).routes(),
         *console_routes(
             lambda account_id: _console_defaults(settings, database, account_id),
@@ -423,6 +429,7 @@ def run_controller(settings: Settings) -> None:
     from emr_studio.runtime.client import LocalRuntime
     from emr_studio.trail.controller import StoreWriter, TrailHousekeeping, TrailReconciler
     from emr_studio.workspaces.controller import WorkspaceReconciler
+    from emr_studio.workspaces.repositories.controller import RepositoryReconciler
 
     load_tables()
     database, clock, runtime = Database(settings.sqlalchemy_url), SystemClock(), LocalRuntime(settings)
@@ -438,7 +445,9 @@ def run_controller(settings: Settings) -> None:
     sweep = OrphanSweep(runtime, [workspaces, clusters, sessions, history])
     trails = TrailReconciler(database, clock, settings, IamAuthorizer(), StoreWriter(settings))
     house = TrailHousekeeping(database, clock, settings)
-    reconcilers: list[Reconciler] = [workspaces, clusters, sessions, spares, pusher, history, sweep, trails, house]
+    repositories = RepositoryReconciler(database, clock, runtime)
+    of_compute: list[Reconciler] = [clusters, sessions, spares, pusher, history]
+    reconcilers: list[Reconciler] = [workspaces, repositories, *of_compute, sweep, trails, house]
     manager = ControllerManager(reconcilers, database, clock, settings.controller_socket)
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda _number, _frame: manager.request_stop())

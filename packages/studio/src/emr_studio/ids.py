@@ -27,6 +27,16 @@ def editor_id() -> str:
     return "e-" + _random(_UPPER, 25)
 
 
+def repository_id() -> str:
+    """`gr-` and 25 of [A-Z0-9]: our own number of a registered Git repository."""
+    return "gr-" + _random(_UPPER, 25)
+
+
+def repository_link_id() -> str:
+    """`gl-` and 25 of [A-Z0-9]: our own number of a repository's link with a Workspace."""
+    return "gl-" + _random(_UPPER, 25)
+
+
 def cluster_id() -> str:
     """`j-` and 13 of [A-Z0-9]."""
     return "j-" + _random(_UPPER, 13)

@@ -38,10 +38,15 @@ class AwsDoor:
     _credentials: socket.socket = field(default_factory=doors.listen)
     _token: str = field(default_factory=lambda: secrets.token_urlsafe(32))
 
+    @property
+    def endpoint(self) -> str:
+        """Where the way to the edge begins."""
+        return doors.url(self._endpoint)
+
     def environment(self) -> dict[str, str]:
         """What SDKs and the AWS CLI look for."""
         return {
-            "AWS_ENDPOINT_URL": doors.url(self._endpoint),
+            "AWS_ENDPOINT_URL": self.endpoint,
             "AWS_CONTAINER_CREDENTIALS_FULL_URI": f"{doors.url(self._credentials)}/credentials",
             "AWS_CONTAINER_AUTHORIZATION_TOKEN": self._token,
             # No instance metadata service is here; looking for it takes seconds.

@@ -25,7 +25,8 @@ HEADER = "X-Emr-Studio-Identity"
 AGENT_HEADER = "X-Emr-Studio-Agent"
 RELEASE_PATH = "/api/emr-studio/release"
 ACTIVITY_PATH = "/api/emr-studio/activity"
-AGENT_PATHS = (RELEASE_PATH, ACTIVITY_PATH)
+GIT_PATH = "/api/emr-studio/git"
+AGENT_PATHS = (RELEASE_PATH, ACTIVITY_PATH, GIT_PATH)
 """The addresses that the agent may use, and nobody else."""
 _ISSUER = "emr-studio"
 _ALGORITHM = "EdDSA"

@@ -12,13 +12,14 @@ from tornado.httpclient import AsyncHTTPClient
 from tornado.httpserver import HTTPServer
 from tornado.ioloop import PeriodicCallback
 
-from emr_studio_workspace import handlers, pages, reaper
+from emr_studio_workspace import git_credentials, git_handler, handlers, pages, reaper
 from emr_studio_workspace.activity import ActivityWatch
 from emr_studio_workspace.config import jupyter_folders, server_config
 from emr_studio_workspace.credentials import AwsDoor
 from emr_studio_workspace.disk import guard
 from emr_studio_workspace.doors import WayOut
 from emr_studio_workspace.gateway import RelayResolver, pointer
+from emr_studio_workspace.git_links import GitLinks
 from emr_studio_workspace.identity import IdentityGate, Verifier
 from emr_studio_workspace.notebooks import SAMPLE_DATA, furnish
 from emr_studio_workspace.presence import Presence
@@ -44,9 +45,10 @@ class WorkspaceServerApp(ServerApp):
         self.web_app.settings["emr_studio_workspace"] = {"id": self.spec.editor_id, "name": self.spec.name}
         self.web_app.settings["emr_studio_backup"] = self.spec.backup_state
         self.web_app.settings["emr_studio_disk"] = self.spec.disk_state
+        self.web_app.settings["emr_studio_git"] = GitLinks(self.spec.files)
         watch = self.web_app.settings["emr_studio_activity"] = ActivityWatch()
         self.event_logger.add_listener(schema_id=self.contents_manager.event_schema_id, listener=watch.on_files)
-        self.web_app.add_handlers(".*$", handlers.routes())
+        self.web_app.add_handlers(".*$", [*git_handler.routes(), *handlers.routes()])
 
     def init_httpserver(self) -> None:
         """Put the identity gate before everything, and listen."""
@@ -95,7 +97,8 @@ def serve(spec: ServerSpec, listener: socket.socket) -> None:
     aws, out = AwsDoor(spec.edge_socket, spec.credentials_token), WayOut(spec.out_socket)
     # Where there is no network of its own, it has the machine's, and needs no proxy.
     outside = out.environment() if spec.own_network else {}
-    os.environ.update(jupyter_folders(spec.home) | aws.environment() | outside | dict(spec.environment))
+    git = git_credentials.environment(aws.endpoint, spec.git_token)
+    os.environ.update(jupyter_folders(spec.home) | aws.environment() | outside | git | dict(spec.environment))
     for folder in (spec.home / ".jupyter", spec.home / ".local/share/jupyter/runtime"):
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     os.chdir(spec.files)

@@ -28,6 +28,8 @@ class ServerSpec:
     run: Path
     agent_secret: str = ""
     environment: Mapping[str, str] = field(default_factory=dict)
+    git_token: str = ""
+    """With it git's credential helper asks for the credentials of linked repositories."""
     own_network: bool = False
     """It has a network namespace of its own, in which there is nothing but its loopback."""
 

@@ -43,6 +43,8 @@ def analyst_policy(account_id: str, partition: str, bucket: str) -> Json:
         # Who made a Workspace is not for users to change: policies go by that tag.
         allow("Tag", emr, ("AddTags", "RemoveTags"), "*", of_creators),
         allow("NotebookExecutions", emr, _EXECUTIONS),
+        # AWS's tiers register and link repositories, but leave this one out.
+        allow("EditRepositories", emr, ("UpdateRepository",)),
         allow("ListInstanceProfiles", "iam", ("ListInstanceProfiles",)),
         allow("ReadDataAndNotebooks", "s3", ("ListBucket", "GetObject"), (s3, f"{s3}/*")),
     )

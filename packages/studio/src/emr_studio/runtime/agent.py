@@ -54,6 +54,7 @@ class AgentApp:
             "set_gateway": lambda v: self._host.set_gateway(v["workload_id"], wire.load_gateway(v["gateway"])),
             "set_encryption": lambda v: self._host.set_encryption(v["workload_id"], v["kms_key_id"]),
             "activity": lambda v: wire.dump_activity(self._host.activity(v["workload_id"])),
+            "git": lambda v: wire.dump_git(self._host.git(v["workload_id"], wire.load_git_work(v["work"]))),
             "flush": lambda v: self._host.flush(v["workload_id"]),
             "versions": lambda v: [
                 wire.dump_version(version) for version in self._host.versions(v["workload_id"], v["path"])

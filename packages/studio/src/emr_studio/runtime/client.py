@@ -11,7 +11,16 @@ from http.client import HTTPConnection, HTTPException
 from typing import Any
 
 from emr_studio.runtime import wire
-from emr_studio.runtime.contract import Activity, Gateway, Observation, RuntimeUnavailable, Spec, WorkloadState
+from emr_studio.runtime.contract import (
+    Activity,
+    Gateway,
+    GitProgress,
+    GitWork,
+    Observation,
+    RuntimeUnavailable,
+    Spec,
+    WorkloadState,
+)
 from emr_studio.settings import Settings
 from emr_studio.storage.versions import FileVersion
 
@@ -59,6 +68,9 @@ class LocalRuntime:
 
     def activity(self, workload_id: str) -> Activity | None:
         return wire.load_activity(self._call("activity", workload_id=workload_id))
+
+    def git(self, workload_id: str, work: GitWork) -> GitProgress | None:
+        return wire.load_git_progress(self._call("git", workload_id=workload_id, work=wire.dump_git(work)))
 
     def flush(self, workload_id: str) -> None:
         self._call("flush", _FLUSH_TIMEOUT, workload_id=workload_id)

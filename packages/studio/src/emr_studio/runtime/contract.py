@@ -112,6 +112,8 @@ class WorkspaceSpec:
     environment: Mapping[str, str] = field(default_factory=dict)
     limits: Limits = Limits()
     kind: WorkloadKind = WorkloadKind.WORKSPACE
+    git_token: str = ""
+    """With it the Workspace's git asks the control plane for the credentials of linked repositories."""
     kms_key_id: str = ""
     """The KMS key with which its files are sealed in S3; empty: S3's own key."""
 
@@ -162,6 +164,28 @@ class Activity:
     idle_seconds: float = 0.0
 
 
+@dataclass(frozen=True)
+class GitWork:
+    """A Git repository that a running Workspace is to clone (`link`), or whose credentials it is to let go of.
+
+    `attempt` is the same in all questions about one request of a user: the first begins the work.
+    """
+
+    attempt: str
+    link: bool
+    name: str
+    url: str
+    branch: str
+
+
+@dataclass(frozen=True)
+class GitProgress:
+    """How that stands: `working`, `done`, or `failed` with the reason."""
+
+    state: str
+    reason: str = ""
+
+
 class RuntimeUnavailable(Exception):
     """The agent does not answer; the controller tries again later."""
 
@@ -207,6 +231,10 @@ class Runtime(Protocol):
 
     def activity(self, workload_id: str) -> Activity | None:
         """What goes on in a running Workspace; None if its server does not say."""
+        ...
+
+    def git(self, workload_id: str, work: GitWork) -> GitProgress | None:
+        """Begin Git work in a running Workspace, or say how it stands; None if its server does not say."""
         ...
 
     def flush(self, workload_id: str) -> None:

@@ -22,6 +22,8 @@ from emr_studio.runtime.cgroups import ControlGroups
 from emr_studio.runtime.contract import (
     Activity,
     Gateway,
+    GitProgress,
+    GitWork,
     Observation,
     ProcessSpec,
     RuntimeUnavailable,
@@ -150,6 +152,9 @@ class Host:
         record = self._records.get(workload_id)
         running = record is not None and record.state is WorkloadState.RUNNING
         return self._driver(record).activity(record) if record is not None and running else None
+
+    def git(self, workload_id: str, work: GitWork) -> GitProgress | None:
+        return self.workspaces.git(self._running_workspace(workload_id), work)
 
     def flush(self, workload_id: str) -> None:
         record = self._records.get(workload_id)

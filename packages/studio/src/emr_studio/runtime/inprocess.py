@@ -15,6 +15,8 @@ from enum import StrEnum
 from emr_studio.runtime.contract import (
     Activity,
     Gateway,
+    GitProgress,
+    GitWork,
     Observation,
     RuntimeUnavailable,
     Spec,
@@ -37,6 +39,7 @@ class Stage(StrEnum):
     STOP = "stop"
     GATEWAY = "gateway"
     FLUSH = "flush"
+    GIT = "git"
     """These raise RuntimeUnavailable and change nothing."""
 
 
@@ -83,6 +86,9 @@ class InProcessRuntime:
         """Every changing call in order: (method, workload id)."""
         self.graces: dict[str, float] = {}
         """The grace that the last `stop` of a workload asked for, in seconds."""
+        self.git_works: list[tuple[str, GitWork]] = []
+        self.git_says: GitProgress | None = GitProgress("working")
+        """What every Workspace's server says of Git work."""
         self._instant = instant
         self._held = False
         self._failures: list[_Failure] = []
@@ -172,6 +178,11 @@ class InProcessRuntime:
         self._check(Stage.OBSERVE, workload_id)
         workload = self.workloads.get(workload_id)
         return workload.activity if workload else None
+
+    def git(self, workload_id: str, work: GitWork) -> GitProgress | None:
+        self._check(Stage.GIT, workload_id)
+        self.git_works.append((workload_id, work))
+        return self.git_says
 
     def flush(self, workload_id: str) -> None:
         self._check(Stage.FLUSH, workload_id)

@@ -10,6 +10,8 @@ from typing import Any
 from emr_studio.runtime.contract import (
     Activity,
     Gateway,
+    GitProgress,
+    GitWork,
     Limits,
     Observation,
     ProcessSpec,
@@ -61,6 +63,21 @@ def dump_activity(activity: Activity | None) -> dict[str, Any] | None:
 def load_activity(values: Mapping[str, Any] | None) -> Activity | None:
     """The activity that `dump_activity` wrote."""
     return Activity(**values) if values else None
+
+
+def dump_git(found: GitWork | GitProgress | None) -> dict[str, Any] | None:
+    """Git work, or how it stands, as plain values."""
+    return asdict(found) if found else None
+
+
+def load_git_work(values: Mapping[str, Any]) -> GitWork:
+    """The work that `dump_git` wrote."""
+    return GitWork(**values)
+
+
+def load_git_progress(values: Mapping[str, Any] | None) -> GitProgress | None:
+    """The progress that `dump_git` wrote."""
+    return GitProgress(**values) if values else None
 
 
 def dump_version(version: FileVersion) -> dict[str, Any]:

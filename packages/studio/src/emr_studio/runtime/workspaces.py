@@ -14,8 +14,17 @@ from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
-from emr_studio.runtime import cgroups, disks
-from emr_studio.runtime.contract import QUEUED, Activity, Cause, Gateway, RuntimeUnavailable, WorkspaceSpec
+from emr_studio.runtime import cgroups, disks, wire
+from emr_studio.runtime.contract import (
+    QUEUED,
+    Activity,
+    Cause,
+    Gateway,
+    GitProgress,
+    GitWork,
+    RuntimeUnavailable,
+    WorkspaceSpec,
+)
 from emr_studio.runtime.disks import DiskFailed
 from emr_studio.runtime.drivers import Report, Started, StartFailed, open_log, user_of
 from emr_studio.runtime.pressure import DISK, Pressure, Subject, gigabytes, is_full, out_of_memory
@@ -37,6 +46,7 @@ BACKUP = "backup.json"
 _READY_SECONDS = 20.0
 _RELEASE_SECONDS = 5.0
 _ACTIVITY_SECONDS = 5.0
+_GIT_SECONDS = 10.0
 _ANSWER_BYTES = 16_384
 _LONGEST_IDLE = 1e9
 _FLUSH_SECONDS = 60.0
@@ -165,6 +175,7 @@ class WorkspaceDriver:
             "default_notebook": spec.default_notebook,
             "environment": dict(spec.environment),
             "agent_secret": record.secret,
+            "git_token": spec.git_token,
         }
         place = {
             "uid": user_of(spec.uid),
@@ -279,17 +290,37 @@ class WorkspaceDriver:
             return None
         return Activity(busy, idle) if b" 200 " in head[:20] and 0 <= idle < _LONGEST_IDLE else None
 
+    def git(self, record: Record, work: GitWork) -> GitProgress | None:
+        """What its server says of Git work, which its users' code may have made up."""
+        secret = {"X-Emr-Studio-Agent": record.secret}
+        body = json.dumps(wire.dump_git(work)).encode()
+        answer = self._ask(record, "POST", "/api/emr-studio/git", secret, _GIT_SECONDS, whole=True, body=body)
+        try:
+            found = json.loads(answer.partition(b"\r\n\r\n")[2])
+            progress = GitProgress(str(found["state"]), str(found["reason"]))
+        except (ValueError, TypeError, KeyError):
+            return None
+        return progress if b" 200 " in answer[:20] else None
+
     def _ask(
-        self, record: Record, method: str, path: str, headers: dict[str, str], timeout: float, *, whole: bool = False
+        self,
+        record: Record,
+        method: str,
+        path: str,
+        headers: dict[str, str],
+        timeout: float,
+        *,
+        whole: bool = False,
+        body: bytes = b"",
     ) -> bytes:
         """One request to a Workspace's server; the head of its answer (or all of it), empty if there was none."""
-        lines = [f"{method} {path} HTTP/1.1", "Host: agent", "Connection: close", "Content-Length: 0"]
+        lines = [f"{method} {path} HTTP/1.1", "Host: agent", "Connection: close", f"Content-Length: {len(body)}"]
         lines += [f"{name}: {value}" for name, value in headers.items()]
         try:
             with closing(socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)) as stream:
                 stream.settimeout(timeout)
                 stream.connect(str(self._socket(record)))
-                stream.sendall("\r\n".join([*lines, "", ""]).encode())
+                stream.sendall("\r\n".join([*lines, "", ""]).encode() + body)
                 return _until_closed(stream, timeout) if whole else stream.recv(1024)
         except OSError:
             return b""

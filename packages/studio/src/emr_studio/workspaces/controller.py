@@ -25,13 +25,13 @@ from emr_studio.aws.errors import AwsError
 from emr_studio.clock import Clock
 from emr_studio.controllers import backoff_seconds
 from emr_studio.db import Database
-from emr_studio.iam.bootstrap import bucket_name
-from emr_studio.runtime.contract import Observation, Runtime, RuntimeUnavailable, WorkloadState, WorkspaceSpec
+from emr_studio.runtime.contract import Activity, Observation, Runtime, RuntimeUnavailable, WorkloadState
 from emr_studio.settings import Settings
 from emr_studio.studios.model import Studio
 from emr_studio.studios.service_role import end_grants, grant_service_role
 from emr_studio.workspaces import compute, health, idling, runtime_roles
-from emr_studio.workspaces.health import Notices, limits_of, next_step, told_cause
+from emr_studio.workspaces.health import Notices, next_step, told_cause
+from emr_studio.workspaces.launching import spec_of
 from emr_studio.workspaces.model import (
     DETACHED,
     KIND,
@@ -39,11 +39,11 @@ from emr_studio.workspaces.model import (
     Editor,
     Status,
     Target,
-    default_notebook,
     editor_arn,
-    kernel_variables,
     workload_owner,
 )
+from emr_studio.workspaces.repositories.model import is_busy
+from emr_studio.workspaces.repositories.tokens import new_token
 
 log = logging.getLogger(__name__)
 
@@ -215,6 +215,7 @@ class WorkspaceReconciler:
                     source=editor_arn(row),
                     owner=owner,
                 )
+                git_token = new_token(session, row.id)
                 row.launched_at, row.retry_at, row.attached_cluster_id = self._clock.now(), None, None
                 row.encryption_key_arn = editor.encryption_key_arn = _key_of(session, row)
         except AwsError as error:
@@ -224,33 +225,9 @@ class WorkspaceReconciler:
                 f"The Studio's service role {editor.service_role_arn} cannot be used: {error.message} "
                 "Mend the role, then start the Workspace again.",
             )
-        self._runtime.launch(self._spec(editor, token))
+        self._runtime.launch(spec_of(editor, self._settings, self._identity_public_key, token, git_token))
         seen = self._load(editor.id)
         return 0.0 if seen is None or seen.status != Status.STARTING else self._await_start(seen)
-
-    def _spec(self, editor: Editor, token: str) -> WorkspaceSpec:
-        return WorkspaceSpec(
-            workload_id=editor.id,
-            owner=workload_owner(editor.id),
-            name=editor.name,
-            s3_location=editor.s3_location,
-            s3_endpoint_url=self._settings.endpoint_url,
-            region=editor.region,
-            credentials_url=f"{self._settings.endpoint_url}/_credentials",
-            credentials_token=token,
-            identity_public_key=self._identity_public_key,
-            uid=editor.uid,
-            kms_key_id=editor.encryption_key_arn or "",
-            origin=self._settings.workspace_url(editor.id),
-            default_notebook=default_notebook(editor),
-            limits=limits_of(self._settings),
-            environment=kernel_variables(editor)
-            | {
-                "EMR_STUDIO_SAMPLE_DATA": f"s3://{bucket_name(self._settings)}/data/",
-                "AWS_REGION": editor.region,
-                "AWS_DEFAULT_REGION": editor.region,
-            },
-        )
 
     def _started(self, editor: Editor, seen: Observation) -> float | None:
         wanted = editor.wanted_cluster_id is not None
@@ -335,7 +312,9 @@ class WorkspaceReconciler:
         now = self._clock.now()
         if editor.unsettled or editor.activity_due is None or editor.activity_due > now:
             return False
-        activity = self._runtime.activity(editor.id)
+        with self._database.read() as session:
+            busy = is_busy(session, editor.id)
+        activity = Activity(busy=True) if busy else self._runtime.activity(editor.id)
         changes = idling.judge(editor, activity, now, self._settings.workspace_idle_seconds)
         return self._save(editor, **changes) and "status" in changes
 

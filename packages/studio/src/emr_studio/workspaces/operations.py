@@ -43,6 +43,8 @@ from emr_studio.workspaces.model import (
     next_uid,
     used_by,
 )
+from emr_studio.workspaces.repositories.link_operations import described_links
+from emr_studio.workspaces.repositories.model import is_busy
 from emr_studio.workspaces.rules import (
     CREATOR_TAG,
     check_name,
@@ -137,7 +139,8 @@ def describe_editor(context: Context, request: Request) -> Response:
     """Describe a Workspace. A private one only to those in it, and to who could add herself (6.9)."""
     editor = find(context, request)
     require_member(context, editor, unless=_MANAGE)
-    return {"Editor": _described(context, editor)}
+    links = described_links(context, editor)
+    return {"Editor": {**_described(context, editor), **({"Repositories": links} if links else {})}}
 
 
 @operation("emr", "ListEditors", checks=action("elasticmapreduce:ListEditors"))
@@ -264,6 +267,8 @@ def stop_editor(context: Context, request: Request) -> Response:
     """Stop a Workspace: files are saved to S3, its kernels end, its compute is detached."""
     editor = find(context, request)
     require_status(editor, (Status.READY, Status.ATTACHED, Status.ATTACHING, Status.STARTING), "stop")
+    if is_busy(context.session, editor.id):
+        raise InvalidRequest(f"Editor '{editor.id}' cannot be stopped while a repository is being linked or unlinked.")
     _end(context, editor, Status.STOPPING, Target.IDLE)
     return {}
 
