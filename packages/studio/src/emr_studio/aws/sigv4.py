@@ -9,7 +9,7 @@ import datetime as dt
 import hashlib
 import hmac
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from functools import lru_cache
@@ -85,7 +85,7 @@ def _from_header(headers: Mapping[str, str], header: str) -> Signature:
     algorithm, _, rest = header.strip().partition(" ")
     if algorithm != ALGORITHM:
         raise _malformed(f"Unsupported AWS 'algorithm': '{algorithm[:64]}'.")
-    parts = dict(part.strip().partition("=")[::2] for part in rest.split(",") if part.strip())
+    parts = dict([part.strip().partition("=")[::2] for part in rest.split(",") if part.strip()])
     timestamp = _timestamp_of(headers)
     missing = [
         f"Authorization header requires '{name}' parameter."
@@ -173,15 +173,21 @@ def verify(
     _check_time(signature, now, s3)
     payload = _payload_hash(request, signature, s3)
     _check_signed_headers(request, signature)
-    paths = [_canonical_path(request.path, s3)]
-    if s3:  # Some clients send the path less encoded than they sign it.
-        paths.append(quote(unquote_to_bytes(request.path), safe="/~"))
     key = _derived_key(secret_access_key, signature.date, signature.region, signature.service)
-    given = signature.signature.encode()
-    for path in dict.fromkeys(paths):
-        if hmac.compare_digest(_calculate(request, signature, path, payload, key).encode(), given):
+    for path in _signed_paths(request.path, s3):
+        if same_signature(_calculate(request, signature, path, payload, key), signature.signature):
             return
     raise AuthError(AuthFailure.SIGNATURE)
+
+
+def _signed_paths(path: str, s3: bool) -> Iterator[str]:
+    """What a client may have signed for this path: the likeliest first."""
+    first = _canonical_path(path, s3)
+    yield first
+    if s3:  # Some clients send the path less encoded than they sign it.
+        other = quote(unquote_to_bytes(path), safe="/~")
+        if other != first:
+            yield other
 
 
 def sign_text(secret_access_key: str, credential_scope: str, text: str) -> str:
@@ -191,7 +197,7 @@ def sign_text(secret_access_key: str, credential_scope: str, text: str) -> str:
     """
     date, region, service, _ = credential_scope.split("/")
     key = _derived_key(secret_access_key, date, region, service)
-    return hmac.new(key, text.encode(), hashlib.sha256).hexdigest()
+    return hmac.digest(key, text.encode(), "sha256").hex()
 
 
 def authorization(request: WireRequest, secret_access_key: str, access_key_id: str, region: str) -> str:
@@ -214,6 +220,7 @@ def same_signature(expected: str, given: str) -> bool:
     return hmac.compare_digest(expected.encode(), given.encode())
 
 
+@lru_cache(maxsize=1024)
 def moment_of(timestamp: str) -> dt.datetime:
     """The time that `20261123T160000Z` stands for. (`strptime` takes ten times as long.)
 
@@ -283,9 +290,8 @@ def _check_signed_headers(request: WireRequest, signature: Signature) -> None:
 
 
 def _calculate(request: WireRequest, signature: Signature, path: str, payload: str, key: bytes) -> str:
-    headers = "".join(
-        f"{name}:{_BLANKS.sub(' ', request.headers.get(name, '').strip())}\n" for name in signature.signed_headers
-    )
+    given = request.headers
+    headers = "".join([f"{name}:{_trimmed(given.get(name, ''))}\n" for name in signature.signed_headers])
     canonical = "\n".join(
         (
             request.method,
@@ -298,7 +304,14 @@ def _calculate(request: WireRequest, signature: Signature, path: str, payload: s
     )
     digest = hashlib.sha256(canonical.encode("utf-8", "surrogateescape")).hexdigest()
     to_sign = f"{ALGORITHM}\n{signature.timestamp}\n{signature.scope}\n{digest}"
-    return hmac.new(key, to_sign.encode(), hashlib.sha256).hexdigest()
+    return hmac.digest(key, to_sign.encode(), "sha256").hex()
+
+
+def _trimmed(value: str) -> str:
+    """A header's value without blanks at its ends, and with one in place of several."""
+    if value.isprintable() and "  " not in value:  # the only printable blank is the space
+        return value.strip()
+    return _BLANKS.sub(" ", value.strip())
 
 
 def _canonical_path(path: str, s3: bool) -> str:
@@ -339,5 +352,5 @@ def _encode(text: str) -> str:
 def _derived_key(secret: str, date: str, region: str, service: str) -> bytes:
     key = ("AWS4" + secret).encode()
     for part in (date, region, service, "aws4_request"):
-        key = hmac.new(key, part.encode(), hashlib.sha256).digest()
+        key = hmac.digest(key, part.encode(), "sha256")
     return key

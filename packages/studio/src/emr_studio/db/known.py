@@ -58,6 +58,19 @@ def attach(session: Session, known: dict[Hashable, Any]) -> None:
     session.info[_KNOWN] = known
 
 
+def recall(session: Session, key: Hashable) -> Any:
+    """What was kept by that key since the last commit; None if nothing was."""
+    known: dict[Hashable, Any] | None = session.info.get(_KNOWN)
+    return None if known is None else known.get(key)
+
+
+def keep(session: Session, key: Hashable, value: Any) -> None:
+    """Keep a value that follows from the database alone and is not to be changed, until somebody commits."""
+    known: dict[Hashable, Any] | None = session.info.get(_KNOWN)
+    if known is not None:
+        known[key] = value
+
+
 def remembered(session: Session, key: Hashable, load: Callable[[], T]) -> T:
     """What `load` gave since the last commit, or gives now; rows in it are not to be changed."""
     known: dict[Hashable, Any] | None = session.info.get(_KNOWN)

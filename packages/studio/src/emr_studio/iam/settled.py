@@ -13,6 +13,8 @@ from __future__ import annotations
 from sqlalchemy.orm import Session
 
 from emr_studio.aws.context import Caller, Check
+from emr_studio.clock import Clock
+from emr_studio.iam import uses
 from emr_studio.iam.policy import Layer
 from emr_studio.iam.subjects import SUBJECTS, Subject
 
@@ -41,6 +43,18 @@ def settle(subject: Subject, check: Check) -> None:
     layers = (subject.identity, subject.boundary)
     if len(subject.settled) < _MOST and all(layer is None or _is_plain(layer, action) for layer in layers):
         subject.settled.add((check.action, check.resource, str(check.context.get("aws:ResourceAccount"))))
+
+
+class IamSettled:
+    """The same for those who keep decisions themselves (`storage.s3_reads.Settled`)."""
+
+    def stands(self, session: Session, caller: Caller, check: Check) -> bool:
+        alone = subject_alone(session, caller, check)
+        return alone is not None and is_settled(alone, check)
+
+    def used(self, caller: Caller, service: str, region: str, clock: Clock) -> None:
+        if caller.access_key_id is not None:
+            uses.note(caller, uses.Use(clock.now(), service, region))
 
 
 def _is_plain(layer: Layer, action: str) -> bool:

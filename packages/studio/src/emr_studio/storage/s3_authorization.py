@@ -18,7 +18,7 @@ from __future__ import annotations
 import logging
 import secrets
 import time
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from urllib.parse import unquote
@@ -33,7 +33,7 @@ from emr_studio.aws.sigv4 import Signature, find_signature
 from emr_studio.aws.wire import WireRequest
 from emr_studio.edge.config import base_domain
 from emr_studio.edge.decisions import Decisions, EdgeAnswer, EdgeRequest
-from emr_studio.storage import buckets, s3_buckets, s3_gate, s3_settings, s3_xml
+from emr_studio.storage import buckets, s3_buckets, s3_gate, s3_reads, s3_settings, s3_xml
 from emr_studio.storage.external import external
 from emr_studio.storage.model import Bucket
 from emr_studio.storage.s3_actions import Signed, needed
@@ -225,12 +225,35 @@ class S3Authorization:
             return early
         with self._session(asked, host_bucket or "") as session:
             call.caller = caller = self._caller(session, wire, signature)
+            key = s3_reads.key_of(asked, wire.headers, signature) if quick and signature else None
+            if (known := self._known(session, key, caller)) is not None:
+                call.request, call.owner = known.request, known.owner
+                return known.answer
             call.request = request = understand(asked.method, asked.path, asked.query, host_bucket or "")
             call.owner = buckets.owner_of(session, request.bucket)
             context = self._context(call, session, caller, wire)
             if quick and not request.key:
                 raise _TakesTime
-            return self._decide(_Question(asked, request, wire.headers, context, signature, host_bucket or "", quick))
+            question = _Question(asked, request, wire.headers, context, signature, host_bucket or "", quick)
+            answer = self._decide(question)
+            if key is not None and isinstance(answer, EdgeAnswer):
+                self._keep(key, question, s3_reads.Allowed(request, call.owner, answer))
+            return answer
+
+    def _known(self, session: Session, key: Hashable | None, caller: Caller) -> s3_reads.Allowed | None:
+        """How a read that was allowed before goes on, if that still stands."""
+        found = s3_reads.allowed(session, key)
+        if found is None or found.answer.upstream != self._store():
+            return None
+        self._ports.settled.used(caller, "s3", self._settings.region, self._ports.clock)
+        return found
+
+    def _keep(self, key: Hashable, question: _Question, found: s3_reads.Allowed) -> None:
+        context, request = question.context, question.request
+        bucket = s3_gate.bucket_of(context, request.bucket)
+        checks = needed(request, question.headers, self._settings.partition, question.signed)
+        wholes = [s3_gate.whole(context.caller, check, bucket) for check in checks]
+        s3_reads.keep(context.session, key, found, wholes, (self._ports.settled, context.caller))
 
     def _unsigned(self, call: S3Call, host_bucket: str | None) -> EdgeAnswer | None:
         """What needs no caller: forms, preflights, and pages that only look like objects."""

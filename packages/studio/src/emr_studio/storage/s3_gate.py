@@ -49,15 +49,19 @@ def authorize(context: Context, check: Check, bucket: Bucket) -> None:
     caller = context.caller
     if _is_shut(caller, check, bucket):
         raise ClientError("AccessDenied", "Access Denied", 403)
-    repairs = caller.kind == "root" and caller.account_id == bucket.account_id and check.action in _REPAIRS
-    policy = None if repairs else bucket.policy
-    owner = {"aws:ResourceAccount": bucket.account_id, "s3:ResourceAccount": bucket.account_id}
     try:
-        context.authorize(replace(check, context={**check.context, **owner}, resource_policy=policy))
+        context.authorize(whole(caller, check, bucket))
     except AccessDenied as error:
         if caller.kind == "anonymous":  # there is nobody to be told who may not
             raise ClientError("AccessDenied", "Access Denied", 403) from error
         raise
+
+
+def whole(caller: Caller, check: Check, bucket: Bucket) -> Check:
+    """The check as IAM is asked it: with the bucket's owner and policy."""
+    repairs = caller.kind == "root" and caller.account_id == bucket.account_id and check.action in _REPAIRS
+    owner = {"aws:ResourceAccount": bucket.account_id, "s3:ResourceAccount": bucket.account_id}
+    return replace(check, context={**check.context, **owner}, resource_policy=None if repairs else bucket.policy)
 
 
 def _is_shut(caller: Caller, check: Check, bucket: Bucket) -> bool:

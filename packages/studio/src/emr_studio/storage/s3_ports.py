@@ -12,6 +12,7 @@ from emr_studio.settings import Settings
 from emr_studio.storage.s3_existing import Mentions
 from emr_studio.storage.s3_keys import NoObjectKeys, ObjectKeys
 from emr_studio.storage.s3_policy import Principals
+from emr_studio.storage.s3_reads import NothingSettled, Settled
 from emr_studio.storage.s3_recording import NoS3Recorder, S3Recorder
 
 
@@ -28,3 +29,4 @@ class S3Ports:
     mentions: Mentions
     recorder: S3Recorder = field(default_factory=NoS3Recorder)
     keys: ObjectKeys = field(default_factory=NoObjectKeys)
+    settled: Settled = field(default_factory=NothingSettled)
