@@ -13,10 +13,42 @@ from pathlib import Path
 
 from tests.support.agent_rig import until
 
+USER, PASSWORD = "zoe", "pass word"
+"""Of `private/reports.git`, which takes pushes."""
 _SERVE = """
-import functools, http.server, ssl, sys
-address, folder, certificate, key = sys.argv[1:]
-handler = functools.partial(http.server.SimpleHTTPRequestHandler, directory=folder)
+import base64, functools, http.server, os, ssl, subprocess, sys
+address, folder, certificate, key, account = sys.argv[1:]
+class Handler(http.server.SimpleHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    def do_GET(self):
+        self.git() if self.path.startswith("/private/") else super().do_GET()
+    def do_POST(self):
+        self.git()
+    def git(self):
+        if self.headers.get("Authorization") != "Basic " + base64.b64encode(account.encode()).decode():
+            self.send_response(401)
+            self.send_header("WWW-Authenticate", 'Basic realm="git"')
+            self.send_header("Content-Length", "0")
+            self.close_connection = True
+            self.end_headers()
+            return
+        path, _, query = self.path.partition("?")
+        told = dict(GIT_PROJECT_ROOT=folder, GIT_HTTP_EXPORT_ALL="1", PATH_INFO=path, QUERY_STRING=query,
+            REQUEST_METHOD=self.command, REMOTE_USER="zoe", CONTENT_TYPE=self.headers.get("Content-Type", ""),
+            HTTP_CONTENT_ENCODING=self.headers.get("Content-Encoding", ""),
+            GIT_PROTOCOL=self.headers.get("Git-Protocol", ""), PATH=os.environ["PATH"], HOME=folder)
+        body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        said = subprocess.run(["git", "http-backend"], input=body, env=told, stdout=subprocess.PIPE).stdout
+        head, _, rest = said.partition(b"\\r\\n\\r\\n")
+        lines = [line.split(": ", 1) for line in head.decode().split("\\r\\n") if ": " in line]
+        status = next((value for name, value in lines if name == "Status"), "200 OK")
+        self.send_response(int(status.split(" ")[0]))
+        for name, value in lines:
+            self.send_header(name, value)
+        self.send_header("Content-Length", str(len(rest)))
+        self.end_headers()
+        self.wfile.write(rest)
+handler = functools.partial(Handler, directory=folder)
 context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
 context.load_cert_chain(certificate, key)
 for port in (443, 8443):
@@ -35,6 +67,13 @@ class FarAway:
     address: str
     near: str
     certificate: str
+    private: Path
+    """The bare repository that `https://<address>/private/reports.git` is."""
+
+    def log(self, branch: str = "main") -> list[str]:
+        """Subjects of the private repository's commits, newest first."""
+        argv = ["git", "log", "--format=%s", branch]
+        return subprocess.run(argv, check=True, capture_output=True, text=True, cwd=self.private).stdout.splitlines()
 
 
 @contextmanager
@@ -54,7 +93,8 @@ def git_server(folder: Path) -> Iterator[FarAway]:
         _run("ip", "link", "set", f"{tag}a", "up")
         for words in (("addr", "add", f"{address}/30", "dev", f"{tag}b"), ("link", "set", f"{tag}b", "up")):
             _run("ip", "-n", tag, *words)
-        argv = [sys.executable, "-c", _SERVE, address, str(folder / "served"), str(certificate), str(key)]
+        account = f"{USER}:{PASSWORD}"
+        argv = [sys.executable, "-c", _SERVE, address, str(folder / "served"), str(certificate), str(key), account]
         with subprocess.Popen(
             ["nsenter", f"--net=/run/netns/{tag}", *argv], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
         ) as server:
@@ -64,7 +104,7 @@ def git_server(folder: Path) -> Iterator[FarAway]:
             try:
                 until(lambda: said, 60)
                 assert said == [b"ready\n"]
-                yield FarAway(address, near, certificate.read_text())
+                yield FarAway(address, near, certificate.read_text(), folder / "served" / "private" / "reports.git")
             finally:
                 server.kill()
     finally:
@@ -104,3 +144,5 @@ def _repository(served: Path) -> None:
     _run("git", *who, "commit", "-q", "-m", "first", cwd=work)
     _run("git", "clone", "-q", "--bare", str(work), str(served / "project.git"))
     _run("git", "update-server-info", cwd=served / "project.git")
+    _run("git", "clone", "-q", "--bare", str(work), str(served / "private" / "reports.git"))
+    _run("git", "config", "http.receivepack", "true", cwd=served / "private" / "reports.git")

@@ -22,9 +22,11 @@ from emr_studio.iam.sealing import Sealer
 from emr_studio.runtime.contract import ProcessSpec
 from emr_studio.runtime.inprocess import InProcessRuntime, KeptFile
 from emr_studio.signin.origins import parse_host
+from emr_studio.signin.panel_api import ACCOUNT as REPOSITORIES
 from emr_studio.signin.panel_api import ATTACHED, OWN, PATH, READ, PanelApi
 from emr_studio.storage.versions import FileVersion
 from emr_studio.workspaces.model import Editor
+from emr_studio.workspaces.repositories import operations as repositories_operations  # noqa: F401
 from tests.support.api_server import serve
 from tests.support.emr_world import ACCOUNT, statement
 from tests.support.signin_rig import Browser, SignInRig, signin_rig
@@ -315,5 +317,28 @@ def test_earlier_contents_are_read_by_who_may_be_here(rig: SignInRig, runtime: I
     assert browser.request("GET", f"{PATH}/versions", params=where).status_code == 403
 
 
+@pytest.mark.capability("GT-09")
+def test_repositories_are_the_accounts_and_are_linked_with_this_workspace_alone(rig: SignInRig) -> None:
+    browser = rig.opened(rig.person("ann"))
+    given = {"RepositoryName": "project", "GitUrl": "https://git.example.com/project.git", "Branch": "main"}
+    assert ask(browser, "CreateRepository", **given).status_code == 200
+    listed = ask(browser, "ListRepositories").json()["Repositories"]
+    assert [found["RepositoryName"] for found in listed] == ["project"]
+    reply = ask(browser, "LinkRepository", RepositoryName="project", EditorId="e-OTHER")
+    assert (reply.status_code, reply.json()["__type"]) == (400, "ValidationException")
+    assert ask(browser, "LinkRepository", RepositoryName="project").status_code == 200
+    links = ask(browser, "DescribeEditor").json()["Editor"]["Repositories"]
+    assert links == [{"RepositoryName": "project", "Status": "Linking"}]
+
+
+def test_a_secret_is_made_for_this_page_alone(rig: SignInRig) -> None:
+    ann, elsewhere = rig.person("ann"), {"Origin": "https://evil.example"}
+    browser = rig.opened(ann)
+    assert ask(browser, "secret", elsewhere, Name="a", Password="p").status_code == 403
+    assert ask(browser, "secret", Name="a b", Password="p").json()["__type"] == "ValidationException"
+    anonymous = rig.browser(rig.host_of_editor(rig.editor_id))
+    assert anonymous.request("POST", f"{PATH}/secret", json={"Name": "a", "Password": "p"}).status_code == 401
+
+
 def test_all_that_is_listed_exists() -> None:
-    assert all(registry.find("emr", name) for name in (*OWN, *READ, *ATTACHED))
+    assert all(registry.find("emr", name) for name in (*OWN, *READ, *REPOSITORIES, *ATTACHED))

@@ -39,7 +39,7 @@ async function send<T>(path: string, init: RequestInit): Promise<T> {
   return (text ? JSON.parse(text) : {}) as T;
 }
 
-function call<T>(operation: string, input: object = {}): Promise<T> {
+export function call<T>(operation: string, input: object = {}): Promise<T> {
   return send<T>(`${PATH}/${operation}`, {
     method: "POST",
     headers: { "Content-Type": "application/json" },
@@ -47,7 +47,7 @@ function call<T>(operation: string, input: object = {}): Promise<T> {
   });
 }
 
-async function all<K extends string, T>(operation: string, key: K, input: object = {}): Promise<T[]> {
+export async function all<K extends string, T>(operation: string, key: K, input: object = {}): Promise<T[]> {
   const found: T[] = [];
   let marker: string | undefined;
   for (let page = 0; page < MOST_PAGES; page += 1) {

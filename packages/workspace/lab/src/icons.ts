@@ -31,3 +31,7 @@ export const sqlIcon = icon(
   '<ellipse cx="12" cy="6" rx="7" ry="2.600"/><path d="M5 6v12c0 1.400 3.100 2.600 7 2.600s7-1.200 7-2.600V6"/>' +
     '<path d="M5 12c0 1.400 3.100 2.600 7 2.600s7-1.200 7-2.600"/>',
 );
+export const repositoriesIcon = icon(
+  "repositories",
+  '<path d="M6 4h12v16H8a2 2 0 0 1-2-2z"/><path d="M6 18a2 2 0 0 1 2-2h10M10 8v4M14 8v1.500a2 2 0 0 1-2 2h-2"/>',
+);

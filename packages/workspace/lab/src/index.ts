@@ -16,8 +16,9 @@ import { Compute } from "./compute";
 import { neverInConflict } from "./conflicts";
 import { Examples, makePreview, saveExample } from "./examples";
 import { stopLine } from "./format";
-import { backupIcon, collaborationIcon, computeIcon, examplesIcon, sqlIcon } from "./icons";
+import { backupIcon, collaborationIcon, computeIcon, examplesIcon, repositoriesIcon, sqlIcon } from "./icons";
 import { StudioPanel } from "./panel";
+import { Repositories } from "./repositories";
 import { addRenderers } from "./results";
 import { makeSqlEditor, SqlExplorer } from "./sql";
 import { settings } from "./settings";
@@ -56,6 +57,7 @@ class Studio {
     this.addSql();
     this.addBackup();
     this.addExamples();
+    this.addRepositories();
     this.addCommands();
     void app.restored.then(() => this.nameApart());
     this.notebooks.widgetAdded.connect((_, panel) => this.onNotebook(panel));
@@ -113,6 +115,18 @@ class Studio {
     this.add("examples", "Notebook examples", "Notebook examples: read them, save a copy", examplesIcon, RANK + 3, body);
   }
 
+  private addRepositories(): void {
+    let shown = 0;
+    // The list is asked for each time that somebody comes to look; a hidden panel asks nothing.
+    const body = () => (shown ? React.createElement(Repositories, { shown, state: this.state }) : React.createElement("p"));
+    const onShow = () => {
+      shown += 1;
+      panel.update();
+    };
+    const caption = "Git repositories: link those of the account with this Workspace";
+    const panel = this.add("repositories", "Git repositories", caption, repositoriesIcon, RANK - 1, body, onShow);
+  }
+
   /** jupyter-collaboration has a panel "Collaboration" too: of those who have a document open now. */
   private nameApart(): void {
     const theirs = [...this.shell.widgets("left")].find((widget) => widget.id === "jp-collaboration-panel");
@@ -139,6 +153,7 @@ class Studio {
     this.command("sql", "SQL Explorer", sqlIcon);
     this.command("backup", "Backup", backupIcon);
     this.command("examples", "Notebook Examples", examplesIcon);
+    this.command("repositories", "Git Repositories", repositoriesIcon);
   }
 
   /** In the palette and on the launcher's page. */

@@ -4,6 +4,7 @@ import { type ISignal, Signal } from "@lumino/signaling";
 import * as api from "./api";
 import { ATTACHABLE, type Described, LIVE } from "./clusters";
 import { ApiError, messageOf } from "./errors";
+import { isUnderWay } from "./links";
 import type { About, Cluster, Editor, ServerStatus, SqlSupport } from "./types";
 
 const OFTEN = 1_500;
@@ -177,7 +178,8 @@ export class StudioState {
     await this.read(this.editor, api.describeEditor);
     if (this.clusterId !== cluster) this.refreshClusters();
     if (this.compute !== compute) void this.readSql();
-    const between = this.editor.value?.Status === "Attaching";
+    const linking = this.editor.value?.Repositories?.some((link) => isUnderWay(link.Status));
+    const between = this.editor.value?.Status === "Attaching" || linking;
     this.editorPoll.frequency = { ...this.editorPoll.frequency, interval: between ? OFTEN : SELDOM };
   }
 

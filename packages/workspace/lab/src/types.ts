@@ -12,6 +12,24 @@ export interface Editor {
   ExecutionEngine?: { Id: string; Type: string; ExecutionRoleArn?: string };
   IdleStopTime?: number;
   S3Location?: string;
+  Repositories?: LinkedRepository[];
+}
+
+export type LinkStatus = "Linking" | "Linked" | "LinkFailed" | "Unlinking" | "UnlinkFailed";
+
+/** A Git repository in this Workspace. */
+export interface LinkedRepository {
+  RepositoryName: string;
+  Status: LinkStatus;
+  StateChangeReason?: string;
+}
+
+/** A Git repository of the account. */
+export interface Repository {
+  RepositoryName: string;
+  GitUrl: string;
+  Branch: string;
+  SecretArn?: string;
 }
 
 export type ClusterState =

@@ -6,15 +6,16 @@
     GET  /_studio/api/versions?path=        what S3 keeps of a file of this Workspace
     GET  /_studio/api/version?path=&id=     the content of one of them
     POST /_studio/api/<Operation>   an operation of EMR; JSON in and out as in AWS JSON 1.1
+    POST /_studio/api/secret        a new secret with a Git repository's credentials (`panel_secrets.py`)
 
 Why so narrow. The page runs whatever a notebook's trusted output holds, and is served by a server that
 is its users' own code; a script in it can do all that the page can. So the page has the session's cookie
 (which no script and no Workspace's server ever sees), but not the API: with the cookie it may do what is
-listed in `OWN`, always and only to the Workspace whose origin it is, read what clusters there are, and
-get a link to the Spark UI of the cluster that it is attached to. It cannot make or stop anything, touch
-IAM, S3 or another Workspace, or pass a member that is not listed. What is in the list changes only with
-what cluster this Workspace works and who may be in it; IAM and the session's policies decide about each
-as for the CLI, and the trail has each.
+listed in `OWN`, always and only to the Workspace whose origin it is, read what clusters there are,
+get a link to the Spark UI of the cluster that it is attached to, and register the account's Git
+repositories with new secrets, of which it can read none. It cannot make or stop anything else, touch IAM,
+S3 or another Workspace, or pass a member that is not listed. IAM and the session's policies decide about
+each as for the CLI, and the trail has each.
 
 Why only this page. A browser sends the cookie along with what other origins ask, so the request must
 say (`Origin`, `Sec-Fetch-Site`) that it comes from the Workspace's own; without `Origin` nothing changes.
@@ -41,6 +42,7 @@ from emr_studio.clock import Clock
 from emr_studio.db import Database
 from emr_studio.runtime.contract import RuntimeUnavailable
 from emr_studio.settings import Settings
+from emr_studio.signin import panel_secrets
 from emr_studio.signin.model import ConsoleSession, caller_of
 from emr_studio.signin.origins import Kind, Origin, from_own_page, parse_host, source_ip
 from emr_studio.signin.pages import SECURITY_HEADERS, json_response
@@ -61,12 +63,21 @@ OWN: Mapping[str, frozenset[str]] = {
     "ListWorkspaceAccessIdentities": frozenset({"Marker"}),
     "PutWorkspaceAccess": frozenset({"IdentityName", "IdentityType"}),
     "DeleteWorkspaceAccess": frozenset({"IdentityName"}),
+    "LinkRepository": frozenset({"RepositoryName"}),
+    "UnlinkRepository": frozenset({"RepositoryName"}),
 }
 """Operations on this Workspace, and the members that the page gives beside the `EditorId`."""
 READ: Mapping[str, frozenset[str]] = {
     "ListClusters": frozenset({"ClusterStates", "Marker"}),
     "DescribeCluster": frozenset({"ClusterId"}),
 }
+ACCOUNT: Mapping[str, frozenset[str]] = {
+    "ListRepositories": frozenset({"Marker"}),
+    "CreateRepository": frozenset({"RepositoryName", "GitUrl", "Branch", "SecretArn"}),
+    "UpdateRepository": frozenset({"RepositoryName", "SecretArn"}),
+    "DeleteRepository": frozenset({"RepositoryName"}),
+}
+"""Git repositories, which are all Studios'."""
 ATTACHED: Mapping[str, frozenset[str]] = {"GetOnClusterAppUIPresignedURL": frozenset({"OnClusterAppUIType"})}
 """On the cluster that this Workspace is attached to, whose Spark its kernels reach anyhow."""
 COLLABORATION = ("UpdateEditor", "PutWorkspaceAccess", "DeleteWorkspaceAccess", "ListWorkspaceAccessIdentities")
@@ -113,6 +124,7 @@ class PanelApi:
             Route(PATH + "/sql", self._sql, methods=["GET"]),
             Route(PATH + "/versions", self._versions, methods=["GET"]),
             Route(PATH + "/version", self._version, methods=["GET"]),
+            Route(PATH + "/secret", self._secret, methods=["POST"]),
             Route(PATH + "/{operation}", self._call, methods=["POST"]),
         ]
 
@@ -125,6 +137,13 @@ class PanelApi:
         except _Refused as refusal:
             return _refusal(refusal)
         return await _answered(self._called, request, body)
+
+    async def _secret(self, request: Request) -> Response:
+        try:
+            body = await _short_body(request)
+        except _Refused as refusal:
+            return _refusal(refusal)
+        return await _answered(self._made_secret, request, body)
 
     async def _unfit(self, request: Request) -> Response:
         return await _answered(self._judged, request)
@@ -224,7 +243,19 @@ class PanelApi:
         with self.database.read() as session:
             visitor = self._visitor(session, request, origin)
             given |= _target(session.get_one(Editor, visitor.target.editor_id), operation)
-        reply = self.answer(_wire(request, operation, given), visitor.signed_in.caller)
+        reply = self.answer(_wire(request, f"ElasticMapReduce.{operation}", given), visitor.signed_in.caller)
+        return Response(reply.body, reply.status, SECURITY_HEADERS, reply.content_type)
+
+    def _made_secret(self, request: Request, body: bytes) -> Response:
+        origin = self._origin(request)
+        _require_own_page(request, origin)
+        with self.database.read() as session:
+            caller = self._visitor(session, request, origin).signed_in.caller
+        try:
+            given = panel_secrets.new_secret(body, caller.user_id)
+        except ValueError as error:
+            raise _Refused(400, "ValidationException", str(error)) from error
+        reply = self.answer(_wire(request, "secretsmanager.CreateSecret", given), caller)
         return Response(reply.body, reply.status, SECURITY_HEADERS, reply.content_type)
 
     def _origin(self, request: Request) -> Origin:
@@ -305,7 +336,7 @@ def _target(editor: Editor, operation: str) -> dict[str, str]:
 
 
 def _input(operation: str, body: bytes) -> dict[str, Any]:
-    members = {**OWN, **READ, **ATTACHED}.get(operation)
+    members = {**OWN, **READ, **ACCOUNT, **ATTACHED}.get(operation)
     if members is None:
         raise _Refused(404, "UnknownOperationException", f"A Workspace's page cannot call {operation}.")
     try:
@@ -319,10 +350,10 @@ def _input(operation: str, body: bytes) -> dict[str, Any]:
     return given
 
 
-def _wire(request: Request, operation: str, given: Mapping[str, Any]) -> WireRequest:
+def _wire(request: Request, target: str, given: Mapping[str, Any]) -> WireRequest:
     headers = {
         "content-type": "application/x-amz-json-1.1",
-        "x-amz-target": f"ElasticMapReduce.{operation}",
+        "x-amz-target": target,
         "host": request.headers.get("host", ""),
         "user-agent": request.headers.get("user-agent", ""),
     }
