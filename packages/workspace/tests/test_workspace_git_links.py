@@ -178,3 +178,15 @@ def test_a_new_attempt_ends_the_one_before(place: Place, monkeypatch: pytest.Mon
     with pytest.raises(ProcessLookupError):
         os.kill(int((tmp_path / "pid").read_text()), 0)
     assert (place.clone / "README.md").read_text() == "first"
+
+
+@pytest.mark.capability("GT-02", "GT-04")
+def test_why_credentials_are_not_given_is_the_reason(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Git asks the helper, which says it in its own words; what git says then is left out."""
+    said = "emr-studio: The secret x must be JSON.\nfatal: could not read Username for 'https://x'\n"
+    script = place.files.parent / "bin" / "git"
+    script.parent.mkdir()
+    script.write_text(f"#!/bin/sh\nprintf '%s' \"{said}\" >&2\nexit 128\n")
+    script.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{script.parent}:{os.environ['PATH']}")
+    assert place.run() == "The secret x must be JSON."

@@ -20,6 +20,8 @@ TOKEN, ADDRESS, HELPER = "EMR_STUDIO_GIT_TOKEN", "EMR_STUDIO_GIT_CREDENTIALS", "
 PATH = "/_workspace/git-credentials"
 CONFIGURED = f"!${{{HELPER}:-true}}"
 """`credential.helper` of a linked repository: elsewhere, where the variable is not set, it does nothing."""
+PREFIX = "emr-studio: "
+"""Before what the helper says to the person at git."""
 _MODULE = "emr_studio_workspace.git_credentials"
 _SECONDS = 60
 
@@ -68,9 +70,9 @@ def main() -> int:
     try:
         sys.stdout.write(answer(asked))
     except PermissionError as refusal:
-        sys.stderr.write(f"emr-studio: {refusal}\n")
+        sys.stderr.write(f"{PREFIX}{refusal}\n")
     except (OSError, HTTPException, ValueError, KeyError, TypeError) as error:
-        sys.stderr.write(f"emr-studio: the studio does not tell the credentials: {type(error).__name__}\n")
+        sys.stderr.write(f"{PREFIX}the studio does not tell the credentials: {type(error).__name__}\n")
     return 0
 
 

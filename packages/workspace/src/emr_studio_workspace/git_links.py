@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from emr_studio_workspace.git_credentials import CONFIGURED
+from emr_studio_workspace.git_credentials import CONFIGURED, PREFIX
 
 WORKING, DONE, FAILED = "working", "done", "failed"
 _MARK = "emrstudio.linking"
@@ -189,9 +189,11 @@ async def _explained(url: str, said: str) -> str:
 
 def _told(said: str) -> str:
     """The lines in which git says what is wrong."""
-    telling = ("fatal:", "error:", "remote:", "emr-studio:")
+    telling = ("fatal:", "error:", "remote:")
     lines = [line.strip() for line in said.splitlines() if line.strip()]
-    found = [line for line in lines if line.startswith(telling)] or lines
+    # What the credential helper says is the cause of what git says then.
+    own = [line.removeprefix(PREFIX) for line in lines if line.startswith(PREFIX)]
+    found = own or [line for line in lines if line.startswith(telling)] or lines
     return " ".join(dict.fromkeys(found)) or "Git failed without a word."
 
 
