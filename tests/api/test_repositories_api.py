@@ -56,8 +56,8 @@ def ask(api: EmrApi, editor_id: str) -> Callable[..., dict[str, str]]:
     world = api.world
     door = GitCredentials(world.database, world.clock, api.application.answer)
 
-    def asked(url: str = URL, token: str = spec.git_token) -> dict[str, str]:
-        return door.of(token, json.dumps({"url": url}).encode())
+    def asked(name: str, url: str = URL, token: str = spec.git_token) -> dict[str, str]:
+        return door.of(token, json.dumps({"repository": name, "url": url}).encode())
 
     return asked
 
@@ -130,21 +130,23 @@ def test_git_is_told_the_credentials_of_what_is_linked(
 ) -> None:
     register(emr, "told", secret(secrets, "told"))
     with pytest.raises(NotGiven, match="No credentials are known"):
-        ask()
+        ask("told")
     linked(emr, editor_id, "told")
-    assert ask() == {"username": "zoe", "password": "pass word"}
-    assert ask("https://GIT.example.com:443/team/project.git/")["username"] == "zoe"
+    with pytest.raises(NotGiven, match="No credentials are known"):
+        ask("other")
+    assert ask("told") == {"username": "zoe", "password": "pass word"}
+    assert ask("told", "https://GIT.example.com:443/team/project.git/")["username"] == "zoe"
     for url in ("https://git.example.com/team/other.git", "https://git.example.com:8443/team/project.git", "https://x"):
         with pytest.raises(NotGiven, match="No credentials are known"):
-            ask(url)
+            ask("told", url)
     for token in ("", "wrong"):
         with pytest.raises(NotGiven, match="not valid"):
-            ask(token=token)
+            ask("told", token=token)
     emr.update_repository(RepositoryName="told", SecretArn=secret(secrets, "told-2", GOOD | {"gitPassword": "new"}))
-    assert ask()["password"] == "new"
+    assert ask("told")["password"] == "new"
     emr.update_repository(RepositoryName="told", SecretArn="")
     with pytest.raises(NotGiven, match="No credentials are known"):
-        ask()
+        ask("told")
 
 
 @pytest.mark.capability("GT-02")
@@ -163,7 +165,7 @@ def test_wrong_json_is_rejected_and_not_repeated(
     register(emr, name, secret(secrets, name, value))
     linked(emr, editor_id, name)
     with pytest.raises(NotGiven, match="must be JSON") as caught:
-        ask()
+        ask(name)
     assert "zoe" not in str(caught.value)
 
 
@@ -174,11 +176,11 @@ def test_a_secret_without_the_tag_is_not_for_the_service_role(
     register(emr, "untagged", arn)
     linked(emr, editor_id, "untagged")
     with pytest.raises(NotGiven) as caught:
-        ask()
+        ask("untagged")
     assert "secretsmanager:GetSecretValue" in str(caught.value)
     assert "needs the tag for-use-with-amazon-emr-managed-policies=true" in str(caught.value)
     secrets.tag_resource(SecretId=arn, Tags=[TAG])
-    assert ask()["username"] == "zoe"
+    assert ask("untagged")["username"] == "zoe"
 
 
 def test_a_stopped_workspaces_token_is_good_for_nothing(
@@ -186,16 +188,16 @@ def test_a_stopped_workspaces_token_is_good_for_nothing(
 ) -> None:
     register(emr, "stopped", secret(secrets, "stopped"))
     linked(emr, editor_id, "stopped")
-    assert ask()["username"] == "zoe"
+    assert ask("stopped")["username"] == "zoe"
     emr.stop_editor(EditorId=editor_id)
     with pytest.raises(NotGiven, match="not valid"):
-        ask()
+        ask("stopped")
     until(lambda: bool(emr.describe_editor(EditorId=editor_id)["Editor"]["Status"] == "Idle"))
     emr.start_editor(EditorId=editor_id)
     until(lambda: bool(emr.describe_editor(EditorId=editor_id)["Editor"]["Status"] == "Ready"))
     assert status(emr, editor_id, "stopped") == "Linked"
     with pytest.raises(NotGiven, match="not valid"):
-        ask()
+        ask("stopped")
 
 
 def test_a_secret_of_another_account_is_refused(emr: Any) -> None:

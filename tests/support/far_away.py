@@ -13,7 +13,7 @@ from pathlib import Path
 
 from tests.support.agent_rig import until
 
-USER, PASSWORD = "zoe", "pass word"
+USER, PASSWORD = "zoe", "pass 7f3a word"
 """Of `private/reports.git`, which takes pushes."""
 _SERVE = """
 import base64, functools, http.server, os, ssl, subprocess, sys

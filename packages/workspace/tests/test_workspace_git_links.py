@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from emr_studio_workspace.git_credentials import CONFIGURED
+from emr_studio_workspace.git_credentials import configured
 from emr_studio_workspace.git_links import Asked, GitLinks
 
 URL = "https://git.example.com/team/project.git"
@@ -74,7 +74,7 @@ def test_a_clone_of_its_branch_in_a_folder_of_its_name(place: Place) -> None:
     assert (place.clone / "README.md").read_text() == "first"
     assert place.git("branch", "--show-current") == "next"
     assert place.git("config", "--local", "remote.origin.url") == URL
-    assert place.git("config", "--local", "credential.helper") == CONFIGURED
+    assert place.git("config", "--local", "credential.helper") == configured("project")
     assert place.git("config", "--local", "emrstudio.linking") == ""
 
 
@@ -88,7 +88,7 @@ def test_unlinking_keeps_the_files_and_takes_the_helper_away(place: Place) -> No
     assert place.run() == ""
     assert ((place.clone / "mine").read_text(), place.git("config", "--local", "credential.helper")) == (
         "mine",
-        CONFIGURED,
+        configured("project"),
     )
 
 

@@ -1,4 +1,4 @@
-"""Git's credential helper in a Workspace: `<this> get` asks the control plane, and keeps nothing.
+"""Git's credential helper in a Workspace: `<this> <repository> get` asks the control plane, and keeps nothing.
 
 A linked repository's own configuration names it (`git_links.py`). What it is told goes from the control
 plane through the relay to git's standard input; no file, address or log ever has it. The Workspace's token
@@ -18,12 +18,15 @@ from urllib.parse import urlsplit
 
 TOKEN, ADDRESS, HELPER = "EMR_STUDIO_GIT_TOKEN", "EMR_STUDIO_GIT_CREDENTIALS", "EMR_STUDIO_GIT_HELPER"
 PATH = "/_workspace/git-credentials"
-CONFIGURED = f"!${{{HELPER}:-true}}"
-"""`credential.helper` of a linked repository: elsewhere, where the variable is not set, it does nothing."""
 PREFIX = "emr-studio: "
 """Before what the helper says to the person at git."""
 _MODULE = "emr_studio_workspace.git_credentials"
 _SECONDS = 60
+
+
+def configured(name: str) -> str:
+    """`credential.helper` of a linked repository: elsewhere, where the variable is not set, it does nothing."""
+    return f"!${{{HELPER}:-true}} {name}"
 
 
 def environment(endpoint: str, token: str) -> dict[str, str]:
@@ -31,7 +34,7 @@ def environment(endpoint: str, token: str) -> dict[str, str]:
     return {TOKEN: token, ADDRESS: endpoint + PATH, HELPER: f"{sys.executable} -I -m {_MODULE}"}
 
 
-def answer(asked: Mapping[str, str]) -> str:
+def answer(name: str, asked: Mapping[str, str]) -> str:
     """What git is told of the address that it asks about; empty where there is nothing to tell.
 
     Raises:
@@ -41,7 +44,7 @@ def answer(asked: Mapping[str, str]) -> str:
     if asked.get("protocol") != "https" or not os.environ.get(TOKEN):
         return ""
     url = f"https://{asked.get('host', '')}/{asked.get('path', '')}"
-    status, body = _post(json.dumps({"url": url}).encode())
+    status, body = _post(json.dumps({"repository": name, "url": url}).encode())
     if status == 404:
         return ""
     told = json.loads(body)
@@ -64,11 +67,12 @@ def _post(body: bytes) -> tuple[int, bytes]:
 
 def main() -> int:
     """Git's protocol for credential helpers."""
-    if sys.argv[1:] != ["get"]:
+    name, wanted = [*sys.argv[1:], "", ""][:2]
+    if wanted != "get":
         return 0
     asked = dict(line.rstrip("\n").split("=", 1) for line in sys.stdin if "=" in line)
     try:
-        sys.stdout.write(answer(asked))
+        sys.stdout.write(answer(name, asked))
     except PermissionError as refusal:
         sys.stderr.write(f"{PREFIX}{refusal}\n")
     except (OSError, HTTPException, ValueError, KeyError, TypeError) as error:

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from emr_studio_workspace.git_credentials import CONFIGURED, PREFIX
+from emr_studio_workspace.git_credentials import PREFIX, configured
 
 WORKING, DONE, FAILED = "working", "done", "failed"
 _MARK = "emrstudio.linking"
@@ -97,7 +97,7 @@ class GitLinks:
 
     async def _require_branch(self, asked: Asked) -> None:
         """Also the first word with the server: can it be reached, does it take the credentials?"""
-        helper = ("-c", f"credential.helper={CONFIGURED}")
+        helper = ("-c", f"credential.helper={configured(asked.name)}")
         heads = ("ls-remote", "--exit-code", "--heads", "--", asked.url, f"refs/heads/{asked.branch}")
         code, _, said = await _git(self.files, *helper, *_QUIET, *heads)
         if code == 2:
@@ -109,7 +109,14 @@ class GitLinks:
         return _is_repository(folder) and (await _git(folder, "config", "--local", "--get", _MARK))[0] == 0
 
     async def _clone(self, asked: Asked, folder: Path) -> None:
-        own = ("-c", f"{_MARK}=true", "-c", f"credential.helper={CONFIGURED}", "-c", "credential.useHttpPath=true")
+        own = (
+            "-c",
+            f"{_MARK}=true",
+            "-c",
+            f"credential.helper={configured(asked.name)}",
+            "-c",
+            "credential.useHttpPath=true",
+        )
         try:
             clone = ("clone", "--quiet", *own, "--branch", asked.branch, "--", asked.url, str(folder))
             code, _, said = await _git(self.files, *_QUIET, *clone)
@@ -127,7 +134,7 @@ class GitLinks:
             origin = (await _git(folder, "config", "--local", "--get", "remote.origin.url"))[1].strip()
         if origin != asked.url:
             raise LinkFailed(f"There is something named '{asked.name}' already: rename or delete it, then link again.")
-        await _configure(folder, "--replace-all", "credential.helper", CONFIGURED)
+        await _configure(folder, "--replace-all", "credential.helper", configured(asked.name))
         await _configure(folder, "--replace-all", "credential.useHttpPath", "true")
         for step in (("fetch", "--quiet", "origin"), ("checkout", "--quiet", asked.branch, "--")):
             code, _, said = await _git(folder, *_QUIET, *step)

@@ -1,6 +1,6 @@
 """What git in a Workspace asks, through its credential helper: the credentials of a linked repository.
 
-    POST /_workspace/git-credentials   Authorization: <the Workspace's token>   {"url": "https://host/path"}
+    POST /_workspace/git-credentials   Authorization: <the Workspace's token>   {"repository": name, "url": "https://host/path"}
 
 They are read anew each time, by the Studio's service role, as GetSecretValue of Secrets Manager: so its
 policies (emr-studio.md 8.4: secrets with the tag `for-use-with-amazon-emr-managed-policies=true`), KMS and the
@@ -77,6 +77,7 @@ class GitCredentials:
         Raises:
             NotGiven: 403 where they cannot be had, 404 where nothing is known of the address.
         """
+        name, place = _asked(body)
         with self.database.read() as session:
             editor = workspace_of(session, token) if token else None
             if editor is None:
@@ -85,7 +86,7 @@ class GitCredentials:
                 (
                     repository
                     for link, repository in links_of(session, editor.id)
-                    if link.status in HELD and _place(repository.url) == _place(_asked(body))
+                    if link.status in HELD and (repository.name, _place(repository.url)) == (name, place)
                 ),
                 None,
             )
@@ -120,11 +121,13 @@ class GitCredentials:
         return str(told.get("SecretString") or "")
 
 
-def _asked(body: bytes) -> str:
+def _asked(body: bytes) -> tuple[str, tuple[str, int, str]]:
+    """The repository's name, and where git is about to send its credentials."""
     try:
-        return str(json.loads(body)["url"])
+        given = json.loads(body)
+        return str(given["repository"]), _place(str(given["url"]))
     except (ValueError, KeyError, TypeError, RecursionError) as error:
-        raise NotGiven(400, "Send a url.") from error
+        raise NotGiven(400, "Send a repository's name and a url.") from error
 
 
 def _place(url: str) -> tuple[str, int, str]:
