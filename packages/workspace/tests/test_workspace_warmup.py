@@ -1,10 +1,11 @@
-"""The zygote has imported what a Workspace's server needs: a fork that imports takes time, at each start again."""
+"""What a Workspace's server needs, the zygote has: what a fork imports or works out takes time, at each start."""
 
 from __future__ import annotations
 
 import json
 import subprocess
 from pathlib import Path
+from typing import Any
 
 _SERVER = """
 import json, socket, sys
@@ -39,14 +40,53 @@ print(json.dumps(sorted(set(sys.modules) - before)))
 
 
 def test_a_server_imports_nothing_that_the_zygote_lacks(tmp_path: Path) -> None:
+    assert _said(_SERVER, tmp_path) == []
+
+
+_REHEARSED = """
+import json, os, re, socket, sys, threading
+from pathlib import Path
+from emr_studio_workspace import server
+from emr_studio_workspace import zygote
+zygote.warm()
+threads, handles = threading.active_count(), sorted(os.listdir("/proc/self/fd"))
+zygote.rehearse()
+assert (threading.active_count(), sorted(os.listdir("/proc/self/fd"))) == (threads, handles)
+from jupyter_events.schema import EventSchema
+from emr_studio_workspace import rehearsal
+from emr_studio_workspace.server import WorkspaceServerApp
+made = []
+compiled, init = re._compiler.compile, EventSchema.__init__
+def compile(pattern, flags=0):
+    made.append(str(pattern))
+    return compiled(pattern, flags)
+def load(self, schema, *more, **others):
+    made.append(str(schema))
+    init(self, schema, *more, **others)
+re._compiler.compile, EventSchema.__init__ = compile, load
+WorkspaceServerApp.start = lambda app: None
+folder = Path(sys.argv[1])
+server.serve(rehearsal._spec(folder), socket.socket(socket.AF_UNIX))
+app = WorkspaceServerApp.instance()
+assert app.root_dir == str(folder / "files") and app.log_level == 30, (app.root_dir, app.log_level)
+print(json.dumps(made))
+"""
+
+
+def test_a_server_works_out_nothing_that_a_rehearsal_has(tmp_path: Path) -> None:
+    assert _said(_REHEARSED, tmp_path) == []
+
+
+def _said(program: str, folder: Path) -> Any:
+    """What a program, run in the Workspaces' environment, prints in the end."""
     python = Path(__file__).resolve().parents[3] / ".envs/workspace/bin/python"
     done = subprocess.run(
-        [str(python), "-W", "ignore", "-c", _SERVER, str(tmp_path)],
+        [str(python), "-W", "ignore", "-c", program, str(folder)],
         capture_output=True,
         text=True,
         timeout=120,
         check=False,
-        cwd=tmp_path,
+        cwd=folder,
     )
     assert done.returncode == 0, done.stderr
-    assert json.loads(done.stdout.splitlines()[-1]) == []
+    return json.loads(done.stdout.splitlines()[-1])

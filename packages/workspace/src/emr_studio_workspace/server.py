@@ -12,7 +12,7 @@ from tornado.httpclient import AsyncHTTPClient
 from tornado.httpserver import HTTPServer
 from tornado.ioloop import PeriodicCallback
 
-from emr_studio_workspace import git_credentials, git_handler, handlers, pages, reaper
+from emr_studio_workspace import git_credentials, git_handler, handlers, pages, reaper, shortcuts
 from emr_studio_workspace.activity import ActivityWatch
 from emr_studio_workspace.config import jupyter_folders, server_config
 from emr_studio_workspace.credentials import AwsDoor
@@ -123,6 +123,7 @@ class _NoPingAdvice(logging.Filter):
 def start(config: Any) -> None:
     """Run JupyterLab with this configuration until it stops."""
     pages.place()
+    shortcuts.place()
     logging.getLogger("tornado.general").addFilter(_NoPingAdvice())
     app = WorkspaceServerApp.instance(config=config, jpserver_extensions=dict(config.ServerApp.jpserver_extensions))
     app.initialize(argv=[], starter_extension="lab", find_extensions=False)

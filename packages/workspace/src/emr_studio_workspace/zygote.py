@@ -38,6 +38,7 @@ VERSION = "1"
 _REQUEST_BYTES = 1 << 17
 _CODES_KEPT = 4096
 _BACKLOG = 512
+_QUIET_SECONDS = 0.3
 MARKER = "EMR_STUDIO_WORKLOAD"
 """The agent finds what a Workspace executed by this variable."""
 
@@ -58,8 +59,14 @@ class Zygote:
         signal.set_wakeup_fd(self._wake, warn_on_full_buffer=False)
         signal.signal(signal.SIGCHLD, lambda _number, _frame: None)
         signal.signal(signal.SIGTERM, self._on_term)
+        rehearsed = False
         while not self._quitting:
-            ready, _, _ = select.select([self._listener.fileno(), self._awake], [], [])
+            # Whoever waits already is not to wait for that.
+            pause = None if rehearsed else _QUIET_SECONDS
+            ready, _, _ = select.select([self._listener.fileno(), self._awake], [], [], pause)
+            if not ready:
+                rehearsed = True
+                rehearse()
             if self._awake in ready:
                 with suppress(BlockingIOError):
                     os.read(self._awake, 4096)
@@ -232,6 +239,23 @@ def warm() -> None:
 
     warmup.import_all()
     warmup.prepare()
+    _settle()
+
+
+def rehearse() -> None:
+    """Work out what a server would at its start; it does so itself where that fails."""
+    from emr_studio_workspace import rehearsal
+
+    try:
+        if not rehearsal.rehearse():
+            print("zygote: the rehearsal of a start failed", file=sys.stderr, flush=True)
+    except OSError as error:
+        print(f"zygote: the rehearsal of a start failed: {error}", file=sys.stderr, flush=True)
+    _settle()
+
+
+def _settle() -> None:
+    """What there is now stays for ever: forks need not look for garbage in it."""
     gc.collect()
     gc.disable()
     gc.freeze()
