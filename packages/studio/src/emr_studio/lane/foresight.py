@@ -9,7 +9,6 @@ that has not been allowed anything makes the store do nothing.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import suppress
 
 from emr_studio.edge.config import NOT_THE_STORES
 from emr_studio.edge.decisions import DELETE, IDENTITY, EdgeAnswer
@@ -35,9 +34,11 @@ class Foresight:
         way = Way(self._pool, self._usual.upstream)
         if way.take_kept():
             message = for_the_store(request, self._usual)
-            with suppress(ConnectionError):
+            try:
                 if way.peer.send_at_once(message) == len(message):
                     return way
+            except ConnectionError:
+                pass  # it is asked again, by another
         way.leave()
         return None
 

@@ -7,7 +7,7 @@ where none belongs, a length in digits or no body at all. None of what is odd is
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from starlette.datastructures import Headers
@@ -20,7 +20,9 @@ _BEGINS = re.compile(rb"(?:GET|HEAD|PUT|POST|DELETE) /[a-z0-9]")
 _SHORTEST = len(b"DELETE /b")
 # What RFC 3986 lets stand in a path and a query, and nothing that programs read in several ways.
 _LINE = re.compile(rb"(GET|HEAD|PUT|POST|DELETE) (/[a-z0-9][A-Za-z0-9\-._~!$&'()*+,;=:@/?%]*) HTTP/1\.1")
-_FIELD = re.compile(rb"([!#$%&'*+\-.^_`|~0-9A-Za-z]+):[ \t]*([^\x00-\x08\x0a-\x1f\x7f]*?)[ \t]*")
+_FIELDS = re.compile(rb"(?:[!#$%&'*+\-.^_`|~0-9A-Za-z]+:[^\x00-\x08\x0a-\x1f\x7f]*\r\n)*")
+_BLANKS = b" \t"
+_PORT = re.compile(r":[0-9]{1,5}$")
 _STATUS = re.compile(rb"HTTP/1\.1 ([1-5][0-9][0-9])(?: [^\r\n]*)?")
 _LENGTH = re.compile(rb"[0-9]{1,15}")
 _OF_ANOTHER_KIND = frozenset({b"transfer-encoding", b"upgrade", b"te", b"trailer", b"http2-settings", b"origin"})
@@ -70,18 +72,19 @@ def read_request(head: bytes, hosts: frozenset[str]) -> RequestHead | None:
 
     `hosts`: the names, without a port, at which buckets stand in the path.
     """
-    first, *lines = head.split(b"\r\n")
+    first, _, rest = head.partition(b"\r\n")
     line = _LINE.fullmatch(first)
     if line is None:
         return None
-    fields = _fields(lines)
-    if fields is None or not _is_s3(fields, line[2]):
+    pairs = _pairs(rest)
+    fields = dict(pairs or ())
+    if pairs is None or len(fields) < len(pairs) or not _is_s3(fields, line[2]):
         return None
     host = fields.get(b"host", b"").decode("latin-1")
     length, connection = fields.get(b"content-length", b"0"), fields.get(b"connection", b"keep-alive").lower()
     expects = fields.get(b"expect", b"").lower()
     if (
-        re.sub(r":[0-9]{1,5}$", "", host).lower() not in hosts
+        _PORT.sub("", host).lower() not in hosts
         or not _OF_ANOTHER_KIND.isdisjoint(fields)
         or _LENGTH.fullmatch(length) is None
         or connection not in {b"keep-alive", b"close"}
@@ -92,7 +95,7 @@ def read_request(head: bytes, hosts: frozenset[str]) -> RequestHead | None:
         method=line[1].decode(),
         target=line[2].decode(),
         host=host,
-        fields=[(name, value) for name, value in fields.items() if not _is_dropped(name)],
+        fields=[one for one in pairs if not (one[0] in _DROPPED or one[0].startswith(_CLAIMS))],
         length=int(length),
         expects=bool(expects),
         keeps=connection == b"keep-alive",
@@ -105,12 +108,10 @@ def read_response(head: bytes, method: str) -> ResponseHead:
     Raises:
         ValueError: it is none.
     """
-    first, *lines = head.split(b"\r\n")
-    line = _STATUS.fullmatch(first)
-    found = [_FIELD.fullmatch(one) for one in lines]
-    if line is None or not all(found):
+    first, _, rest = head.partition(b"\r\n")
+    line, pairs = _STATUS.fullmatch(first), _pairs(rest)
+    if line is None or pairs is None:
         raise ValueError(f"not the head of an answer: {head[:200]!r}")
-    pairs = [(one[1].lower(), one[2]) for one in found if one is not None]
     fields, status = dict(pairs), int(line[1])
     chunked = fields.get(b"transfer-encoding", b"").lower() == b"chunked"
     length: int | None = None
@@ -124,14 +125,8 @@ def read_response(head: bytes, method: str) -> ResponseHead:
 
 def write(first: str, fields: Iterable[tuple[bytes, bytes]]) -> bytes:
     """A head, ready to be sent."""
-    return b"".join(_written(first, fields))
-
-
-def _written(first: str, fields: Iterable[tuple[bytes, bytes]]) -> Iterator[bytes]:
-    yield first.encode("latin-1") + b"\r\n"
-    for name, value in fields:
-        yield name + b": " + value + b"\r\n"
-    yield b"\r\n"
+    lines = [first.encode("latin-1"), *[name + b": " + value for name, value in fields], b"", b""]
+    return b"\r\n".join(lines)
 
 
 def as_headers(fields: list[tuple[bytes, bytes]]) -> Headers:
@@ -139,18 +134,14 @@ def as_headers(fields: list[tuple[bytes, bytes]]) -> Headers:
     return Headers(raw=fields)
 
 
-def _fields(lines: list[bytes]) -> dict[bytes, bytes] | None:
-    """None if a line is odd or a name comes twice."""
-    fields: dict[bytes, bytes] = {}
-    for line in lines:
-        found = _FIELD.fullmatch(line)
-        if found is None:
-            return None
-        name = found[1].lower()
-        if name in fields:
-            return None
-        fields[name] = found[2]
-    return fields
+def _pairs(lines: bytes) -> list[tuple[bytes, bytes]] | None:
+    """Names in lower case and values; None if a line is odd."""
+    if not lines:
+        return []
+    if _FIELDS.fullmatch(lines + b"\r\n") is None:
+        return None
+    split = [line.partition(b":") for line in lines.split(b"\r\n")]
+    return [(name.lower(), value.strip(_BLANKS)) for name, _, value in split]
 
 
 def _is_s3(fields: dict[bytes, bytes], target: bytes) -> bool:
@@ -159,7 +150,3 @@ def _is_s3(fields: dict[bytes, bytes], target: bytes) -> bool:
     if said is None:
         return _FOR_S3_IN_QUERY.search(target) is not None
     return _FOR_S3 in said and b"X-Amz-Credential" not in target
-
-
-def _is_dropped(name: bytes) -> bool:
-    return name in _DROPPED or name.startswith(_CLAIMS)
