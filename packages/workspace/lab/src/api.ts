@@ -14,6 +14,7 @@ import type {
   Editor,
   ExampleSummary,
   FileVersion,
+  Ran,
   ServerStatus,
   SqlSupport,
 } from "./types";
@@ -108,3 +109,8 @@ async function ask<T>(path: string, init: RequestInit = {}): Promise<T> {
 export const serverStatus = () => ask<ServerStatus>("status");
 export const listExamples = async () => (await ask<{ examples: ExampleSummary[] }>("examples")).examples;
 export const readExample = (name: string) => ask<object>(`examples/${encodeURIComponent(name)}`);
+
+/** What was run in SQL editors, newest first. */
+export const sqlHistory = async () => (await ask<{ entries: Ran[] }>("sql-history")).entries;
+export const keepRan = ({ id, ...told }: Ran) => ask<Ran>(`sql-history/${id}`, { method: "PUT", body: JSON.stringify(told) });
+export const clearSqlHistory = () => ask<object>("sql-history", { method: "DELETE" });

@@ -46,6 +46,13 @@ export function stopLine(seconds: number, now: Date): string {
   return `Stops at ${day}${time} unless used`;
 }
 
+/** "0.4 s", "12 s", "3 min 5 s" */
+export function duration(seconds: number): string {
+  if (seconds < 10) return `${seconds.toFixed(1)} s`;
+  const whole = Math.round(seconds);
+  return whole < 60 ? `${whole} s` : `${Math.floor(whole / 60)} min ${whole % 60} s`;
+}
+
 /** "12 KB" */
 export function bytes(size: number): string {
   const units = ["bytes", "KB", "MB", "GB"];

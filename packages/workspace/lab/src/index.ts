@@ -20,9 +20,10 @@ import { backupIcon, collaborationIcon, computeIcon, examplesIcon, repositoriesI
 import { StudioPanel } from "./panel";
 import { Repositories } from "./repositories";
 import { addRenderers } from "./results";
-import { makeSqlEditor, SqlExplorer } from "./sql";
+import { SqlExplorer } from "./sql";
 import { settings } from "./settings";
-import { PYSPARK, SqlKernel } from "./sqlKernel";
+import { PYSPARK } from "./sqlKernel";
+import { type First, SqlTabs } from "./sqlTabs";
 import { StudioState } from "./state";
 import { makeVersionTab, VersionList, type VersionProps } from "./versions";
 import { signIn, StatusItems } from "./statusbar";
@@ -33,7 +34,7 @@ const RANK = 310;
 
 class Studio {
   readonly state = new StudioState();
-  private readonly kernel: SqlKernel;
+  private readonly sql: SqlTabs;
   private clusterId: string | undefined;
   private status: string | undefined;
   private warnedOf: number | undefined;
@@ -52,7 +53,7 @@ class Studio {
     private readonly launcher: ILauncher | null,
     private readonly palette: ICommandPalette | null,
   ) {
-    this.kernel = new SqlKernel(app.serviceManager);
+    this.sql = new SqlTabs(app.serviceManager, this.state, (widget) => this.show(widget));
     this.addCompute();
     this.addSql();
     this.addBackup();
@@ -77,9 +78,14 @@ class Studio {
   }
 
   private addSql(): void {
-    const openEditor = (statement?: string) => this.show(makeSqlEditor(this.state, this.kernel, statement));
-    const body = () => React.createElement(SqlExplorer, { state: this.state, kernel: this.kernel, openEditor });
+    const { sql } = this;
+    const openEditor = (preview?: string) => void sql.open(preview ? { statement: preview, run: true } : {});
+    const body = () => React.createElement(SqlExplorer, { state: this.state, catalog: sql.catalog, openEditor });
     this.add("sql", "SQL explorer", "SQL explorer: databases and tables of the attached cluster", sqlIcon, RANK + 1, body);
+    const command = `${PREFIX}:open-sql`;
+    const execute = (args: object) => sql.open((args as { first?: First }).first);
+    this.offer(command, "SQL Editor", "Open SQL Editor", "Ask the attached cluster with SQL, in a tab", sqlIcon, execute);
+    void this.restorer?.restore(sql.tracker, { command, args: (widget) => ({ first: sql.firstOf(widget) }) as never, name: (widget) => widget.id });
   }
 
   private addBackup(): void {
@@ -156,21 +162,24 @@ class Studio {
     this.command("repositories", "Git Repositories", repositoriesIcon);
   }
 
-  /** In the palette and on the launcher's page. */
+  /** A panel, in the palette and on the launcher's page. */
   private command(id: string, label: string, icon: LabIcon): void {
-    const command = `${PREFIX}:show-${id}`;
+    this.offer(`${PREFIX}:show-${id}`, label, `Show ${label}`, `Show the panel ${label} of EMR Studio`, icon, () => this.open(id));
+  }
+
+  private offer(command: string, name: string, label: string, caption: string, icon: LabIcon, execute: (args: object) => unknown): void {
     this.app.commands.addCommand(command, {
-      label: (args) => (args["isLauncher"] ? label : `Show ${label}`),
-      caption: `Show the panel ${label} of EMR Studio`,
+      label: (args) => (args["isLauncher"] ? name : label),
+      caption,
       icon: (args) => (args["isPalette"] ? undefined : icon),
-      execute: () => this.open(id),
+      execute,
     });
     this.palette?.addItem({ command, category: "EMR Studio", args: { isPalette: true } });
     this.launcher?.add({ command, category: "EMR Studio", args: { isLauncher: true } });
   }
 
   private show(widget: Parameters<ILabShell["add"]>[0]): void {
-    this.shell.add(widget, "main");
+    if (!widget.isAttached) this.shell.add(widget, "main");
     this.shell.activateById(widget.id);
   }
 
@@ -246,7 +255,7 @@ class Studio {
     const before = this.status;
     this.status = status;
     this.clusterId = clusterId;
-    this.kernel.forget();
+    this.sql.forget();
     if (before === undefined) return;
     if (status === "Attached") {
       if (this.unattached !== undefined) Notification.dismiss(this.unattached);

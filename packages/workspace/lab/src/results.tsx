@@ -7,6 +7,7 @@ import * as React from "react";
 import { type Chart, CHARTS, type Choice, firstChoice, specification, SUMMARIES, type Summary, type Table, VEGA_LITE } from "./charts";
 import { SparkProgress } from "./progress";
 import type { Progress } from "./progressLine";
+import { RowsTable } from "./rowsTable";
 import { SparkUi, type SparkPage } from "./sparkUi";
 
 interface Session {
@@ -37,35 +38,6 @@ class Result<T> extends ReactWidget {
   protected override render(): React.JSX.Element {
     return this.value === undefined ? <></> : this.body(this.value);
   }
-}
-
-function Rows({ table }: { table: Table }) {
-  return (
-    <div className="emrs-rows" tabIndex={0} role="region" aria-label="Rows">
-      <table>
-        <thead>
-          <tr>
-            {table.columns.map((column, index) => (
-              <th key={index} scope="col" data-kind={column.kind}>
-                {column.name}
-              </th>
-            ))}
-          </tr>
-        </thead>
-        <tbody>
-          {table.rows.map((row, index) => (
-            <tr key={index}>
-              {row.map((value, column) => (
-                <td key={column} data-kind={table.columns[column]?.kind} className={value === null ? "emrs-quiet" : ""}>
-                  {value === null ? "null" : String(value)}
-                </td>
-              ))}
-            </tr>
-          ))}
-        </tbody>
-      </table>
-    </div>
-  );
 }
 
 /** JupyterLab's own Vega in a place of React's. */
@@ -156,7 +128,7 @@ function TableAndCharts({ table, rendermime }: { table: Table; rendermime: IRend
         ))}
       </div>
       {shown === "Table" ? (
-        <Rows table={table} />
+        <RowsTable columns={table.columns} rows={table.rows} label="Rows" nothing="null" />
       ) : (
         <>
           <Axes table={table} choice={choice} change={change} />

@@ -28,6 +28,16 @@ export interface Rows {
 /** A statement, or the catalog, was refused by Spark; the message is Spark's. */
 export class SqlError extends Error {}
 
+/** Whoever asked wants no answer any more; what Spark did for it is stopped. */
+export class Cancelled extends SqlError {}
+
+export interface RunOptions {
+  /** Aborted: the statement is interrupted, at once or as soon as its turn comes. */
+  signal?: AbortSignal;
+  /** The kernel has begun with it: no other one is before it. */
+  onBegin?: () => void;
+}
+
 // `spark` is what makes the kernel wait for its session; all names are its own, out of anybody's way.
 const HELPERS = `
 def _emr_studio_tell(value):
@@ -55,54 +65,83 @@ export function plainError(content: KernelMessage.IReplyErrorContent): string {
 
 export class SqlKernel {
   private session: Promise<Session.ISessionConnection> | undefined;
+  private last: Promise<unknown> = Promise.resolve();
 
   constructor(private readonly services: ServiceManager.IManager) {}
 
   /** Forget the session: its cluster was detached, which ended it. */
   forget(): void {
     this.session = undefined;
+    this.last = Promise.resolve();
   }
 
   async databases(): Promise<string[]> {
-    return (await this.ask("[d.name for d in spark.catalog.listDatabases()]")) as string[];
+    return (await this.tell("[d.name for d in spark.catalog.listDatabases()]")) as string[];
   }
 
   async tables(database: string): Promise<Table[]> {
     const row = '{"name": t.name, "type": t.tableType, "temporary": t.isTemporary}';
-    return (await this.ask(`[${row} for t in spark.catalog.listTables(${literal(database)})]`)) as Table[];
+    return (await this.tell(`[${row} for t in spark.catalog.listTables(${literal(database)})]`)) as Table[];
   }
 
   async columns(database: string, table: string): Promise<Column[]> {
     const place = `${literal(table)}, ${literal(database)}`;
     const row = '{"name": c.name, "type": c.dataType}';
-    return (await this.ask(`[${row} for c in spark.catalog.listColumns(${place})]`)) as Column[];
+    return (await this.tell(`[${row} for c in spark.catalog.listColumns(${place})]`)) as Column[];
   }
 
   /** Run one statement; at most `limit` rows come back. */
-  async run(statement: string, limit: number): Promise<Rows> {
-    return (await this.execute(`_emr_studio_rows(${literal(statement)}, ${limit})  # spark`)) as Rows;
+  async run(statement: string, limit: number, options: RunOptions = {}): Promise<Rows> {
+    return (await this.execute(`_emr_studio_rows(${literal(statement)}, ${limit})  # spark`, options)) as Rows;
   }
 
-  async interrupt(): Promise<void> {
-    await (await this.session)?.kernel?.interrupt();
-  }
-
-  private ask(expression: string): Promise<unknown> {
+  private tell(expression: string): Promise<unknown> {
     return this.execute(`_emr_studio_tell(${expression})`);
   }
 
-  private async execute(code: string): Promise<unknown> {
+  /** One after the other: what waits here can be cancelled without a word to the kernel. */
+  private execute(code: string, options: RunOptions = {}): Promise<unknown> {
+    const { signal } = options;
+    let begun = false;
+    const onBegin = () => {
+      begun = true;
+      options.onBegin?.();
+    };
+    const answer = this.last.then(() => this.ask(code, { ...options, onBegin }));
+    this.last = answer.catch(() => undefined);
+    const given = new Promise<never>((_, reject) => {
+      signal?.addEventListener("abort", () => {
+        if (!begun) reject(new Cancelled("Cancelled before it began."));
+      });
+    });
+    return Promise.race([answer, given]);
+  }
+
+  private async ask(code: string, { signal, onBegin }: RunOptions): Promise<unknown> {
+    if (signal?.aborted) throw new Cancelled("Cancelled before it began.");
     const kernel = await this.kernel();
     let told: unknown;
+    let begun = false;
     const future = kernel.requestExecute({ code, store_history: false, stop_on_error: false });
+    // An interrupt hits what the kernel is at: while that is another page's statement, this one's turn is waited for.
+    const stop = () => void (begun && kernel.interrupt().catch(() => undefined));
+    signal?.addEventListener("abort", stop);
     future.onIOPub = (message) => {
-      const content = message.content as Partial<KernelMessage.IDisplayDataMsg["content"]>;
+      const content = message.content as Partial<KernelMessage.IDisplayDataMsg["content"] & KernelMessage.IStatusMsg["content"]>;
       if (content.data && MIME in content.data) told = content.data[MIME];
+      if (content.execution_state !== "busy" || begun) return;
+      begun = true;
+      onBegin?.();
+      if (signal?.aborted) stop();
     };
-    const reply = (await future.done).content;
-    if (reply.status === "error") throw new SqlError(plainError(reply));
-    if (reply.status !== "ok") throw new SqlError("The statement was cancelled.");
-    return told;
+    try {
+      const reply = (await future.done).content;
+      if (reply.status === "ok") return told;
+      if (signal?.aborted) throw new Cancelled("Cancelled.");
+      throw new SqlError(reply.status === "error" ? plainError(reply) : "The statement was cancelled.");
+    } finally {
+      signal?.removeEventListener("abort", stop);
+    }
   }
 
   private async kernel(): Promise<Kernel.IKernelConnection> {

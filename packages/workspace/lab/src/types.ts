@@ -70,6 +70,25 @@ export interface About {
 /** `GET /_studio/api/sql`: whether the attached compute has what the SQL explorer needs; if not, why, and what to do. */
 export type SqlSupport = { Available: true } | { Available: false; Code: string; Title: string; Reason: string; Advice: string };
 
+export type QueryState = "RUNNING" | "SUCCEEDED" | "FAILED" | "CANCELLED";
+
+/** A statement that a SQL editor has run, as the Workspace keeps it (`/api/emr-studio/sql-history`). */
+export interface Ran {
+  id: string;
+  statement: string;
+  state: QueryState;
+  /** ISO 8601 */
+  started: string;
+  cluster?: string;
+  seconds?: number;
+  rows?: number;
+  /** There were more rows than those. */
+  more?: boolean;
+  error?: string;
+  /** Who ran it, as the Workspace's server says. */
+  user?: string;
+}
+
 /** How far the files are in S3, as the host agent says. */
 export interface Backup {
   savedAt: string | null;

@@ -12,12 +12,13 @@ from jupyter_server.base.handlers import APIHandler
 from jupyter_server.services.sessions.handlers import SessionRootHandler
 from tornado.web import HTTPError, authenticated
 
-from emr_studio_workspace import git_init
+from emr_studio_workspace import authors, git_init
 from emr_studio_workspace.backup import backup_state
-from emr_studio_workspace.disk import disk_state
+from emr_studio_workspace.disk import disk_state, full_disk_to_507, guard
 from emr_studio_workspace.gateway import pointer
 from emr_studio_workspace.identity import ACTIVITY_PATH, RELEASE_PATH
 from emr_studio_workspace.notebooks import SAMPLE_DATA, examples
+from emr_studio_workspace.sql_history import NotKept, SqlHistory
 
 
 class StatusHandler(APIHandler):
@@ -76,6 +77,37 @@ class CompareHandler(APIHandler):
         self.finish(json.dumps({"cells": cells}))
 
 
+class SqlHistoryHandler(APIHandler):
+    """What the SQL editors have run."""
+
+    @authenticated
+    async def get(self) -> None:
+        """`{"entries"}`, newest first."""
+        self.finish(json.dumps({"entries": SqlHistory(Path(self.serverapp.root_dir)).entries()}))
+
+    @authenticated
+    async def delete(self) -> None:
+        """Forget it."""
+        SqlHistory(Path(self.serverapp.root_dir)).clear()
+        self.finish("{}")
+
+
+class SqlEntryHandler(APIHandler):
+    """One statement of it, under an id that the page makes."""
+
+    @authenticated
+    async def put(self, entry_id: str) -> None:
+        """Keep it; 400 with the reason if it is not kept, 507 where the disk is full."""
+        guard.check()
+        history = SqlHistory(Path(self.serverapp.root_dir), authors.note)
+        try:
+            with full_disk_to_507():
+                entry = history.keep(entry_id, self.get_json_body(), authors.name_of(self.current_user))
+        except NotKept as error:
+            raise HTTPError(400, str(error)) from error
+        self.finish(json.dumps(entry))
+
+
 class ReleaseHandler(APIHandler):
     """Ends this Workspace's kernels. The agent asks before it detaches their cluster."""
 
@@ -121,6 +153,8 @@ def routes() -> list[tuple[str, type[APIHandler]]]:
         (r"/api/emr-studio/examples", ExamplesHandler),
         (r"/api/emr-studio/examples/([a-z-]+\.ipynb)", ExampleHandler),
         (r"/api/emr-studio/compare", CompareHandler),
+        (r"/api/emr-studio/sql-history", SqlHistoryHandler),
+        (r"/api/emr-studio/sql-history/([0-9a-f-]{36})", SqlEntryHandler),
         (RELEASE_PATH, ReleaseHandler),
         (ACTIVITY_PATH, ActivityHandler),
     ]
