@@ -1,6 +1,6 @@
 /** Open EMR Studio in JupyterLab: panels in the side bars, and what the status bar says. */
 import { ILabShell, ILayoutRestorer, type JupyterFrontEnd, type JupyterFrontEndPlugin } from "@jupyterlab/application";
-import { ICommandPalette, Notification } from "@jupyterlab/apputils";
+import { ICommandPalette, ISessionContextDialogs, Notification } from "@jupyterlab/apputils";
 import { PageConfig } from "@jupyterlab/coreutils";
 import { IDocumentManager } from "@jupyterlab/docmanager";
 import { ILauncher } from "@jupyterlab/launcher";
@@ -15,6 +15,7 @@ import { Collaboration } from "./collaboration";
 import { Compute } from "./compute";
 import { neverInConflict } from "./conflicts";
 import { Examples, makePreview, saveExample } from "./examples";
+import { FirstPages } from "./firstPage";
 import { stopLine } from "./format";
 import { backupIcon, collaborationIcon, computeIcon, examplesIcon, repositoriesIcon, sqlIcon } from "./icons";
 import { StudioPanel } from "./panel";
@@ -321,4 +322,16 @@ const results: JupyterFrontEndPlugin<void> = {
   activate: (_app: JupyterFrontEnd, rendermime: IRenderMimeRegistry) => addRenderers(rendermime),
 };
 
-export default [settings, plugin, results];
+/** By itself, and early: whoever types while this page loads is not to wait for the panels. */
+const firstPage: JupyterFrontEndPlugin<void> = {
+  id: "emr-studio-lab:first-page",
+  description: "Carries what was typed before JupyterLab stood into the notebook.",
+  autoStart: true,
+  requires: [ILabShell, INotebookTracker],
+  optional: [ISessionContextDialogs],
+  activate: (app: JupyterFrontEnd, shell: ILabShell, notebooks: INotebookTracker, dialogs: ISessionContextDialogs | null) => {
+    new FirstPages(app, shell, notebooks, dialogs);
+  },
+};
+
+export default [settings, plugin, results, firstPage];

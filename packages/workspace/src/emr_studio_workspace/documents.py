@@ -70,6 +70,7 @@ class Documents(YDocExtension):
             for route in self.handlers
         ]
         self.executions = Executions(self)
+        self.serverapp.web_app.settings["emr_studio_documents"] = self
         self.serverapp.kernel_manager.on_kernel_end = self.executions.end_kernel
         stack = {"execution_stack": self.executions}
         self.handlers += [
@@ -99,6 +100,12 @@ class Documents(YDocExtension):
                     self.ywebsocket_server.rooms[room_id].authors.edited(author)
                     return room_id, cell
         return "", None
+
+    def open_now(self, path: str) -> Any:
+        """The notebook at `path` as those see it who have it open (a `YNotebook`); None if nobody has."""
+        file_id = self.serverapp.web_app.settings["file_id_manager"].get_id(path)
+        room = self.ywebsocket_server.rooms.get(f"json:notebook:{file_id}")
+        return room._document if isinstance(room, WorkspaceRoom) and room.ready else None
 
     async def save(self, room_id: str) -> None:
         """Save the document now; nothing to do if it is not open."""

@@ -2,6 +2,7 @@
 
 * The page names the large scripts that its first script will ask for, so that the browser fetches and compiles
   them meanwhile.
+* The page of a notebook has its first cells in it (`first_page.py`).
 * All settings come in one answer. JupyterLab's server reads and validates two hundred schemas for it each time,
   and nothing else is answered meanwhile; here that is done once, in the zygote, and only what the user has set is
   read anew.
@@ -10,6 +11,7 @@
 from __future__ import annotations
 
 import json
+import posixpath
 from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
@@ -22,15 +24,18 @@ from jupyterlab_server.handlers import LabHandler
 from jupyterlab_server.settings_handler import SettingsHandler
 from jupyterlab_server.settings_utils import SETTINGS_EXTENSION, _get_overrides, get_settings
 from jupyterlab_server.translation_utils import DEFAULT_LOCALE
-from tornado.web import authenticated
+from tornado.web import HTTPError, authenticated
 
+from emr_studio_workspace import first_page
 from emr_studio_workspace.gateway import pointer
 
 _CORE = "jlab_core.*.js"
 
 
 class PageHandler(LabHandler):
-    """The page, with the scripts that it will need named in its head."""
+    """The page, with the scripts that it will need named in its head, and a notebook's first cells in its body."""
+
+    _first = ""
 
     @authenticated
     def get(self, mode: str | None = None, workspace: str | None = None, tree: str | None = None) -> None:
@@ -40,7 +45,35 @@ class PageHandler(LabHandler):
         self.set_header("Link", ", ".join(f"<{script}>; rel=preload; as=script" for script in scripts))
         # Whether a kernel may be tried: the page knows it before it has asked anybody.
         config["emrStudioCluster"] = pointer.target.cluster_id if pointer.target else ""
+        config["emrStudioUser"] = self.current_user.username
+        path = (tree or "").removeprefix("/tree/").strip("/")
+        if mode != "doc" and path and posixpath.normpath(path) == path:
+            self._first = self._first_cells(path)
         super().get(mode, workspace, tree)
+
+    def render_template(self, name: str, **values: Any) -> str:
+        """JupyterLab's template, with the first cells."""
+        page = super().render_template(name, **values)
+        return first_page.into(page, self._first) if name == "index.html" else page
+
+    def _first_cells(self, path: str) -> str:
+        """Empty where they cannot be shown."""
+        try:
+            document = self.settings["emr_studio_documents"].open_now(path)
+            cells, has_more = (
+                first_page.read_cells(self.contents_manager._get_os_path(path))
+                if document is None
+                else first_page.first_cells(document.ycells)
+            )
+            looks = first_page.theme(self.extensionapp.user_settings_dir)
+            return first_page.render(path, self.current_user.username, looks, cells, has_more=has_more)
+        except first_page.Unfit as reason:
+            self.log.debug("%s is shown by JupyterLab alone: %s", path, reason)
+        except (OSError, HTTPError):
+            self.log.debug("%s cannot be read: JupyterLab says why", path)
+        except Exception:
+            self.log.warning("The first cells of %s could not be shown", path, exc_info=True)
+        return ""
 
 
 @cache
@@ -115,6 +148,7 @@ def prepare(app_settings: Path) -> None:
     overrides, _ = _get_overrides(str(app_settings))
     schemas = str(Path(get_app_dir()) / "schemas")
     settings(str(app_settings), schemas, existing(jupyter_path("labextensions")), json.dumps(overrides, sort_keys=True))
+    first_page.prepare()
 
 
 def place() -> None:
