@@ -56,21 +56,43 @@ class Tree:
         Raises:
             OSError: if it is not there, or is not a folder all the way.
         """
+        descriptor = self._open_directory(path)
+        try:
+            yield descriptor
+        finally:
+            os.close(descriptor)
+
+    def _open_directory(self, path: str) -> int:
         descriptor = os.open(self.root, _DIRECTORY)
         try:
             for name in path.split("/") if path else ():
                 inner = os.open(name, _DIRECTORY, dir_fd=descriptor)
                 os.close(descriptor)
                 descriptor = inner
-            yield descriptor
-        finally:
+        except BaseException:
             os.close(descriptor)
+            raise
+        return descriptor
 
     @contextlib.contextmanager
     def _place(self, path: str) -> Iterator[tuple[int, str]]:
         parent, _, name = path.rpartition("/")
         with self.directory(parent) as descriptor:
             yield descriptor, name
+
+    @contextlib.contextmanager
+    def _new_place(self, path: str) -> Iterator[tuple[int, str]]:
+        """The same for something new; its folders are made as needed, which mostly they are already."""
+        parent, _, name = path.rpartition("/")
+        try:
+            descriptor = self._open_directory(parent)
+        except FileNotFoundError:
+            self.make_directory(parent)
+            descriptor = self._open_directory(parent)
+        try:
+            yield descriptor, name
+        finally:
+            os.close(descriptor)
 
     def nodes(self, descriptor: int) -> Iterator[tuple[str, Node | None]]:
         """The names in an open folder; None for what is not to be touched (devices, other owners)."""
@@ -134,8 +156,7 @@ class Tree:
 
     def write(self, path: str, chunks: Iterable[bytes], mode: int, mtime_ns: int | None) -> Node:
         """Put a file in place at once (readers see the old or the new one), making folders as needed."""
-        self.make_directory(path.rpartition("/")[0])
-        with self._place(path) as (parent, name):
+        with self._new_place(path) as (parent, name):
             draft = f"{TEMPORARY_PREFIX}{secrets.token_hex(8)}"
             descriptor = os.open(draft, _CREATE, 0o600, dir_fd=parent)
             try:
@@ -163,8 +184,7 @@ class Tree:
 
     def write_link(self, path: str, target: str) -> Node | None:
         """Put a symbolic link in place; nobody here ever follows it."""
-        self.make_directory(path.rpartition("/")[0])
-        with self._place(path) as (parent, name):
+        with self._new_place(path) as (parent, name):
             draft = f"{TEMPORARY_PREFIX}{secrets.token_hex(8)}"
             os.symlink(target, draft, dir_fd=parent)
             if self._gives:
