@@ -43,7 +43,7 @@ function Linked({ link, busy, change }: { link: LinkedRepository } & Shared) {
       >
         Unlink
       </button>
-      {link.StateChangeReason && <p className="emrs-warning emrs-wide">{link.StateChangeReason}</p>}
+      {link.StateChangeReason && <p className="emrs-quiet emrs-warning emrs-wide">{link.StateChangeReason}</p>}
     </li>
   );
 }

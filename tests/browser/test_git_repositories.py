@@ -1,0 +1,136 @@
+"""Git repositories in JupyterLab, in Chromium: registered, and linked from a server elsewhere."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.sync_api import Browser, Locator, Page, expect
+
+from tests.browser.conftest import PATIENCE
+from tests.browser.test_panels import workspace
+from tests.support.far_away import PASSWORD, USER, FarAway, git_server
+from tests.support.lab import link, show, wait_patiently
+from tests.support.studio import Studio
+
+pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="only root makes a machine elsewhere")
+LONG = 120_000
+
+
+@dataclass
+class World:
+    """A Workspace, and its page, and the server."""
+
+    studio: Studio
+    emr: Any
+    editor_id: str
+    far: FarAway
+    page: Page
+
+    @property
+    def panel(self) -> Locator:
+        return show(self.page, "Git repositories")
+
+    def row(self, name: str) -> Locator:
+        """A repository of the account."""
+        registered = self.panel.get_by_role("list", name="Repositories", exact=True)
+        return registered.get_by_role("listitem").filter(has_text=name)
+
+    def register(self, name: str, path: str, branch: str = "main", **credentials: str) -> None:
+        panel = self.panel
+        form = panel.get_by_role("form", name="Register a repository")
+        if not form.is_visible():
+            panel.get_by_text("Register a repository").click()
+        form.get_by_label("Name", exact=True).fill(name)
+        form.get_by_label("Git URL").fill(f"https://{self.far.address}/{path}")
+        form.get_by_label("Branch").fill(branch)
+        form.get_by_label("Credentials").select_option(credentials.pop("kind", "none"))
+        for label, value in credentials.items():
+            form.get_by_label(label.replace("_", " ")).fill(value)
+        form.get_by_role("button", name="Register").click()
+
+    def link(self, name: str) -> None:
+        self.panel.get_by_role("button", name=f"Link {name}", exact=True).click()
+
+    def shows(self, name: str, text: str) -> None:
+        row = self.panel.get_by_role("list", name="Linked repositories").get_by_role("listitem").filter(has_text=name)
+        expect(row).to_contain_text(text, timeout=LONG)
+
+    @property
+    def files(self) -> Path:
+        return (self.studio.data_dir / "workspaces" / self.editor_id / "files").resolve()
+
+
+@pytest.fixture(scope="module")
+def world(studio: Studio, browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+    emr = studio.client("emr", "sample")
+    with git_server(tmp_path_factory.mktemp("far")) as far:
+        editor_id = workspace(emr, studio, "git")
+        context = browser.new_context(viewport={"width": 1400, "height": 900})
+        context.set_default_timeout(PATIENCE)
+        made = World(studio, emr, editor_id, far, context.new_page())
+        _trust(made)
+        made.page.goto(link(emr, editor_id))
+        wait_patiently(made.page)
+        yield made
+        context.close()
+        emr.delete_editor(EditorId=editor_id)
+
+
+def _trust(world: World) -> None:
+    """The server's authority, and who commits, as a user would tell git once."""
+    owner = world.files.stat()
+    home = world.files.with_name("home") if world.files.with_name("home").exists() else world.files.parent / "home"
+    certificate, config = world.files / "authority.pem", home.resolve() / ".gitconfig"
+    certificate.write_text(world.far.certificate)
+    config.write_text(
+        "[http]\n  sslCAInfo = /home/work/authority.pem\n[user]\n  name = Zoe\n  email = zoe@example.com\n"
+    )
+    for path in (certificate, config):
+        os.chown(path, owner.st_uid, owner.st_gid)
+
+
+@pytest.mark.capability("GT-01", "GT-02", "GT-05")
+def test_register_with_a_new_secret_and_link(world: World, artifacts: Path) -> None:
+    page = world.page
+    expect(world.panel).to_contain_text("No repository is linked")
+    page.screenshot(path=artifacts / "git-repositories-empty.png")
+    form = {"kind": "password", "Name_of_the_new_secret": "reports", "User_name": USER, "Password": PASSWORD}
+    world.register("reports", "private/reports.git", **form)
+    expect(world.panel.get_by_role("list", name="Repositories", exact=True)).to_contain_text(
+        "Secret emr-studio-reports"
+    )
+    expect(world.panel.get_by_role("status")).to_contain_text("Done.")
+    world.link("reports")
+    world.shows("reports", "Linked")
+    page.screenshot(path=artifacts / "git-repositories-linked.png")
+    assert (world.files / "reports" / "README.md").read_text() == "from far away\n"
+
+
+@pytest.mark.capability("GT-02", "GT-04", "GT-07")
+def test_a_failure_says_why_and_other_credentials_mend_it(world: World, artifacts: Path) -> None:
+    page = world.page
+    world.register("wrong", "private/reports.git", kind="token", Name_of_the_new_secret="wrong", Token="not-this-one")
+    world.link("wrong")
+    world.shows("wrong", "Authentication failed")
+    page.screenshot(path=artifacts / "git-repositories-failed.png")
+    world.panel.get_by_label("Edit the credentials of wrong").click()
+    row = (
+        world.panel.get_by_role("list", name="Repositories", exact=True)
+        .get_by_role("listitem")
+        .filter(has_text="wrong")
+    )
+    row.get_by_label("Credentials", exact=True).select_option("password")
+    for label, value in (("Name of the new secret", "right"), ("User name", USER), ("Password", PASSWORD)):
+        row.get_by_label(label).fill(value)
+    row.get_by_role("button", name="Save").click()
+    expect(row).to_contain_text("Secret emr-studio-right")
+    world.panel.get_by_role("button", name="Link wrong again").click()
+    world.shows("wrong", "Linked")
+    world.panel.get_by_role("button", name="Delete wrong").click()
+    world.panel.get_by_role("button", name="Really delete wrong").click()
+    expect(world.panel.get_by_role("alert")).to_contain_text("unlink it everywhere")
