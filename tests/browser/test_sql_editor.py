@@ -15,7 +15,6 @@ from tests.chaos.test_kill_parts import cluster_state, editor_status, start_clus
 from tests.support.lab import Lab, show, stored, write_notebook
 from tests.support.studio import Studio, until
 
-pytestmark = pytest.mark.capability("EX-06")
 LONG = 120_000
 SLOW = "SELECT count(*) FROM range(100000000000000) WHERE id % 7 = 3"
 _STAGES = """async () => {
@@ -107,6 +106,7 @@ def new_tab(page: Page) -> Tab:
     return tab
 
 
+@pytest.mark.capability("EX-06")
 def test_a_statement_is_completed_by_the_catalog_and_run(world: World, artifacts: Path) -> None:
     tab = new_tab(world.page)
     assert tab.body.get_by_text("Nothing was run in this tab yet").is_visible()
@@ -153,6 +153,7 @@ def test_a_statement_is_completed_by_the_catalog_and_run(world: World, artifacts
     expect(tab.field).to_have_text("rides.trips")
 
 
+@pytest.mark.capability("EX-06")
 def test_cancel_stops_what_spark_does(world: World, artifacts: Path) -> None:
     tab = new_tab(world.page)
     tab.field.fill(SLOW)
@@ -178,6 +179,7 @@ def test_cancel_stops_what_spark_does(world: World, artifacts: Path) -> None:
     tab.run("SELECT 'after' AS word", "1 row in")
 
 
+@pytest.mark.capability("EX-06")
 def test_queries_are_saved_found_renamed_and_deleted(world: World, artifacts: Path) -> None:
     page, s3 = world.page, world.studio.client("s3")
     tab = new_tab(page)
@@ -213,6 +215,7 @@ def test_queries_are_saved_found_renamed_and_deleted(world: World, artifacts: Pa
     until("S3 has lost it", lambda: not stored(s3, world.location, "queries/answers.sql"))
 
 
+@pytest.mark.capability("EX-06")
 def test_what_was_run_is_there_after_a_restart_and_runs_again(world: World, artifacts: Path) -> None:
     page, emr = world.page, world.emr
     tab = new_tab(page)
@@ -245,6 +248,7 @@ def test_what_was_run_is_there_after_a_restart_and_runs_again(world: World, arti
     expect(tab.body.locator("tbody tr")).to_have_text(["remembered"])
 
 
+@pytest.mark.capability("EX-06")
 def test_it_opens_from_palette_and_launcher_and_is_there_after_a_reload(world: World) -> None:
     page = world.page
     count = page.locator(".emrs-editor").count()
