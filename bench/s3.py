@@ -6,15 +6,21 @@ wrk sends one signed request for each size and direction, over as many connectio
 clients; the bare store gets the same request without a signature. It is asked where it listens, in its
 own network if it has one (entering that needs root). What is measured is what a user waits for. `S3 requests
 authorised` are reads of an empty object: the decision, as nearly alone as may be.
+
+Reads are also compared with HAProxy, one thread of it, in the door's place: it decides nothing, verifies nothing and
+splices, so it shows what is left of the bare store behind any proxy while store, proxy and load share the machine.
 """
 
 from __future__ import annotations
 
 import re
+import shutil
+import socket
 import subprocess
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -26,10 +32,12 @@ from botocore.config import Config
 from botocore.credentials import Credentials
 
 from bench.results import Figure, higher_is_better
-from emr_studio.storage.store import is_hidden, read_ports
-from tests.support.studio import Studio
+from emr_studio.loopback import free_port
+from emr_studio.storage.store import is_hidden, read_ports, store_address
+from tests.support.studio import Studio, until
 
 PEER = "the bare store"
+PROXY = "HAProxy, which decides nothing"
 BUCKET = "bench-s3"
 ROUNDS = 3
 CLIENTS = (1, 16)
@@ -65,6 +73,7 @@ def measure(studio: Studio) -> list[Figure]:
                     load = Load(operation.upper(), clients, seconds, body=body if operation == "put" else None)
                     figures.append(_compare(title, load, size, (door, bare)))
                     print(f"  {title}: {figures[-1].ours:g}, bare {figures[-1].peer:g}", flush=True)
+    figures += _beside_a_proxy(studio, client, door)
     client.put_object(Bucket=BUCKET, Key="nothing", Body=b"")
     empty = Load("GET", 16, key="nothing")
     ours, theirs = ([_small(side, empty) for _ in range(ROUNDS)] for side in (door, bare))
@@ -82,16 +91,73 @@ class Load:
     body: Path | None = None
 
 
-def _compare(title: str, load: Load, size: int, sides: tuple[Target, Target]) -> Figure:
+def _beside_a_proxy(studio: Studio, client: Any, door: Target) -> list[Figure]:
+    figures = []
+    with _proxy(studio) as address:
+        proxy = Target((), lambda _method, key: (f"{address}/{BUCKET}/{key}", {}))
+        for name, (size, seconds) in SIZES.items():
+            if size >= _LARGE:
+                continue
+            client.put_object(Bucket=BUCKET, Key="object", Body=bytes(size))
+            for clients in CLIENTS:
+                title = f"S3 get {name}, {clients} client{'s' * (clients > 1)}, beside a proxy"
+                figures.append(_compare(title, Load("GET", clients, seconds), size, (door, proxy), PROXY))
+                print(f"  {title}: {figures[-1].ours:g}, proxy {figures[-1].peer:g}", flush=True)
+    return figures
+
+
+@contextmanager
+def _proxy(studio: Studio) -> Iterator[str]:
+    """The URL of HAProxy before the bare store."""
+    program = shutil.which("haproxy", path="/usr/sbin:/usr/bin:/usr/local/sbin:/usr/local/bin")
+    if program is None:
+        raise SystemExit("haproxy is not installed: deploy/install.sh bench")
+    port, store = free_port(), store_address(studio.settings)
+    server = store.replace("unix/", "unix@", 1) if store.startswith("unix/") else store
+    with tempfile.TemporaryDirectory(prefix="bench-proxy-") as folder:
+        config = Path(folder) / "haproxy.cfg"
+        config.write_text(_PROXY_CONFIG.format(port=port, server=server))
+        process = subprocess.Popen([program, "-f", str(config)])
+        try:
+            until("HAProxy", lambda: _listens(port))
+            yield f"http://127.0.0.1:{port}"
+        finally:
+            process.terminate()
+            process.wait()
+
+
+def _listens(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
+_PROXY_CONFIG = """
+global
+  nbthread 1
+  tune.pipesize 1048576
+defaults
+  mode http
+  timeout client 30s
+  timeout server 30s
+  timeout connect 5s
+  http-reuse always
+listen store
+  bind 127.0.0.1:{port}
+  option splice-response
+  server store {server}
+"""
+
+
+def _compare(title: str, load: Load, size: int, sides: tuple[Target, Target], peer: str = PEER) -> Figure:
     rates: tuple[list[float], list[float]] = ([], [])
     # 16 times 256 MB is 4 GB each way: once is enough of that.
     for _ in range(1 if size >= _LARGE and load.clients > 1 else ROUNDS):
         for side, found in zip(sides, rates, strict=True):
             found.append(_large(side, load) if size >= _LARGE else _small(side, load))
     if size <= 4 << 10:
-        return higher_is_better(title, "req/s", *rates, PEER)
+        return higher_is_better(title, "req/s", *rates, peer)
     ours, theirs = ([rate * size / 2**20 for rate in side] for side in rates)
-    return higher_is_better(title, "MB/s", ours, theirs, PEER)
+    return higher_is_better(title, "MB/s", ours, theirs, peer)
 
 
 def _small(side: Target, load: Load) -> float:

@@ -158,6 +158,7 @@ if [ "$WANT" = bench ]; then
   environment .venv dev studio workspace cluster
   environment .envs/bench bench
   command -v wrk >/dev/null || apt_install "wrk (load for the benchmarks)" wrk
+  [ -x /usr/sbin/haproxy ] || apt_install "haproxy (a peer of the benchmarks)" haproxy
   command -v rclone >/dev/null || apt_install "rclone (a peer of the benchmarks)" rclone
   [ -d bench/peers/node_modules ] || (cd bench/peers && npm ci --no-audit --no-fund --loglevel=error >/dev/null) \
     || die "npm could not fetch JupyterHub's proxy"
