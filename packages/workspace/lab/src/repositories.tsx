@@ -19,30 +19,32 @@ function Linked({ link, busy, change }: { link: LinkedRepository } & Shared) {
   const name = link.RepositoryName;
   const under = link.Status === "Linking" || link.Status === "Unlinking";
   return (
-    <li className="emrs-row" data-status={link.Status}>
+    <li className="emrs-row emrs-repository" data-status={link.Status}>
       <div className="emrs-grow">
         <span className="emrs-strong">{name}</span> <span className="emrs-badge">{linkLabel(link.Status)}</span>
       </div>
-      {link.Status === "LinkFailed" && (
+      <div className="emrs-buttons">
+        {link.Status === "LinkFailed" && (
+          <button
+            className="jp-mod-styled emrs-button"
+            disabled={busy}
+            aria-label={`Link ${name} again`}
+            title="Try once more"
+            onClick={() => change(() => api.linkRepository(name))}
+          >
+            Try again
+          </button>
+        )}
         <button
           className="jp-mod-styled emrs-button"
-          disabled={busy}
-          aria-label={`Link ${name} again`}
-          title="Try once more"
-          onClick={() => change(() => api.linkRepository(name))}
+          disabled={busy || under}
+          aria-label={`Unlink ${name}`}
+          title={under ? "Wait until that is done" : "Take its credentials away; the files stay"}
+          onClick={() => change(() => api.unlinkRepository(name))}
         >
-          Try again
+          Unlink
         </button>
-      )}
-      <button
-        className="jp-mod-styled emrs-button"
-        disabled={busy || under}
-        aria-label={`Unlink ${name}`}
-        title={under ? "Wait until that is done" : "Take its credentials away; the files stay"}
-        onClick={() => change(() => api.unlinkRepository(name))}
-      >
-        Unlink
-      </button>
+      </div>
       {link.StateChangeReason && <p className="emrs-quiet emrs-warning emrs-wide">{link.StateChangeReason}</p>}
     </li>
   );
@@ -82,33 +84,35 @@ function Row({ repository, why, linked, busy, change }: RowProps) {
   const [sure, setSure] = React.useState(false);
   const name = repository.RepositoryName;
   return (
-    <li className="emrs-row">
+    <li className="emrs-row emrs-repository">
       <div className="emrs-grow">
         <span className="emrs-strong">{name}</span> <span className="emrs-badge">{repository.Branch}</span>
         <p className="emrs-quiet">{repository.GitUrl}</p>
         <p className="emrs-quiet">{repository.SecretArn ? `Secret ${secretName(repository.SecretArn)}` : "Public"}</p>
       </div>
-      {!linked && (
+      <div className="emrs-buttons">
+        {!linked && (
+          <button
+            className="jp-mod-styled emrs-button"
+            disabled={busy || Boolean(why)}
+            aria-label={`Link ${name}`}
+            title={why || `Clone ${repository.Branch} into the folder ${name}`}
+            onClick={() => change(() => api.linkRepository(name))}
+          >
+            Link
+          </button>
+        )}
         <button
           className="jp-mod-styled emrs-button"
-          disabled={busy || Boolean(why)}
-          aria-label={`Link ${name}`}
-          title={why || `Clone ${repository.Branch} into the folder ${name}`}
-          onClick={() => change(() => api.linkRepository(name))}
+          disabled={busy}
+          aria-label={sure ? `Really delete ${name}` : `Delete ${name}`}
+          title="Delete the registration, for all Studios; it must be linked nowhere. Its secret stays."
+          onClick={() => (sure ? change(() => api.deleteRepository(name)) : setSure(true))}
+          onBlur={() => setSure(false)}
         >
-          Link
+          {sure ? "Really delete?" : "Delete"}
         </button>
-      )}
-      <button
-        className="jp-mod-styled emrs-button"
-        disabled={busy}
-        aria-label={sure ? `Really delete ${name}` : `Delete ${name}`}
-        title="Delete the registration, for all Studios; it must be linked nowhere. Its secret stays."
-        onClick={() => (sure ? change(() => api.deleteRepository(name)) : setSure(true))}
-        onBlur={() => setSure(false)}
-      >
-        {sure ? "Really delete?" : "Delete"}
-      </button>
+      </div>
       <EditCredentials name={name} busy={busy} change={change} />
     </li>
   );
