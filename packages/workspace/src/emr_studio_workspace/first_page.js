@@ -1,5 +1,6 @@
 /* In a Workspace's page before JupyterLab: keeps what is typed, and lets nothing of JupyterLab take it away. See first_page.py. */
 (() => {
+  afterPaint();
   /** Pixels, as in first_page.css. */
   const [LINE, PADDING] = [18.2, 8];
   const root = document.getElementById("emrs-first");
@@ -167,6 +168,25 @@
     adopt().catch((error) => console.warn("Drafts of this notebook could not be read:", error));
 
     window.emrStudioFirstPage = { root, path, runs, typed, end, giveUp, isComposing: () => composing };
+  }
+
+  /**
+   * JupyterLab begins with the page's load event, and its scripts then hold up the browser's first frame. So it gets the
+   * event once that frame with the fields in it is there. A page in the background has no frames.
+   */
+  function afterPaint() {
+    const begin = (event) => {
+      if (document.hidden) return;
+      event.stopImmediatePropagation();
+      let told = false;
+      const tell = () => {
+        if (!told) window.dispatchEvent(new Event("load"));
+        told = true;
+      };
+      requestAnimationFrame(() => setTimeout(tell));
+      setTimeout(tell, 500);
+    };
+    window.addEventListener("load", begin, { once: true, capture: true });
   }
 
   /** Where the notebook was when it was seen last in this browser. */
