@@ -1,9 +1,9 @@
-"""Git repositories in JupyterLab, in Chromium: registered, and linked from a server elsewhere."""
+"""Git repositories in JupyterLab, in Chromium: registered, linked, committed and pushed to a server elsewhere."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,7 @@ from tests.browser.conftest import PATIENCE
 from tests.browser.test_panels import workspace
 from tests.support.far_away import PASSWORD, USER, FarAway, git_server
 from tests.support.lab import link, show, wait_patiently
-from tests.support.studio import Studio
+from tests.support.studio import Studio, until
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="only root makes a machine elsewhere")
 LONG = 120_000
@@ -59,6 +59,28 @@ class World:
     def shows(self, name: str, text: str) -> None:
         row = self.panel.get_by_role("list", name="Linked repositories").get_by_role("listitem").filter(has_text=name)
         expect(row).to_contain_text(text, timeout=LONG)
+
+    def terminal(self) -> Callable[[str], None]:
+        """A new terminal; the answer types a command into it."""
+        page = self.page
+        page.keyboard.press("Control+Shift+L")
+        page.locator(".jp-LauncherCard:visible").filter(has_text="Terminal").click()
+        window = page.locator(".jp-Terminal:not(.lm-mod-hidden)")
+        window.click()
+        # Of another terminal before this one.
+        (self.files / "listens").unlink(missing_ok=True)
+
+        def run(command: str) -> None:
+            expect(window.locator("textarea")).to_be_focused()
+            page.keyboard.type(command + "\n")
+
+        def listens() -> bool:
+            run("touch /home/work/listens")
+            page.wait_for_timeout(500)
+            return (self.files / "listens").exists()
+
+        until("the terminal listens", listens)
+        return run
 
     @property
     def files(self) -> Path:
@@ -109,6 +131,15 @@ def test_register_with_a_new_secret_and_link(world: World, artifacts: Path) -> N
     world.shows("reports", "Linked")
     page.screenshot(path=artifacts / "git-repositories-linked.png")
     assert (world.files / "reports" / "README.md").read_text() == "from far away\n"
+
+
+def test_a_shell_commits_and_pushes(world: World, artifacts: Path) -> None:
+    page, far = world.page, world.far
+    type_in = world.terminal()
+    type_in("cd /home/work/reports && echo shell > shell.txt")
+    type_in("git pull -q && git add . && git commit -qm 'by the shell' && git push -q")
+    until("the shell has pushed", lambda: far.log() == ["by the shell", "first"])
+    page.screenshot(path=artifacts / "git-shell-pushed.png")
 
 
 @pytest.mark.capability("GT-02", "GT-04", "GT-07")
