@@ -12,6 +12,7 @@ import pytest
 from botocore.auth import S3SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
+from sqlalchemy import select
 from starlette.datastructures import Headers
 
 from emr_studio.aws.context import Check, Context
@@ -21,8 +22,9 @@ from emr_studio.edge.decisions import EdgeAnswer, EdgeRequest
 from emr_studio.iam import entities, trust, uses, writing
 from emr_studio.iam.bootstrap import ensure_account
 from emr_studio.iam.identity import IamAuthorizer, IamCredentialStore
-from emr_studio.iam.model import AccessKey
+from emr_studio.iam.model import AccessKey, Role
 from emr_studio.iam.sealing import Sealer
+from emr_studio.iam.sessions import SessionOptions, issue_role_session
 from emr_studio.iam.settled import IamSettled
 from emr_studio.iam.subjects import policies_mention
 from emr_studio.keys.model import SealedBucket
@@ -34,6 +36,14 @@ from emr_studio.storage.s3_ports import S3Ports
 from emr_studio.storage.s3_recording import S3Call
 
 HOST = "localhost:8080"
+TRUST = json.dumps(
+    {
+        "Version": "2012-10-17",
+        "Statement": [
+            {"Effect": "Allow", "Principal": {"Service": "ec2.amazonaws.com"}, "Action": "sts:AssumeRole"},
+        ],
+    }
+)
 READ = {"Effect": "Allow", "Action": "s3:GetObject*", "Resource": "arn:aws:s3:::lake/*"}
 
 
@@ -85,11 +95,25 @@ class World:
             settled=IamSettled(),
         )
         self.objects = S3Authorization(ports)
+        self.sealer, self.clock = sealer, clock
 
     def policy(self, *statements: Mapping[str, Any]) -> None:
         document = json.dumps({"Version": "2012-10-17", "Statement": list(statements)})
         with self.database.write() as session:
             writing.put_inline(session, self.account, self.user_id, "own", document)
+
+    def become_role(self, *statements: Mapping[str, Any], policies: tuple[str, ...] = ()) -> None:
+        """From now on requests are signed with keys of a role's session."""
+        document = json.dumps({"Version": "2012-10-17", "Statement": list(statements)})
+        with self.database.write() as session:
+            account, now = entities.get_account(session, self.account), self.clock.now()
+            role = session.scalars(select(Role).where(Role.name == "reader")).first() or writing.new_role(
+                session, account, "reader", TRUST, now, tags={}
+            )
+            writing.put_inline(session, self.account, role.id, "own", document)
+            options = SessionOptions(policies=policies)
+            made = issue_role_session(self.sealer, role, "s", now=now, seconds=900, options=options)
+        self.key = Credentials(made.access_key_id, made.secret_access_key, made.session_token)
 
     def change(self, what: Callable[[Any], None]) -> None:
         with self.database.write() as session:
@@ -177,6 +201,24 @@ def test_what_depends_on_the_request_is_asked_each_time(world: World) -> None:
     world.policy(READ | {"Condition": {"IpAddress": {"aws:SourceIp": "127.0.0.0/8"}}})
     assert [world.read(), world.read()] == [(200, 1), (200, 1)]
     assert world.ask(replace(world.request("/lake/a"), source_ip="10.0.0.1")) == (403, 1)
+
+
+def test_so_it_is_with_a_roles_session(world: World) -> None:
+    world.become_role(READ)
+    assert [world.read(), world.read()] == [(200, 1), (200, 0)]
+    another = world.key
+    world.become_role(READ)
+    assert [world.read(), world.read()] == [(200, 1), (200, 0)]
+    world.become_role(READ | {"Effect": "Deny"})
+    world.key = another
+    assert world.read() == (403, 1)
+
+
+def test_a_session_policy_is_asked_each_time(world: World) -> None:
+    narrower = json.dumps({"Version": "2012-10-17", "Statement": [READ | {"Resource": "arn:aws:s3:::lake/a"}]})
+    world.become_role(READ, policies=(narrower,))
+    assert [world.read(), world.read()] == [(200, 1), (200, 1)]
+    assert world.read("/lake/b") == (403, 1)
 
 
 def test_the_signature_is_verified_each_time(world: World) -> None:

@@ -71,12 +71,7 @@ class IamCredentialStore:
             raise InvalidToken(claims.account)
         if now.timestamp() >= claims.expires or not _is_granted(session, claims):
             raise ExpiredToken(claims.account)
-        subject = find_subject(session, claims.account, claims.entity_id)
-        if subject is None:
-            raise InvalidToken(claims.account)
-        policies = session_policy_texts(session, claims.account, claims.policies)
-        expires = dt.datetime.fromtimestamp(claims.expires, dt.UTC)
-        return Credential(claims.key, claims.secret, caller_of(claims, subject.tags, policies), expires)
+        return remembered(session, ("session", token), lambda: _credential_of(session, claims))
 
     def _long_term(self, session: Session, access_key_id: str) -> Credential:
         key = session.get(AccessKey, access_key_id)
@@ -89,6 +84,15 @@ class IamCredentialStore:
         while len(self._known) > _REMEMBERED:
             self._known.popitem(last=False)
         return credential
+
+
+def _credential_of(session: Session, claims: Claims) -> Credential:
+    subject = find_subject(session, claims.account, claims.entity_id)
+    if subject is None:
+        raise InvalidToken(claims.account)
+    policies = session_policy_texts(session, claims.account, claims.policies)
+    expires = dt.datetime.fromtimestamp(claims.expires, dt.UTC)
+    return Credential(claims.key, claims.secret, caller_of(claims, subject.tags, policies), expires)
 
 
 def _is_granted(session: Session, claims: Claims) -> bool:

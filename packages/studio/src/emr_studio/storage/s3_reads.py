@@ -110,6 +110,7 @@ def keep(
     """
     settled, caller = by
     answer = found.answer
-    is_plain = answer.ask_if_missing and not (answer.uri or answer.headers or answer.identity or answer.final)
+    # Which headers go to the store follows from those that came, of which all that say so are part of the key.
+    is_plain = answer.ask_if_missing and not (answer.uri or answer.identity or answer.final)
     if key is not None and is_plain and all(settled.stands(session, caller, check) for check in checks):
         known.keep(session, key, found)
