@@ -61,6 +61,7 @@ class RuntimeProbe:
     """Executors, by the address of the worker."""
     outside_now: tuple[str, str] | None = ("", "")
     decommissioned: set[str] = field(default_factory=set)
+    pages: bool = True
 
     def alive_workers(self, primary: Instance) -> set[str]:
         running = [w for w in self.runtime.workloads.values() if w.observation.state is WorkloadState.RUNNING]
@@ -83,6 +84,9 @@ class RuntimeProbe:
 
     def outside(self, cluster: Cluster, primary: Instance) -> tuple[str, str] | None:
         return self.outside_now
+
+    def has_pages(self, address: str) -> bool:
+        return self.pages
 
     def free_memory(self) -> int:
         return self.memory

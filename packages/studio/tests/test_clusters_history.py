@@ -81,6 +81,18 @@ def play(tmp_path: Path) -> Iterator[Play]:
         yield made
 
 
+def test_a_server_without_pages_is_waited_for(play: Play) -> None:
+    cluster_id = play.running()
+    ui, server = play.create_ui(cluster_id), server_id(cluster_id)
+    play.probe.pages = False
+    for _ in range(20):
+        assert play.history.reconcile(server) is not None
+    assert play.link(ui) == ""
+    play.probe.pages = True
+    play.work(cluster_id)
+    assert play.link(ui).endswith("landing=/shs/")
+
+
 def test_a_link_is_there_once_the_server_runs(play: Play) -> None:
     cluster_id = play.running()
     ui = play.create_ui(cluster_id)

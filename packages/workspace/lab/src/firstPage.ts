@@ -8,6 +8,7 @@ import type { ILabShell, JupyterFrontEnd } from "@jupyterlab/application";
 import { type ISessionContextDialogs, Notification } from "@jupyterlab/apputils";
 import { PageConfig } from "@jupyterlab/coreutils";
 import { type INotebookTracker, type NotebookPanel, NotebookActions } from "@jupyterlab/notebook";
+import type { Widget } from "@lumino/widgets";
 import { carriedPlace, carry } from "./carry";
 
 /** A cell in which something was typed: the text that it was on the page, and what it became. */
@@ -129,8 +130,9 @@ export class FirstPages {
     if (caret && index >= 0 && panel.isVisible) this.focus(panel, index, caret, top ?? 0);
     else if (scrolled) content.outerNode.scrollTop = scrolled;
     page.root.remove();
-    // Its own wish for the focus was in vain till now.
-    if (!caret && panel.isVisible && document.activeElement === document.body) this.shell.activateById(panel.id);
+    // Its own wish for the focus was in vain till now, and so was that of a document that was opened meanwhile.
+    if (!panel.isVisible) this.shell.activateById(this.front()?.id ?? panel.id);
+    else if (!caret && document.activeElement === document.body) this.shell.activateById(panel.id);
     this.tell(apart);
     void this.run(panel, page.runs);
   }
@@ -140,9 +142,18 @@ export class FirstPages {
     return found instanceof HTMLTextAreaElement && page.root.contains(found) ? found : undefined;
   }
 
-  /** The tab may lie behind another that JupyterLab restores first. */
+  /** The tab may lie behind another that JupyterLab restores first; or somebody has opened another meanwhile. */
   private async untilVisible(panel: NotebookPanel): Promise<void> {
-    for (let tries = 0; tries < 100 && !panel.isVisible; tries += 1) await pause(50);
+    await this.app.restored;
+    for (let tries = 0; tries < 100 && !panel.isVisible; tries += 1) {
+      if (tries > 10 && this.front()) return;
+      await pause(50);
+    }
+  }
+
+  /** The document that is seen, if there is one. */
+  private front(): Widget | undefined {
+    return [...this.shell.widgets("main")].find((widget) => widget.isVisible);
   }
 
   /** The cell in which somebody types has its editor; returns the field. */

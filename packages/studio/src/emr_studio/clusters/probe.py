@@ -76,6 +76,10 @@ class Probe(Protocol):
         """Code and message of what keeps one from outside from serving, empty if it serves; None: not known."""
         ...
 
+    def has_pages(self, address: str) -> bool:
+        """True if Spark's web server at `host:port` has its pages: it listens before that, and then knows none."""
+        ...
+
     def free_memory(self) -> int:
         """Memory of the machine that new processes can have, in MB."""
         ...
@@ -113,6 +117,13 @@ class NodeProbe:
     def kernels(self, cluster: Cluster, primary: Instance) -> int | None:
         found = self._ask_gateway(cluster, primary, "/api/kernels")
         return None if found is None else len(found)
+
+    def has_pages(self, address: str) -> bool:
+        try:
+            # Whatever its filters answer without a token: where there is no page yet there is no filter either.
+            return httpx.get(f"http://{address}/", timeout=_TIMEOUT_SECONDS).status_code != httpx.codes.NOT_FOUND
+        except httpx.HTTPError:
+            return False
 
     def load(self, cluster: Cluster, primary: Instance) -> Load | None:
         token = token_for(ui_key(cluster.secret), SystemClock().now())

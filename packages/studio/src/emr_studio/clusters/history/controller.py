@@ -113,6 +113,8 @@ class HistoryReconciler:
             return _AGAIN_SECONDS
         if seen.state is WorkloadState.RUNNING:
             if row.state != ServerState.RUNNING:
+                if not self._probe.has_pages(row.address):
+                    return _AGAIN_SECONDS
                 self._save(row, state=ServerState.RUNNING, reason="", attempts=0)
             return None
         self._runtime.wait(seen.workload_id, seen.state, 1.0)
