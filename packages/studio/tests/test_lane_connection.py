@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import random
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -50,6 +51,24 @@ def test_bodies_of_megabytes(rig: Rig) -> None:
             client.sendall(request("PUT /lake/a", f"Content-Length: {len(BODY)}", body=BODY))
             assert hashlib.sha256(reply(client)[2]).digest() == hashlib.sha256(BODY).digest()
     assert rig.store.connections == 1
+
+
+def test_a_client_that_reads_late_holds_up_nobody_and_misses_nothing(rig: Rig) -> None:
+    large = random.Random(1).randbytes(24 << 20)
+
+    def answer(head: bytes, _body: bytes) -> bytes:
+        return b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(large) + large if b"/large " in head else OK
+
+    rig.store.answer = answer
+    with rig.connect() as late, rig.connect() as other:
+        late.sendall(request("GET /lake/large"))
+        for _ in range(50):
+            other.sendall(request("GET /lake/small"))
+            assert reply(other)[2] == b"ok"
+        for _ in range(2):
+            assert hashlib.sha256(reply(late)[2]).digest() == hashlib.sha256(large).digest()
+            late.sendall(request("GET /lake/large"))
+        assert reply(late)[0] == 200
 
 
 def test_a_client_that_waits_for_a_word(rig: Rig) -> None:
