@@ -27,8 +27,10 @@ from emr_studio.iam.sealing import Sealer
 from emr_studio.iam.sessions import SessionOptions, issue_role_session
 from emr_studio.iam.settled import IamSettled
 from emr_studio.iam.subjects import policies_mention
+from emr_studio.keys.master import Masters
 from emr_studio.keys.model import SealedBucket
 from emr_studio.keys.objects import KmsObjectKeys
+from emr_studio.keys.ring import KeyRing
 from emr_studio.settings import Settings
 from emr_studio.storage.model import Bucket
 from emr_studio.storage.s3_authorization import S3Authorization
@@ -91,7 +93,7 @@ class World:
         ports = S3Ports(
             *(settings, self.database, clock, credentials, self.authorizer, trust, policies_mention),
             recorder=self.recorder,
-            keys=KmsObjectKeys(settings, self.database, clock, ring=None),  # type: ignore[arg-type]
+            keys=KmsObjectKeys(settings, self.database, clock, KeyRing(Masters.of(settings, sealer))),
             settled=IamSettled(),
         )
         self.objects = S3Authorization(ports)
@@ -182,8 +184,9 @@ def test_a_change_acts_on_the_next_request(world: World) -> None:
 def test_a_bucket_policy_is_asked_each_time(world: World) -> None:
     world.policy(READ)
     assert [world.read(), world.read()] == [(200, 1), (200, 0)]
-    deny = {"Effect": "Deny", "Principal": "*", "Action": "s3:*", "Resource": "arn:aws:s3:::lake/*"}
-    deny["Condition"] = {"NotIpAddress": {"aws:SourceIp": "127.0.0.0/8"}}  # type: ignore[assignment]
+    elsewhere = {"NotIpAddress": {"aws:SourceIp": "127.0.0.0/8"}}
+    lake = {"Principal": "*", "Action": "s3:*", "Resource": "arn:aws:s3:::lake/*"}
+    deny = {"Effect": "Deny", **lake, "Condition": elsewhere}
     text = json.dumps({"Version": "2012-10-17", "Statement": [deny]})
     world.change(lambda session: setattr(session.get_one(Bucket, "lake"), "policy", text))
     assert [world.read(), world.read()] == [(200, 1), (200, 1)]
