@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from emr_studio.db import Database
 from emr_studio.runtime.inprocess import InProcessRuntime
 from emr_studio.secrets.model import Secret
 from emr_studio.workspaces.model import Editor
@@ -29,10 +30,10 @@ def play(tmp_path: Path) -> Iterator[Play]:
         yield Play(emr, InProcessRuntime(), emr.studio())
 
 
-def _secret(database: object, arn: str) -> None:
+def _secret(database: Database, arn: str) -> None:
     now = dt.datetime(2026, 1, 1, tzinfo=dt.UTC)
     name = arn.rpartition(":")[2][:-7]
-    with database.write() as session:  # type: ignore[attr-defined]
+    with database.write() as session:
         session.add(Secret(id=arn, account_id=ACCOUNT, region="us-east-1", name=name, created=now, changed=now))
 
 
