@@ -31,6 +31,8 @@ PEER = "JupyterHub SimpleLocalProcessSpawner"
 RUNS = 10
 AT_ONCE = 20
 _PATIENCE = 240.0
+_OFTEN, _SELDOM = 0.005, 0.2
+"""Seconds between two questions whether the peer's server is there: many at once who ask often hold the hub up."""
 TOKEN = "bench-token-of-this-run"
 HUB_CONFIG = """
 c = get_config()
@@ -41,6 +43,8 @@ c.JupyterHub.authenticator_class = "dummy"
 c.Authenticator.allow_all = True
 c.JupyterHub.spawner_class = "simple"
 c.Spawner.args = ["--allow-root"]
+c.Spawner.start_timeout = {patience}
+c.Spawner.http_timeout = {patience}
 c.SimpleLocalProcessSpawner.home_dir_template = "{folder}/home/{{username}}"
 c.JupyterHub.services = [{{"name": "bench", "api_token": "{token}"}}]
 c.JupyterHub.load_roles = [
@@ -169,21 +173,21 @@ class Hub:
         """Seconds that each of so many takes that are asked for at the same moment."""
         users = [f"many{number}" for number in range(count)]
         with ThreadPoolExecutor(count) as pool:
-            list(pool.map(self._prepare, users))
-            return list(pool.map(self._spawn, users))
+            list(pool.map(lambda user: self._prepare(user, _SELDOM), users))
+            return list(pool.map(lambda user: self._spawn(user, _SELDOM), users))
 
-    def _prepare(self, user: str) -> None:
+    def _prepare(self, user: str, pause: float = _OFTEN) -> None:
         self._http.post(f"/hub/api/users/{user}").raise_for_status()
-        self._spawn(user)
+        self._spawn(user, pause)
         self._http.delete(f"/hub/api/users/{user}/server").raise_for_status()
         until(f"{user} stopped", lambda: not self._http.get(f"/hub/api/users/{user}").json()["servers"], _PATIENCE)
 
-    def _spawn(self, user: str) -> float:
+    def _spawn(self, user: str, pause: float = _OFTEN) -> float:
         begun = time.monotonic()
         self._http.post(f"/hub/api/users/{user}/server").raise_for_status()
         while self._http.get(f"/user/{user}/api/status").status_code != httpx.codes.OK:
             assert time.monotonic() - begun < _PATIENCE, "JupyterHub did not start the server"
-            time.sleep(0.005)
+            time.sleep(pause)
         return time.monotonic() - begun
 
     def write(self, user: str, name: str, notebook: dict[str, Any]) -> None:
@@ -207,7 +211,9 @@ def hub(folder: Path) -> Iterator[Hub]:
     port, hub_port, proxy_port = free_port(), free_port(), free_port()
     config = folder / "jupyterhub_config.py"
     config.write_text(
-        HUB_CONFIG.format(port=port, hub_port=hub_port, proxy_port=proxy_port, folder=folder, token=TOKEN)
+        HUB_CONFIG.format(
+            port=port, hub_port=hub_port, proxy_port=proxy_port, folder=folder, token=TOKEN, patience=int(_PATIENCE)
+        )
     )
     url = f"http://127.0.0.1:{port}"
 
