@@ -38,6 +38,7 @@ from starlette.routing import BaseRoute, Route
 
 from emr_studio.aws.context import Caller, Check
 from emr_studio.aws.wire import WireRequest, WireResponse
+from emr_studio.bodies import short_body
 from emr_studio.clock import Clock
 from emr_studio.db import Database
 from emr_studio.runtime.contract import RuntimeUnavailable
@@ -132,18 +133,10 @@ class PanelApi:
         return await _answered(self._described, request)
 
     async def _call(self, request: Request) -> Response:
-        try:
-            body = await _short_body(request)
-        except _Refused as refusal:
-            return _refusal(refusal)
-        return await _answered(self._called, request, body)
+        return await _answered_with_body(self._called, request)
 
     async def _secret(self, request: Request) -> Response:
-        try:
-            body = await _short_body(request)
-        except _Refused as refusal:
-            return _refusal(refusal)
-        return await _answered(self._made_secret, request, body)
+        return await _answered_with_body(self._made_secret, request)
 
     async def _unfit(self, request: Request) -> Response:
         return await _answered(self._judged, request)
@@ -277,6 +270,13 @@ class PanelApi:
         return visitor
 
 
+async def _answered_with_body(work: Callable[[Request, bytes], Response], request: Request) -> Response:
+    body = await short_body(request, _MAX_BODY)
+    if body is None:
+        return _refusal(_Refused(413, "RequestEntityTooLarge", f"The request is larger than {_MAX_BODY} bytes."))
+    return await _answered(work, request, body)
+
+
 async def _answered(work: Callable[..., Response], *arguments: Any) -> Response:
     try:
         return await run_in_threadpool(work, *arguments)
@@ -305,15 +305,6 @@ def _shown(version: FileVersion) -> dict[str, object]:
         "IsLatest": version.latest,
         "Author": version.author,
     }
-
-
-async def _short_body(request: Request) -> bytes:
-    body = b""
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > _MAX_BODY:
-            raise _Refused(413, "RequestEntityTooLarge", f"The request is larger than {_MAX_BODY} bytes.")
-    return body
 
 
 def _require_own_page(request: Request, origin: Origin) -> None:

@@ -25,6 +25,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
+from emr_studio.bodies import short_body
 from emr_studio.clock import Clock
 from emr_studio.db import Database
 from emr_studio.edge.identity import IdentityError, IdentityIssuer
@@ -56,11 +57,9 @@ class Presence:
         return [Route(PATH, self._ask, methods=["POST"])]
 
     async def _ask(self, request: Request) -> Response:
-        body = b""
-        async for chunk in request.stream():
-            body += chunk
-            if len(body) > _MAX_BODY:
-                return refused(413, "That is too much to ask at once.")
+        body = await short_body(request, _MAX_BODY)
+        if body is None:
+            return refused(413, "That is too much to ask at once.")
         try:
             tokens = msgspec.json.decode(body, type=list[str])
         except msgspec.DecodeError:

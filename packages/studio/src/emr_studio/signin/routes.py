@@ -25,6 +25,7 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
 from emr_studio.aws.context import Caller, RequestInfo
+from emr_studio.bodies import short_body
 from emr_studio.db import Database
 from emr_studio.iam.services import verify_password
 from emr_studio.settings import Settings
@@ -107,8 +108,8 @@ class SignIn:
         if request.headers.get("content-type", "").partition(";")[0].strip() != "application/json":
             return refused(415, "Send the credentials as application/json.")
         try:
-            credentials = msgspec.json.decode(await _short_body(request), type=Credentials)
-        except (msgspec.DecodeError, _TooLong):
+            credentials = msgspec.json.decode(await short_body(request, _MAX_BODY) or b"", type=Credentials)
+        except msgspec.DecodeError:
             return refused(400, "The credentials cannot be read: send userName and password.")
         client = source_ip(request.headers), request.headers.get("user-agent", "")
         check = partial(self._check_password, origin, credentials, client)
@@ -274,16 +275,3 @@ class SignIn:
     def _origin(self, request: Request, *kinds: Kind) -> Origin | None:
         origin = parse_host(self.settings, request.headers.get("host", ""))
         return origin if origin is not None and origin.kind in kinds else None
-
-
-class _TooLong(Exception):
-    """A body that no sign-in has."""
-
-
-async def _short_body(request: Request) -> bytes:
-    body = b""
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > _MAX_BODY:
-            raise _TooLong
-    return body

@@ -32,6 +32,7 @@ from emr_studio.aws.auth import ANONYMOUS
 from emr_studio.aws.context import Caller, Context, RequestInfo
 from emr_studio.aws.errors import AuthError, AwsError, ClientError
 from emr_studio.aws.sigv4 import Signature
+from emr_studio.bodies import short_body
 from emr_studio.edge.decisions import IDENTITY, EdgeRequest
 from emr_studio.storage import buckets, s3_buckets, s3_deletion, s3_settings, s3_xml
 from emr_studio.storage.s3_actions import Signed
@@ -108,7 +109,7 @@ class S3Served:
             if said.get("form"):
                 answer = await self._form.respond(request, call, said["bucket"])
             else:
-                body = await _read(request)
+                body = await short_body(request, _MOST_BYTES)
                 answer = await run_in_threadpool(self._respond, call, body, said)
             if "origin" in request.headers:
                 answer = await run_in_threadpool(self._readable, answer, call, said["bucket"])
@@ -186,15 +187,6 @@ def _ticket_of(scope: Scope) -> dict[str, Any] | None:
         return None
     said: dict[str, Any] = json.loads(base64.urlsafe_b64decode(values[0].removeprefix(_TICKET)))
     return said
-
-
-async def _read(request: Request) -> bytes | None:
-    body = b""
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > _MOST_BYTES:
-            return None
-    return body
 
 
 def _check_hashes(headers: Mapping[str, str], body: bytes) -> None:

@@ -24,6 +24,7 @@ from starlette.routing import BaseRoute, Route
 from emr_studio.aws.context import Caller
 from emr_studio.aws.errors import AwsError
 from emr_studio.aws.wire import WireRequest, WireResponse
+from emr_studio.bodies import short_body
 from emr_studio.clock import Clock
 from emr_studio.db import Database
 from emr_studio.iam.services import assume_for_service
@@ -60,11 +61,9 @@ class GitCredentials:
         return [Route(PATH, self._ask, methods=["POST"])]
 
     async def _ask(self, request: Request) -> Response:
-        body = b""
-        async for chunk in request.stream():
-            body += chunk
-            if len(body) > _MAX_BODY:
-                return _refusal(NotGiven(413, "That is too much to ask."))
+        body = await short_body(request, _MAX_BODY)
+        if body is None:
+            return _refusal(NotGiven(413, "That is too much to ask."))
         token = request.headers.get("authorization", "").strip()
         try:
             return JSONResponse(await run_in_threadpool(self.of, token, body), headers=_NO_STORE)
