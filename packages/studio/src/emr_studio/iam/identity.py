@@ -7,7 +7,6 @@ against the account's generation, one look-up by primary key a transaction.
 from __future__ import annotations
 
 import datetime as dt
-from collections import OrderedDict
 from typing import NamedTuple
 
 from sqlalchemy.orm import Session
@@ -15,6 +14,7 @@ from sqlalchemy.orm import Session
 from emr_studio.aws.auth import Credential, ExpiredToken, InvalidToken, UnknownKey
 from emr_studio.aws.context import Caller, Check, Context
 from emr_studio.aws.errors import AccessDenied
+from emr_studio.bounded import Bounded
 from emr_studio.db.known import remembered
 from emr_studio.iam import authorization_message, denial, generation, uses
 from emr_studio.iam.callers import root_caller, secret_purpose, user_caller
@@ -43,7 +43,7 @@ class IamCredentialStore:
 
     def __init__(self, sealer: Sealer) -> None:
         self._sealer = sealer
-        self._known: OrderedDict[str, _Known] = OrderedDict()
+        self._known: Bounded[str, _Known] = Bounded(_REMEMBERED)
 
     def find(self, session: Session, access_key_id: str, session_token: str | None, now: dt.datetime) -> Credential:
         """Return caller and secret.
@@ -81,8 +81,6 @@ class IamCredentialStore:
         secret = self._sealer.open(key.sealed_secret, secret_purpose(key.id)).decode()
         credential = Credential(key.id, secret, _caller_of_key(session, key))
         self._known[access_key_id] = _Known(key.account_id, generation.current(session, key.account_id), credential)
-        while len(self._known) > _REMEMBERED:
-            self._known.popitem(last=False)
         return credential
 
 

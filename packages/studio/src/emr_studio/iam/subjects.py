@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -11,6 +10,7 @@ from threading import Lock
 from sqlalchemy.orm import Session
 
 from emr_studio.aws.context import Caller
+from emr_studio.bounded import Bounded
 from emr_studio.iam import entities, generation
 from emr_studio.iam.model import Account, Role, User
 from emr_studio.iam.policy import Layer, MalformedPolicy, PolicyKind, PolicySource, compile_layer
@@ -52,7 +52,7 @@ class Subjects:
     """Memory of subjects; one a process, shared by all threads."""
 
     def __init__(self) -> None:
-        self._known: OrderedDict[str, tuple[int, Subject | None]] = OrderedDict()
+        self._known: Bounded[str, tuple[int, Subject | None]] = Bounded(_REMEMBERED)
         self._lock = Lock()
 
     def get(self, session: Session, account_id: str, entity_id: str) -> Subject | None:
@@ -64,8 +64,6 @@ class Subjects:
         subject = _load(session, account_id, entity_id)
         with self._lock:
             self._known[entity_id] = (now, subject)
-            while len(self._known) > _REMEMBERED:
-                self._known.popitem(last=False)
         return subject
 
 

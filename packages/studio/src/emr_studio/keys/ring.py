@@ -14,7 +14,6 @@ import secrets
 import struct
 import threading
 import uuid
-from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -22,6 +21,7 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from sqlalchemy.orm import Session
 
+from emr_studio.bounded import Bounded
 from emr_studio.keys.errors import InvalidCiphertext, NotFound
 from emr_studio.keys.master import Masters
 from emr_studio.keys.model import KeyMaterial, KmsKey
@@ -46,7 +46,7 @@ class KeyRing:
 
     def __init__(self, masters: Masters) -> None:
         self._masters = masters
-        self._known: OrderedDict[tuple[str, int], AESGCM] = OrderedDict()
+        self._known: Bounded[tuple[str, int], AESGCM] = Bounded(_REMEMBERED)
         self._lock = threading.Lock()
 
     @property
@@ -95,8 +95,6 @@ class KeyRing:
         cipher = AESGCM(self._masters.unwrap(material.wrapped, _purpose(key_id, version)))
         with self._lock:
             self._known[key_id, version] = cipher
-            while len(self._known) > _REMEMBERED:
-                self._known.popitem(last=False)
         return cipher
 
     def forget(self, key_id: str) -> None:

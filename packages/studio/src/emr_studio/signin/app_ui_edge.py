@@ -10,9 +10,9 @@ ask them, they get a token that only we can make.
 from __future__ import annotations
 
 import datetime as dt
-from collections import OrderedDict
 from dataclasses import dataclass
 
+from emr_studio.bounded import Bounded
 from emr_studio.clock import Clock
 from emr_studio.clusters.history.model import TOUCH, HistoryServer, ServerState, UiTarget, note_use, ui_target
 from emr_studio.clusters.history.operations import HISTORY_PATH
@@ -45,8 +45,8 @@ class AppUiEdge:
         self._database = database
         self._clock = clock
         self._sessions = sessions
-        self._remembered: OrderedDict[tuple[str, str, bool], _Yes] = OrderedDict()
-        self._touched: OrderedDict[str, dt.datetime] = OrderedDict()
+        self._remembered: Bounded[tuple[str, str, bool], _Yes] = Bounded(_MOST_REMEMBERED)
+        self._touched: Bounded[str, dt.datetime] = Bounded(_MOST_REMEMBERED)
 
     def __call__(self, request: EdgeRequest) -> EdgeAnswer:
         """Decide about one request."""
@@ -65,8 +65,6 @@ class AppUiEdge:
             if isinstance(decided, EdgeAnswer):
                 return decided
             known = self._remembered[key] = decided
-            while len(self._remembered) > _MOST_REMEMBERED:
-                self._remembered.popitem(last=False)
         return _pass(request, known)
 
     def _decide(self, request: EdgeRequest, origin: Origin, token: str) -> _Yes | EdgeAnswer:
@@ -108,8 +106,6 @@ class AppUiEdge:
         if wanted and now - self._touched.get(target.cluster_id, now - TOUCH) < TOUCH:
             return
         self._touched[target.cluster_id] = now
-        while len(self._touched) > _MOST_REMEMBERED:
-            self._touched.popitem(last=False)
         note_use(self._database, target.cluster_id, now)
 
 

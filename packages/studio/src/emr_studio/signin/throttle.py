@@ -7,9 +7,9 @@ forgives. Counted for user and address together, so that nobody locks another ou
 from __future__ import annotations
 
 import datetime as dt
-from collections import OrderedDict
 from threading import Lock
 
+from emr_studio.bounded import Bounded
 from emr_studio.clock import Clock
 
 FREE_FAILURES = 5
@@ -23,7 +23,7 @@ class Throttle:
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
-        self._failures: OrderedDict[tuple[str, ...], tuple[int, dt.datetime]] = OrderedDict()
+        self._failures: Bounded[tuple[str, ...], tuple[int, dt.datetime]] = Bounded(_REMEMBERED)
         self._lock = Lock()
 
     def wait_seconds(self, *key: str) -> int:
@@ -42,8 +42,6 @@ class Throttle:
         with self._lock:
             count, last = self._failures.pop(key, (0, now))
             self._failures[key] = (1 if now - last > _FORGET else count + 1, now)
-            while len(self._failures) > _REMEMBERED:
-                self._failures.popitem(last=False)
 
     def succeeded(self, *key: str) -> None:
         """Forget the failures."""

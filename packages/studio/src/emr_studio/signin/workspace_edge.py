@@ -11,11 +11,11 @@ from __future__ import annotations
 import datetime as dt
 import logging
 import stat
-from collections import OrderedDict
 from dataclasses import dataclass
 from pathlib import Path
 
 from emr_studio.aws.context import Caller
+from emr_studio.bounded import Bounded
 from emr_studio.clock import Clock
 from emr_studio.db import Database
 from emr_studio.edge.decisions import DELETE, EdgeAnswer, EdgeRequest
@@ -54,7 +54,7 @@ class WorkspaceEdge:
         self._sessions = sessions
         self._issuer = issuer
         self._visitors = Visitors(settings, clock, sessions)
-        self._remembered: OrderedDict[tuple[str, str], _Yes] = OrderedDict()
+        self._remembered: Bounded[tuple[str, str], _Yes] = Bounded(_MOST_REMEMBERED)
 
     def __call__(self, request: EdgeRequest) -> EdgeAnswer:
         """Decide about one request."""
@@ -98,10 +98,7 @@ class WorkspaceEdge:
         now = self._clock.now()
         session, ip = hash_token(found.token), request.source_ip
         identity = self._issuer.issue(target.editor_id, found.caller, now, session=session, source_ip=ip)
-        yes = _Yes(now + REMEMBER, target.address, identity)
-        self._remembered[found.token, found.origin.host] = yes
-        while len(self._remembered) > _MOST_REMEMBERED:
-            self._remembered.popitem(last=False)
+        yes = self._remembered[found.token, found.origin.host] = _Yes(now + REMEMBER, target.address, identity)
         return _pass(request, yes)
 
     def _sign_in(self, request: EdgeRequest, why: str, target: EdgeTarget | None) -> EdgeAnswer:

@@ -12,7 +12,6 @@ import datetime as dt
 import ipaddress
 import ssl
 import time
-from collections import OrderedDict
 from dataclasses import dataclass, field
 from threading import BoundedSemaphore, Lock
 from typing import Any
@@ -23,6 +22,7 @@ import msgspec
 from joserfc.errors import JoseError
 from joserfc.jwk import KeySet
 
+from emr_studio.bounded import Bounded
 from emr_studio.clock import Clock
 from emr_studio.iam.federation.errors import BadProof, ProviderUnreachable
 
@@ -77,7 +77,7 @@ class IssuerKeys:
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
-        self._kept: OrderedDict[str, _Kept] = OrderedDict()
+        self._kept: Bounded[str, _Kept] = Bounded(_REMEMBERED)
         self._lock = Lock()
         # Whoever sends tokens of slow issuers must not occupy every thread.
         self._fetches = BoundedSemaphore(_AT_ONCE)
@@ -107,8 +107,6 @@ class IssuerKeys:
         with self._lock:
             kept = self._kept.setdefault(issuer, _Kept())
             self._kept.move_to_end(issuer)
-            while len(self._kept) > _REMEMBERED:
-                self._kept.popitem(last=False)
             return kept
 
     def _refresh(self, issuer: str, kept: _Kept, now: dt.datetime) -> None:
