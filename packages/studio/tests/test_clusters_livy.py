@@ -123,10 +123,10 @@ def test_what_the_edge_refuses(door: Door) -> None:
 
 
 def test_a_password_for_kernels_is_none_for_livy(door: Door) -> None:
-    from emr_studio.clusters.sessions.credentials import Claims, seal
+    from emr_studio.clusters.sessions.credentials import GatewayClaims, seal
 
     sealer = Sealer.load(door.emr.settings.keys_dir)
-    assert door.ask(seal(sealer, Claims(door.cluster_id, 2**40))).status == 401
+    assert door.ask(seal(sealer, GatewayClaims(door.cluster_id, expires=2**40))).status == 401
 
 
 def test_who_may_not_has_no_password(door: Door) -> None:

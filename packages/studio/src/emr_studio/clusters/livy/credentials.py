@@ -9,29 +9,26 @@ from __future__ import annotations
 import base64
 import datetime as dt
 
-import msgspec
-
 from emr_studio.aws.errors import InvalidRequest
 from emr_studio.clock import Clock
 from emr_studio.clusters.model import USABLE, Cluster, Target, primary_of
 from emr_studio.clusters.nodes import has_livy
-from emr_studio.clusters.sessions.passwords import no_browsers, open_sealed, password_of, refusal, seal_claims
+from emr_studio.clusters.sessions.passwords import NOT_VALID, Claims, claims_of, no_browsers, refusal, seal_claims
 from emr_studio.clusters.ui_keys import livy_token
 from emr_studio.db import Database
 from emr_studio.edge.decisions import DELETE, EdgeAnswer, EdgeRequest
-from emr_studio.iam.sealing import BadSeal, Sealer
+from emr_studio.iam.sealing import Sealer
 from emr_studio.network.model import LIVY_PORT
 
 PATH = "/_livy/"
 _PURPOSE = "emr:livy-credentials"
 
 
-class Claims(msgspec.Struct, frozen=True):
-    """What a password says; `expires` is in seconds since 1970, `user` whom Livy shows as owner."""
+class LivyClaims(Claims, frozen=True):
+    """`user` is whom Livy shows as owner."""
 
     cluster: str
     user: str
-    expires: int
 
 
 def issue(sealer: Sealer, cluster: Cluster, user: str, expires: dt.datetime) -> str:
@@ -43,7 +40,8 @@ def issue(sealer: Sealer, cluster: Cluster, user: str, expires: dt.datetime) -> 
     if not has_livy(cluster):
         why = f"Livy is not among the applications of the cluster {cluster.id}."
         raise InvalidRequest(f"ExecutionRoleArn is required: without it the credentials are for Livy, and {why}")
-    return seal_claims(sealer, Claims(cluster.id, user, int(expires.timestamp())), _PURPOSE)
+    claims = LivyClaims(cluster.id, user, expires=int(expires.timestamp()))
+    return seal_claims(sealer, claims, _PURPOSE)
 
 
 class LivyEdge:
@@ -59,12 +57,9 @@ class LivyEdge:
         if no_browsers(request.headers):
             return refusal(403, "Livy is for programs, not for pages.")
         cluster_id, _, rest = request.uri.removeprefix(PATH).partition("/")
-        try:
-            claims = open_sealed(self._sealer, password_of(request.headers), _PURPOSE, Claims)
-        except BadSeal:
-            claims = None
-        if claims is None or claims.cluster != cluster_id or self._clock.now().timestamp() >= claims.expires:
-            return refusal(401, "The credentials are not valid any more. GetClusterSessionCredentials gives new ones.")
+        claims = claims_of(request.headers, self._sealer, _PURPOSE, LivyClaims, self._clock.now())
+        if claims is None or claims.cluster != cluster_id:
+            return refusal(401, NOT_VALID)
         with self._database.read() as session:
             cluster = session.get_one(Cluster, cluster_id)
             address = primary_of(session, cluster_id).bind_ip

@@ -10,8 +10,6 @@ from __future__ import annotations
 
 import datetime as dt
 
-import msgspec
-
 from emr_studio.aws.context import Context
 from emr_studio.aws.errors import InvalidRequest
 from emr_studio.aws.registry import Request, Response, operation
@@ -22,11 +20,11 @@ from emr_studio.clusters.model import USABLE, Cluster, Target
 from emr_studio.clusters.runtime_roles import check_kernels_role
 from emr_studio.clusters.sessions.attachments import new_attachment, newest_attachment
 from emr_studio.clusters.sessions.model import KIND, LIVING, WANTED, Purpose, SparkSession
-from emr_studio.clusters.sessions.passwords import no_browsers, open_sealed, password_of, refusal, seal_claims
+from emr_studio.clusters.sessions.passwords import NOT_VALID, Claims, claims_of, no_browsers, refusal, seal_claims
 from emr_studio.controllers import Waker
 from emr_studio.db import Database
 from emr_studio.edge.decisions import DELETE, EdgeAnswer, EdgeRequest
-from emr_studio.iam.sealing import BadSeal, Sealer
+from emr_studio.iam.sealing import Sealer
 from emr_studio.network.model import GATEWAY_PORT
 
 LIFETIME = dt.timedelta(hours=12)
@@ -34,11 +32,10 @@ PATH = "/_gateway/"
 _PURPOSE = "emr:cluster-session-credentials"
 
 
-class Claims(msgspec.Struct, frozen=True):
-    """What a password says; `expires` is in seconds since 1970."""
+class GatewayClaims(Claims, frozen=True):
+    """`session` is the attachment whose gateway it opens."""
 
     session: str
-    expires: int
 
 
 @operation(
@@ -71,10 +68,10 @@ def _for_kernels(context: Context, cluster: Cluster, role_arn: str, expires: dt.
         waker, session_id = context.port(Waker), row.id
         context.after_commit(lambda: waker.wake(KIND, session_id))
     row.expires_at = expires
-    return seal(context.port(Sealer), Claims(row.id, int(expires.timestamp())))
+    return seal(context.port(Sealer), GatewayClaims(row.id, expires=int(expires.timestamp())))
 
 
-def seal(sealer: Sealer, claims: Claims) -> str:
+def seal(sealer: Sealer, claims: GatewayClaims) -> str:
     """The password that says this."""
     return seal_claims(sealer, claims, _PURPOSE)
 
@@ -95,9 +92,9 @@ class GatewayEdge:
         if no_browsers(request.headers):
             return refusal(403, "A kernel gateway is for Jupyter clients, not for pages.")
         cluster_id, _, rest = request.uri.removeprefix(PATH).partition("/")
-        row = self._row(password_of(request.headers))
+        row = self._row(request)
         if row is None or row.cluster_id != cluster_id or row.purpose != Purpose.KERNELS:
-            return refusal(401, "The credentials are not valid any more. GetClusterSessionCredentials gives new ones.")
+            return refusal(401, NOT_VALID)
         if row.state in LIVING:
             headers = {"Authorization": f"token {row.gateway_token}", "Cookie": DELETE}
             return EdgeAnswer(upstream=f"{row.bind_ip}:{GATEWAY_PORT}", uri=f"/{rest}", headers=headers)
@@ -105,12 +102,9 @@ class GatewayEdge:
             return refusal(503, f"The kernel gateway is {row.state}. Try again in a moment.")
         return refusal(401, row.message or "The kernel gateway has ended.")
 
-    def _row(self, password: str) -> SparkSession | None:
-        try:
-            claims = open_sealed(self._sealer, password, _PURPOSE, Claims)
-        except BadSeal:
-            return None
-        if self._clock.now().timestamp() >= claims.expires:
+    def _row(self, request: EdgeRequest) -> SparkSession | None:
+        claims = claims_of(request.headers, self._sealer, _PURPOSE, GatewayClaims, self._clock.now())
+        if claims is None:
             return None
         with self._database.read() as session:
             return session.get(SparkSession, claims.session)

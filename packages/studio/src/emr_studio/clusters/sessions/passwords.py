@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import datetime as dt
 from typing import TypeVar
 
 import msgspec
@@ -15,27 +16,34 @@ from starlette.datastructures import Headers
 from emr_studio.edge.decisions import EdgeAnswer
 from emr_studio.iam.sealing import BadSeal, Sealer
 
+NOT_VALID = "The credentials are not valid any more. GetClusterSessionCredentials gives new ones."
 _LONGEST = 1024
 _NO_BROWSERS = ("origin", "sec-fetch-site", "sec-fetch-mode")
-_Claims = TypeVar("_Claims", bound=msgspec.Struct)
 
 
-def seal_claims(sealer: Sealer, claims: msgspec.Struct, purpose: str) -> str:
+class Claims(msgspec.Struct, frozen=True, kw_only=True):
+    """What a password says; `expires` is in seconds since 1970."""
+
+    expires: int
+
+
+_Claims = TypeVar("_Claims", bound=Claims)
+
+
+def seal_claims(sealer: Sealer, claims: Claims, purpose: str) -> str:
     """The password that says this."""
     return base64.urlsafe_b64encode(sealer.seal(msgspec.msgpack.encode(claims), purpose)).decode().rstrip("=")
 
 
-def open_sealed(sealer: Sealer, password: str, purpose: str, kind: type[_Claims]) -> _Claims:
-    """What a password says.
-
-    Raises:
-        BadSeal: it was not made here, or for another purpose.
-    """
+def claims_of(headers: Headers, sealer: Sealer, purpose: str, kind: type[_Claims], now: dt.datetime) -> _Claims | None:
+    """What the client's password says; None if it was not made here for that purpose, or has expired."""
+    password = _password_of(headers)
     try:
         sealed = base64.b64decode((password + "=" * (-len(password) % 4))[:_LONGEST], altchars=b"-_", validate=True)
-        return msgspec.msgpack.decode(sealer.open(sealed, purpose), type=kind)
-    except (binascii.Error, ValueError, msgspec.DecodeError):
-        raise BadSeal("not a password of this installation") from None
+        claims = msgspec.msgpack.decode(sealer.open(sealed, purpose), type=kind)
+    except (ValueError, BadSeal, msgspec.DecodeError):
+        return None
+    return claims if now.timestamp() < claims.expires else None
 
 
 def no_browsers(headers: Headers) -> bool:
@@ -43,7 +51,7 @@ def no_browsers(headers: Headers) -> bool:
     return any(name in headers for name in _NO_BROWSERS)
 
 
-def password_of(headers: Headers) -> str:
+def _password_of(headers: Headers) -> str:
     """The password of Basic authentication, or where Jupyter's clients have a token (`GatewayClient.auth_token`)."""
     kind, _, given = headers.get("authorization", "").partition(" ")
     if kind.lower() != "basic":
