@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-import subprocess
-from pathlib import Path
+
+from tests.support.workspace_python import in_workspace
 
 _FORKS = """
 import json, os
@@ -32,7 +32,5 @@ def test_no_two_workspaces_write_as_the_same_client() -> None:
     The id is drawn by a generator that lives in the library from its first use on, so nothing that the
     zygote imports may make a document before the fork.
     """
-    python = Path(__file__).resolve().parents[3] / ".envs/workspace/bin/python"
-    done = subprocess.run([python, "-c", _FORKS], capture_output=True, text=True, timeout=120, check=True)
-    drawn = [client for ids in json.loads(done.stdout) for client in ids]
+    drawn = [client for ids in json.loads(in_workspace(_FORKS).stdout) for client in ids]
     assert len(set(drawn)) == len(drawn) == 18

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,7 @@ from pycrdt import Array, Doc, Map, Text
 
 from emr_studio_workspace import first_page
 from emr_studio_workspace.first_page import Cell, Unfit, first_cells, into, read_cells, render
+from tests.support.workspace_python import in_workspace
 
 _EVIL = [
     "</textarea><script>alert(1)</script>",
@@ -189,9 +189,4 @@ for text in ('{"theme": "JupyterLab Dark", /* mine */ }', '{"adaptive-theme": tr
 
 
 def test_the_theme_is_the_one_that_the_user_has_chosen(tmp_path: Path) -> None:
-    python = Path(__file__).resolve().parents[3] / ".envs/workspace/bin/python"
-    done = subprocess.run(
-        [str(python), "-c", _THEMES, str(tmp_path / "user")], capture_output=True, text=True, timeout=60, check=False
-    )
-    assert done.returncode == 0, done.stderr
-    assert done.stdout.split() == ["dark", "auto", "light", "light"]
+    assert in_workspace(_THEMES, tmp_path / "user").stdout.split() == ["dark", "auto", "light", "light"]

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import subprocess
 from pathlib import Path
+
+from tests.support.workspace_python import in_workspace
 
 _ASKED = """
 import json, sys
@@ -44,14 +45,5 @@ print(len(ours["settings"]))
 
 
 def test_all_settings_are_those_of_jupyterlab_with_the_users_own(tmp_path: Path) -> None:
-    python = Path(__file__).resolve().parents[3] / ".envs/workspace/bin/python"
-    done = subprocess.run(
-        [str(python), "-W", "ignore", "-c", _ASKED, str(tmp_path / "user")],
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-        cwd=tmp_path,
-    )
-    assert done.returncode == 0, done.stderr
+    done = in_workspace(_ASKED, tmp_path / "user", folder=tmp_path, warns=False)
     assert int(done.stdout) > 50

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import subprocess
-from pathlib import Path
+from tests.support.workspace_python import in_workspace
 
-PYTHON = Path(__file__).resolve().parents[3] / ".envs" / "workspace" / "bin" / "python"
 # As Jupyter's client of gateways raises it, from what a gateway answers.
 PLAY = """
 from tornado.web import HTTPError
@@ -23,8 +21,7 @@ for status, said, reason in answers:
 
 
 def test_a_full_cluster_is_told_in_its_own_words() -> None:
-    done = subprocess.run([str(PYTHON), "-c", PLAY], capture_output=True, text=True, timeout=120, check=True)
-    full, forbidden, away = done.stdout.splitlines()
+    full, forbidden, away = in_workspace(PLAY).stdout.splitlines()
     assert full == "403 Too many: 8 of 8."
     assert "Ensure gateway url is valid" in forbidden
     assert away.startswith("503 ")

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-import subprocess
-from pathlib import Path
 from typing import Any
 
 import pytest
+
+from tests.support.workspace_python import in_workspace
 
 _PLAY = """
 import asyncio, json, sys
@@ -111,12 +111,8 @@ print(json.dumps(asyncio.run(play())))
 def found(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     folder = tmp_path_factory.mktemp("runs")
     (folder / "home").mkdir()
-    python = Path(__file__).resolve().parents[3] / ".envs/workspace/bin/python"
-    argv = [str(python), "-c", _PLAY, str(folder / "home")]
     environment = {"JUPYTER_DATA_DIR": str(folder / "data"), "HOME": str(folder)}
-    done = subprocess.run(argv, capture_output=True, text=True, timeout=120, check=False, env=environment)
-    assert done.returncode == 0, done.stderr
-    told: dict[str, Any] = json.loads(done.stdout)
+    told: dict[str, Any] = json.loads(in_workspace(_PLAY, folder / "home", environment=environment).stdout)
     return told
 
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
-import subprocess
 from pathlib import Path
 from typing import Any
+
+from tests.support.workspace_python import in_workspace
 
 _SERVER = """
 import json, socket, sys
@@ -79,14 +80,4 @@ def test_a_server_works_out_nothing_that_a_rehearsal_has(tmp_path: Path) -> None
 
 def _said(program: str, folder: Path) -> Any:
     """What a program, run in the Workspaces' environment, prints in the end."""
-    python = Path(__file__).resolve().parents[3] / ".envs/workspace/bin/python"
-    done = subprocess.run(
-        [str(python), "-W", "ignore", "-c", program, str(folder)],
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-        cwd=folder,
-    )
-    assert done.returncode == 0, done.stderr
-    return json.loads(done.stdout.splitlines()[-1])
+    return json.loads(in_workspace(program, folder, folder=folder, warns=False).stdout.splitlines()[-1])

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-import subprocess
-from pathlib import Path
+
+from tests.support.workspace_python import in_workspace
 
 _ENDS = """
 import asyncio, json
@@ -37,9 +37,7 @@ print(json.dumps([asyncio.run(end(asked, later)) for asked in (False, True) for 
 
 
 def test_whatever_the_moment_all_is_answered_and_nothing_is_left() -> None:
-    python = Path(__file__).resolve().parents[3] / ".envs/workspace/bin/python"
-    done = subprocess.run([python, "-c", _ENDS], capture_output=True, text=True, timeout=120, check=False)
-    assert done.returncode == 0, done.stderr
+    done = in_workspace(_ENDS)
     ends = json.loads(done.stdout)
     assert [end["answered"] for end in ends] == [False] * 6 + [True] * 6
     assert [end["left"] for end in ends] == [0] * 12
