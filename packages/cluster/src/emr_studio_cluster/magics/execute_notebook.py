@@ -8,14 +8,14 @@ the other half): a kernel of its own on the same cluster runs the notebook, and 
 from __future__ import annotations
 
 import html
-import json
 import time
 from collections.abc import Callable
 from typing import Any
 
-from IPython.core.error import StdinNotImplementedError, UsageError
+from IPython.core.error import UsageError
 from IPython.display import DisplayHandle
 
+from emr_studio_cluster.magics.asking import Ask, answered, asking
 from emr_studio_cluster.magics.downloads import Options
 
 NAME = "execute_notebook"
@@ -41,14 +41,14 @@ class ExecutionFailed(Exception):
 
 def install(shell: Any) -> None:
     """Give it to a shell."""
-    magic = ExecuteNotebook(lambda question: str(shell.kernel.raw_input(question)))
+    magic = ExecuteNotebook(asking(shell))
     shell.register_magic_function(magic.run, "line", NAME)
 
 
 class ExecuteNotebook:
-    """Of one kernel; `ask` has the Workspace's server answer a question."""
+    """Of one kernel."""
 
-    def __init__(self, ask: Callable[[str], str], pause: Callable[[float], None] = time.sleep) -> None:
+    def __init__(self, ask: Ask, pause: Callable[[float], None] = time.sleep) -> None:
         self._ask, self._pause = ask, pause
 
     def run(self, line: str) -> None:
@@ -87,13 +87,7 @@ class ExecuteNotebook:
         return told
 
     def _asked(self, question: dict[str, str]) -> dict[str, Any]:
-        try:
-            told = json.loads(self._ask(ASKS + json.dumps(question)))
-        except (StdinNotImplementedError, ValueError) as error:
-            raise UsageError(_ONLY_IN_NOTEBOOKS) from error
-        if not isinstance(told, dict) or "error" in told:
-            raise UsageError(str(told["error"]) if isinstance(told, dict) else _ONLY_IN_NOTEBOOKS)
-        return told
+        return answered(self._ask, ASKS, question, _ONLY_IN_NOTEBOOKS)
 
 
 def _words(told: dict[str, Any]) -> str:

@@ -12,17 +12,16 @@ from __future__ import annotations
 
 import base64
 import io
-import json
 import os
 import shutil
 import tarfile
 import tempfile
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from IPython.core.error import StdinNotImplementedError, UsageError
+from IPython.core.error import UsageError
 
+from emr_studio_cluster.magics.asking import Ask, answered, asking
 from emr_studio_cluster.magics.downloads import Options
 
 ASKS = "emr-studio/workspace-folder "
@@ -43,16 +42,16 @@ _OPTIONS.add_argument("--params", default="")
 
 def install(shell: Any) -> None:
     """Give them to a shell."""
-    magics = WorkspaceFolder(lambda question: str(shell.kernel.raw_input(question)))
+    magics = WorkspaceFolder(asking(shell))
     magics.resume()
     shell.register_magic_function(magics.mount, "line", "mount_workspace_dir")
     shell.register_magic_function(magics.umount, "line", "umount_workspace_dir")
 
 
 class WorkspaceFolder:
-    """Of one kernel; `ask` has the Workspace's server answer a question."""
+    """Of one kernel."""
 
-    def __init__(self, ask: Callable[[str], str]) -> None:
+    def __init__(self, ask: Ask) -> None:
         self._ask = ask
         self._folder: Path | None = None
         self._path = ""
@@ -105,13 +104,7 @@ class WorkspaceFolder:
         return whole
 
     def _asked(self, question: dict[str, Any]) -> dict[str, Any]:
-        try:
-            told = json.loads(self._ask(ASKS + json.dumps(question)))
-        except (StdinNotImplementedError, ValueError) as error:
-            raise UsageError(_ONLY_IN_NOTEBOOKS) from error
-        if not isinstance(told, dict) or "error" in told:
-            raise UsageError(str(told["error"]) if isinstance(told, dict) else _ONLY_IN_NOTEBOOKS)
-        return told
+        return answered(self._ask, ASKS, question, _ONLY_IN_NOTEBOOKS)
 
 
 def _unpack(archive: bytes, folder: Path) -> int:
