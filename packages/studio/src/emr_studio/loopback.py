@@ -1,10 +1,12 @@
-"""Ports of 127.0.0.1 that a server may keep for long."""
+"""Ports of 127.0.0.1 that a server may keep for long, and what a client of one needs."""
 
 from __future__ import annotations
 
 import os
 import secrets
 import socket
+import ssl
+from functools import cache
 from pathlib import Path
 
 HOST = "127.0.0.1"
@@ -12,6 +14,18 @@ _LOWEST = 10_000
 _LANES = 16
 """Two processes that choose at the same moment take from different lanes, as a rule: neither is told of the other's."""
 _RANGE = Path("/proc/sys/net/ipv4/ip_local_port_range")
+
+
+@cache
+def certificates() -> ssl.SSLContext:
+    """What httpx trusts, read once in a process.
+
+    Each of its clients reads them anew if not told otherwise, also one that speaks plain HTTP: that takes longer than
+    all else of a question on this machine.
+    """
+    import httpx  # heavy, and not for those who only want a port
+
+    return httpx.create_ssl_context()
 
 
 def free_port() -> int:

@@ -10,6 +10,7 @@ from contextlib import closing
 import httpx
 
 from emr_studio.edge.config import edge_socket
+from emr_studio.loopback import certificates
 from emr_studio.runtime.client import LocalRuntime
 from emr_studio.runtime.contract import RuntimeUnavailable
 from emr_studio.runtime.supervisor import Part
@@ -69,7 +70,8 @@ def _answers(url: str, uds: str | None = None, host: str = "api") -> bool:
     if uds is not None and not _is_open(uds, socket.SOCK_STREAM):
         return False
     try:
-        with httpx.Client(transport=httpx.HTTPTransport(uds=uds), timeout=2.0) as client:
+        transport = httpx.HTTPTransport(verify=certificates(), uds=uds)
+        with httpx.Client(transport=transport, timeout=2.0) as client:
             return client.get(url, headers={"Host": host}).status_code == httpx.codes.OK
     except httpx.HTTPError:
         return False

@@ -14,6 +14,7 @@ from emr_studio.clock import SystemClock
 from emr_studio.clusters.model import Cluster, Instance
 from emr_studio.clusters.outside.model import Kind, kind_of
 from emr_studio.clusters.ui_keys import token_for, ui_key
+from emr_studio.loopback import certificates
 from emr_studio.network.model import CONNECT_PORT, GATEWAY_PORT, LIVY_PORT
 from emr_studio.runtime.door import HEALTH
 
@@ -102,7 +103,7 @@ class NodeProbe:
         url = f"http://{primary.bind_ip}:{_MASTER_WEB_PORT}/workers/kill/"
         # What does not answer is asked again with the next turn.
         with suppress(httpx.HTTPError):
-            httpx.post(url, data={"host": node.bind_ip}, timeout=_TIMEOUT_SECONDS)
+            httpx.post(url, data={"host": node.bind_ip}, timeout=_TIMEOUT_SECONDS, verify=certificates())
 
     def _workers(self, primary: Instance) -> list[dict[str, Any]]:
         try:
@@ -121,7 +122,8 @@ class NodeProbe:
     def has_pages(self, address: str) -> bool:
         try:
             # Whatever its filters answer without a token: where there is no page yet there is no filter either.
-            return httpx.get(f"http://{address}/", timeout=_TIMEOUT_SECONDS).status_code != httpx.codes.NOT_FOUND
+            answer = httpx.get(f"http://{address}/", timeout=_TIMEOUT_SECONDS, verify=certificates())
+            return answer.status_code != httpx.codes.NOT_FOUND
         except httpx.HTTPError:
             return False
 
@@ -173,5 +175,5 @@ class NodeProbe:
 
 
 def _get(url: str, headers: Mapping[str, str] | None = None) -> Any:
-    answer = httpx.get(url, headers=dict(headers or {}), timeout=_TIMEOUT_SECONDS)
+    answer = httpx.get(url, headers=dict(headers or {}), timeout=_TIMEOUT_SECONDS, verify=certificates())
     return answer.raise_for_status().json()

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-import ssl
 import threading
-from functools import lru_cache
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -16,6 +14,8 @@ from botocore.credentials import Credentials, RefreshableCredentials
 from botocore.loaders import create_loader
 from botocore.session import Session
 from botocore.utils import parse_timestamp
+
+from emr_studio.loopback import certificates
 
 _CONFIG = {
     "signature_version": "s3v4",
@@ -71,14 +71,8 @@ def unsigned_client(endpoint_url: str, region: str) -> Any:
     return client_of(endpoint_url, region, None, signature_version=UNSIGNED)
 
 
-@lru_cache
-def _trusted() -> ssl.SSLContext:
-    """One for all: to read the certificates that it trusts takes longer than all else of a fetch."""
-    return httpx.create_ssl_context()
-
-
 def _fetch_keys(url: str, token: str) -> dict[str, str]:
-    answer = httpx.get(url, headers={"Authorization": token}, timeout=10, verify=_trusted())
+    answer = httpx.get(url, headers={"Authorization": token}, timeout=10, verify=certificates())
     answer.raise_for_status()
     keys = answer.json()
     return {

@@ -21,7 +21,7 @@ from typing import NoReturn
 
 import httpx
 
-from emr_studio.loopback import free_port
+from emr_studio.loopback import certificates, free_port
 from emr_studio.settings import Settings
 from emr_studio.storage.beside import fork_beside
 from emr_studio.storage.external import StoreAuth, external
@@ -176,11 +176,11 @@ def store_client(settings: Settings, *, part: str = "s3", timeout: float = 20) -
         FileNotFoundError: if it was never started on this data folder.
     """
     if part == "s3" and (outside := external(settings)) is not None:
-        return httpx.Client(base_url=outside.endpoint, auth=StoreAuth(outside), timeout=timeout)
+        return httpx.Client(base_url=outside.endpoint, auth=StoreAuth(outside), timeout=timeout, verify=certificates())
     port = read_ports(settings)[part]
     if not is_hidden(settings):
-        return httpx.Client(base_url=f"http://{_HOST}:{port}", timeout=timeout)
-    transport = httpx.HTTPTransport(uds=str(_sockets(settings) / f"{part}.sock"))
+        return httpx.Client(base_url=f"http://{_HOST}:{port}", timeout=timeout, verify=certificates())
+    transport = httpx.HTTPTransport(verify=certificates(), uds=str(_sockets(settings) / f"{part}.sock"))
     return httpx.Client(base_url="http://store", transport=transport, timeout=timeout)
 
 
@@ -191,10 +191,12 @@ def async_store_client(settings: Settings, *, timeout: float = 20) -> httpx.Asyn
         FileNotFoundError: if it was never started on this data folder.
     """
     if (outside := external(settings)) is not None:
-        return httpx.AsyncClient(base_url=outside.endpoint, auth=StoreAuth(outside), timeout=timeout)
+        auth = StoreAuth(outside)
+        return httpx.AsyncClient(base_url=outside.endpoint, auth=auth, timeout=timeout, verify=certificates())
     if not is_hidden(settings):
-        return httpx.AsyncClient(base_url=f"http://{_HOST}:{read_ports(settings)['s3']}", timeout=timeout)
-    transport = httpx.AsyncHTTPTransport(uds=str(_sockets(settings) / "s3.sock"))
+        url = f"http://{_HOST}:{read_ports(settings)['s3']}"
+        return httpx.AsyncClient(base_url=url, timeout=timeout, verify=certificates())
+    transport = httpx.AsyncHTTPTransport(verify=certificates(), uds=str(_sockets(settings) / "s3.sock"))
     return httpx.AsyncClient(base_url="http://store", transport=transport, timeout=timeout)
 
 

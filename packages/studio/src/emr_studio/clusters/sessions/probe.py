@@ -10,6 +10,7 @@ from emr_studio.clock import SystemClock
 from emr_studio.clusters.probe import NodeProbe
 from emr_studio.clusters.sessions.model import SparkSession
 from emr_studio.clusters.ui_keys import token_for, ui_key
+from emr_studio.loopback import certificates
 from emr_studio.network.model import GATEWAY_PORT
 
 _WEB_PORT = 4040
@@ -38,8 +39,9 @@ class SparkProbe:
     def is_busy(self, row: SparkSession) -> bool | None:
         ui = f"http://{row.bind_ip}:{_WEB_PORT}/api/v1/applications"
         token = token_for(ui_key(row.secret), SystemClock().now())
+        headers = {"Authorization": f"Bearer {token}"}
         try:
-            with httpx.Client(headers={"Authorization": f"Bearer {token}"}, timeout=_TIMEOUT_SECONDS) as client:
+            with httpx.Client(headers=headers, timeout=_TIMEOUT_SECONDS, verify=certificates()) as client:
                 (application, *_rest) = client.get(ui).raise_for_status().json()
                 jobs = client.get(f"{ui}/{application['id']}/jobs", params={"status": "running"})
                 return bool(jobs.raise_for_status().json())
@@ -50,7 +52,8 @@ class SparkProbe:
         url = f"http://{row.bind_ip}:{GATEWAY_PORT}/api/kernels"
         headers = {"Authorization": f"token {row.gateway_token}"}
         try:
-            return len(httpx.get(url, headers=headers, timeout=_TIMEOUT_SECONDS).raise_for_status().json())
+            answer = httpx.get(url, headers=headers, timeout=_TIMEOUT_SECONDS, verify=certificates())
+            return len(answer.raise_for_status().json())
         except (httpx.HTTPError, ValueError, TypeError):
             return None
 
