@@ -7,6 +7,7 @@ what follows the commit), without HTTP and without botocore's own validation.
 from __future__ import annotations
 
 import datetime as dt
+import itertools
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -14,6 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from sqlalchemy import update
 from sqlalchemy.orm import Session
 
 from emr_studio import ids
@@ -23,7 +25,7 @@ from emr_studio.aws.registry import registry
 from emr_studio.clock import FakeClock
 from emr_studio.clusters.model import Cluster, Instance, InstanceGroup, Role, State, Target
 from emr_studio.controllers import Waker
-from emr_studio.db import Base, Database
+from emr_studio.db import Database
 from emr_studio.edge.presign import Presigner
 from emr_studio.iam import writing
 from emr_studio.iam.bootstrap import create_account
@@ -31,6 +33,7 @@ from emr_studio.iam.bootstrap_policies import service_role_policy, trust_policy
 from emr_studio.iam.callers import user_caller
 from emr_studio.iam.entities import get_account
 from emr_studio.iam.identity import IamAuthorizer
+from emr_studio.iam.model import Account
 from emr_studio.iam.model import Role as IamRole
 from emr_studio.iam.sealing import Sealer
 from emr_studio.network.model import DefaultNetwork, ensure_default_network
@@ -38,6 +41,7 @@ from emr_studio.settings import Settings
 from emr_studio.storage.model import Bucket
 from emr_studio.studios import operations as studios_operations
 from emr_studio.workspaces import operations as workspaces_operations
+from tests.support.template import copied
 
 OPERATIONS = (studios_operations, workspaces_operations)
 """Importing them registers what can be called."""
@@ -47,6 +51,7 @@ BUCKET = "emr-studio-123456789012-us-east-1"
 OTHER_BUCKET = "emr-studio-210987654321-us-east-1"
 SERVICE_ROLE = "EMRStudio_ServiceRole"
 EMR = "elasticmapreduce.amazonaws.com"
+_GENERATIONS = itertools.count(10_000, 10_000)
 ALLOW_ALL = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "*", "Resource": "*"}]}
 
 
@@ -236,12 +241,8 @@ class World:
                 setattr(cluster, column, value)
 
 
-@contextmanager
-def emr_world(folder: Path, port: int = 8080) -> Iterator[World]:
-    """Make the world in `folder`; its database is closed at the end."""
-    settings = Settings(data_dir=folder, port=port)
-    database = Database(settings.sqlalchemy_url)
-    Base.metadata.create_all(database.engine)
+def _furnish(settings: Settings, database: Database) -> tuple[DefaultNetwork, Caller]:
+    """Accounts, networks, buckets, the service role and `admin`; returns the first account's network and her."""
     clock = FakeClock()
     sealer = Sealer.load(settings.keys_dir)
     with database.write() as session:
@@ -252,7 +253,18 @@ def emr_world(folder: Path, port: int = 8080) -> Iterator[World]:
         for name, account_id in ((BUCKET, ACCOUNT), (OTHER_BUCKET, OTHER_ACCOUNT)):
             session.add(Bucket(name=name, account_id=account_id, region="us-east-1", created=clock.now()))
     world = World(settings, database, clock, Wakes(), network, Caller(ACCOUNT, "root", "", "", ""))
-    world.admin = world.user("admin")
+    admin = world.user("admin")
     world.role(SERVICE_ROLE, *service_role_policy(BUCKET, "aws")["Statement"])
-    yield world
+    return network, admin
+
+
+@contextmanager
+def emr_world(folder: Path, port: int = 8080) -> Iterator[World]:
+    """Make the world in `folder`; its database is closed at the end."""
+    settings = Settings(data_dir=folder, port=port)
+    database, (network, admin) = copied(settings, _furnish)
+    with database.write() as session:
+        # The same people in each world of a process, with other policies: none is taken for her of another world.
+        session.execute(update(Account).values(generation=next(_GENERATIONS)))
+    yield World(settings, database, FakeClock(), Wakes(), network, admin)
     database.dispose()
