@@ -9,6 +9,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from emr_studio.loopback import free_port
 from emr_studio.settings import Settings
 from emr_studio.storage import store
 from tests.support.s3_door import Door, s3_door
@@ -17,7 +18,7 @@ _RUN = """
 from pathlib import Path
 from emr_studio.settings import Settings
 from emr_studio.storage.store import run_store
-run_store(Settings(data_dir=Path({folder!r})))
+run_store(Settings(data_dir=Path({folder!r}), port={port}))
 """
 
 
@@ -25,7 +26,7 @@ def start_store(settings: Settings, deadline: float = 180.0) -> subprocess.Popen
     """Start the object store on a data folder; returns when it is ready."""
     settings.data_dir.mkdir(parents=True, exist_ok=True)
     with (settings.data_dir / "store.log").open("ab") as log:
-        argv = [sys.executable, "-c", _RUN.format(folder=str(settings.data_dir))]
+        argv = [sys.executable, "-c", _RUN.format(folder=str(settings.data_dir), port=settings.port)]
         process = subprocess.Popen(argv, stdout=log, stderr=log)
     until = time.monotonic() + deadline
     while not store.ready(settings):
@@ -39,7 +40,8 @@ def start_store(settings: Settings, deadline: float = 180.0) -> subprocess.Popen
 @pytest.fixture(scope="session")
 def store_settings(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
     """Settings of an installation whose (real) object store runs."""
-    settings = Settings(data_dir=tmp_path_factory.mktemp("store"))
+    # It asks for KMS there: nobody else is to listen, nor to let it wait.
+    settings = Settings(data_dir=tmp_path_factory.mktemp("store"), port=free_port())
     process = start_store(settings)
     yield settings
     process.kill()

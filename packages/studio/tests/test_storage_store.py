@@ -17,6 +17,7 @@ import httpx
 import psutil
 import pytest
 
+from emr_studio.loopback import free_port
 from emr_studio.settings import Settings
 from emr_studio.storage import s3, store
 
@@ -31,13 +32,13 @@ _RUN = """
 from pathlib import Path
 from emr_studio.settings import Settings
 from emr_studio.storage.store import run_store
-run_store(Settings(data_dir=Path({folder!r})), hidden={hidden})
+run_store(Settings(data_dir=Path({folder!r}), port={port}), hidden={hidden})
 """
 
 
 @pytest.fixture
 def settings(tmp_path: Path) -> Settings:
-    return Settings(data_dir=tmp_path)
+    return Settings(data_dir=tmp_path, port=free_port())
 
 
 @pytest.fixture
@@ -46,7 +47,7 @@ def start(settings: Settings) -> Iterator[Start]:
 
     def run(*, hidden: bool = False) -> subprocess.Popen[bytes]:
         with (settings.data_dir / "store.log").open("ab") as log:
-            argv = [sys.executable, "-c", _RUN.format(folder=str(settings.data_dir), hidden=hidden)]
+            argv = [sys.executable, "-c", _RUN.format(folder=str(settings.data_dir), port=settings.port, hidden=hidden)]
             started.append(subprocess.Popen(argv, stdout=log, stderr=log))
         until = time.monotonic() + 180
         while not store.ready(settings):
