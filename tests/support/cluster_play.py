@@ -45,7 +45,6 @@ REGISTERED = (
 EC2 = "ec2.amazonaws.com"
 SERVICE_ROLE = "EMR_DefaultRole_V2"
 PROFILE = "EMR_EC2_DefaultRole"
-GONE = (WorkloadState.ABSENT, WorkloadState.EXITED)
 
 
 @dataclass
@@ -191,7 +190,7 @@ class ClusterPlay:
 
     def running(self) -> list[str]:
         """Workloads that are not gone."""
-        return sorted(name for name in self.runtime.workloads if self.runtime.state(name) not in GONE)
+        return sorted(name for name in self.runtime.workloads if not self.runtime.state(name).is_over)
 
     def nothing_left(self) -> bool:
         """No process, address or grant of any cluster."""

@@ -98,11 +98,11 @@ class Bootstrapping:
         for one in seen:
             if one.state is WorkloadState.EXITED:
                 self._runtime.forget(one.workload_id)
-        return [one for one in seen if one.state not in (WorkloadState.ABSENT, WorkloadState.EXITED)]
+        return [one for one in seen if not one.state.is_over]
 
     def _look(self, layout: Layout, instance: Instance) -> Observation | None:
         seen = self._runtime.observe(self.workload_id(instance))
-        if seen.state in (WorkloadState.ABSENT, WorkloadState.EXITED):
+        if seen.state.is_over:
             result = read_result(folder_of(self._settings, layout.cluster.id) / _place(instance))
             if result is None and seen.state is WorkloadState.ABSENT:
                 self._runtime.launch(self._specification(layout, instance))

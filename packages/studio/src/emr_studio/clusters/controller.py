@@ -66,7 +66,7 @@ from emr_studio.clusters.tools import Tools
 from emr_studio.db import Database
 from emr_studio.iam.services import revoke_grants
 from emr_studio.network.model import allocate_address, loopback_address, release_addresses
-from emr_studio.runtime.contract import Observation, Runtime, RuntimeUnavailable, WorkloadState
+from emr_studio.runtime.contract import AGENT_AWAY_SECONDS, Observation, Runtime, RuntimeUnavailable, WorkloadState
 from emr_studio.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -87,7 +87,6 @@ _TURN_SECONDS = 0.5
 """How often one that waits for its turn to start is looked at."""
 _STEP_SECONDS = 1.0
 """A step's end wakes the controller; this is for a wake that was lost."""
-_AGENT_AWAY_SECONDS = 0.5
 _GRACE_SECONDS, _FAR_GRACE_SECONDS = 5.0, 20.0
 _LOG_LINES = 20
 _STARTING = "Starting Spark on all instances"
@@ -102,7 +101,6 @@ _NAMES = {
     "connect-door": "the way to Spark Connect",
     "livy-door": "the way to Livy",
 }
-_GOING = (WorkloadState.STARTING, WorkloadState.RUNNING)
 
 
 class ClusterReconciler:
@@ -170,7 +168,7 @@ class ClusterReconciler:
         if not layouts:
             return []
         try:
-            going = {seen.workload_id for seen in self._runtime.list() if seen.state in _GOING}
+            going = {seen.workload_id for seen in self._runtime.list() if seen.state.is_going}
         except RuntimeUnavailable:
             return []
         return [x.cluster.id for x in layouts if any(p.workload_id not in going for p in x.settled())]
@@ -193,7 +191,7 @@ class ClusterReconciler:
             return self._step(layout)
         except RuntimeUnavailable as error:
             log.info("%s waits for the host agent: %s", resource_id, error)
-            return _AGENT_AWAY_SECONDS
+            return AGENT_AWAY_SECONDS
         except Failure as failure:
             return self._fail(layout.cluster, failure)
 
@@ -378,7 +376,7 @@ class ClusterReconciler:
     def _watch(self, layout: Layout) -> float | None:
         for program in layout.settled():
             seen = self._runtime.observe(program.workload_id)
-            if seen.state in _GOING:
+            if seen.state.is_going:
                 continue
             if seen.state is WorkloadState.STOPPING:
                 return _SOON
@@ -448,12 +446,12 @@ class ClusterReconciler:
 
     def _terminate(self, layout: Layout) -> float | None:
         observations = [self._runtime.observe(program.workload_id) for program in layout.programs()]
-        going = [seen for seen in observations if seen.state not in (WorkloadState.ABSENT, WorkloadState.EXITED)]
+        going = [seen for seen in observations if not seen.state.is_over]
         # What kernels end elsewhere they reach through the door.
         first = [seen for seen in going if not seen.workload_id.endswith(DOORS)] or going
         grace = _FAR_GRACE_SECONDS if is_outside(layout.cluster) else _GRACE_SECONDS
         for seen in first:
-            if seen.state in _GOING:
+            if seen.state.is_going:
                 self._runtime.stop(seen.workload_id, grace)
         for seen in self._actions.going(layout):
             self._runtime.stop(seen.workload_id, _GRACE_SECONDS)

@@ -82,7 +82,7 @@ class Preparing:
             raise Failure(Reason.INTERNAL_ERROR, why, seen.log_tail)
         if seen.state is WorkloadState.EXITED:
             self._runtime.forget(seen.workload_id)
-        if seen.state in (WorkloadState.EXITED, WorkloadState.ABSENT):
+        if seen.state.is_over:
             self._runtime.launch(self._specification(release))
         self._runtime.wait(seen.workload_id, WorkloadState.RUNNING, _WAIT_SECONDS)
         return self._message(release)

@@ -29,6 +29,16 @@ class WorkloadState(StrEnum):
     STOPPING = "stopping"
     EXITED = "exited"
 
+    @property
+    def is_going(self) -> bool:
+        """It serves, or will: it can be asked to stop."""
+        return self in (WorkloadState.STARTING, WorkloadState.RUNNING)
+
+    @property
+    def is_over(self) -> bool:
+        """No process of it is left."""
+        return self in (WorkloadState.ABSENT, WorkloadState.EXITED)
+
 
 QUEUED = "waiting for its turn"
 """How `Observation.progress` begins while others are started first."""
@@ -187,7 +197,10 @@ class GitProgress:
 
 
 class RuntimeUnavailable(Exception):
-    """The agent does not answer; the controller tries again later."""
+    """The agent does not answer; the controller tries again later (`AGENT_AWAY_SECONDS`)."""
+
+
+AGENT_AWAY_SECONDS = 0.5
 
 
 class Runtime(Protocol):

@@ -112,7 +112,7 @@ class Host:
     def stop(self, workload_id: str, grace_seconds: float = 10.0) -> None:
         with self._condition:
             record = self._records.get(workload_id)
-            if record is None or record.state not in (WorkloadState.STARTING, WorkloadState.RUNNING):
+            if record is None or not record.state.is_going:
                 return
             record.grace_seconds = grace_seconds
             self._change(record, WorkloadState.STOPPING)

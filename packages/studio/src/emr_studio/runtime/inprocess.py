@@ -119,7 +119,7 @@ class InProcessRuntime:
         workload_id = spec.workload_id
         self._check(Stage.LAUNCH, workload_id)
         self.calls.append(("launch", workload_id))
-        if self.state(workload_id) in (WorkloadState.ABSENT, WorkloadState.EXITED):
+        if self.state(workload_id).is_over:
             observation = Observation(
                 workload_id, spec.owner, WorkloadState.STARTING, pid=1000 + len(self.calls), progress="starting"
             )
@@ -142,7 +142,7 @@ class InProcessRuntime:
         self._check(Stage.STOP, workload_id)
         self.calls.append(("stop", workload_id))
         self.graces[workload_id] = grace_seconds
-        if self.state(workload_id) in (WorkloadState.STARTING, WorkloadState.RUNNING):
+        if self.state(workload_id).is_going:
             workload = self.workloads[workload_id]
             workload.observation = replace(workload.observation, state=WorkloadState.STOPPING, address="")
             if self._instant:

@@ -25,7 +25,14 @@ from emr_studio.aws.errors import AwsError
 from emr_studio.clock import Clock
 from emr_studio.controllers import backoff_seconds
 from emr_studio.db import Database
-from emr_studio.runtime.contract import Activity, Observation, Runtime, RuntimeUnavailable, WorkloadState
+from emr_studio.runtime.contract import (
+    AGENT_AWAY_SECONDS,
+    Activity,
+    Observation,
+    Runtime,
+    RuntimeUnavailable,
+    WorkloadState,
+)
 from emr_studio.settings import Settings
 from emr_studio.studios.model import Studio
 from emr_studio.studios.service_role import end_grants, grant_service_role
@@ -51,7 +58,6 @@ MAX_CRASHES = 3
 _STABLE_SECONDS = 600
 _WAIT_SECONDS = 2.0
 _LOOK_SECONDS = 2.0
-_AGENT_AWAY_SECONDS = 0.5
 _GRACE_SECONDS = 10.0
 
 
@@ -129,7 +135,7 @@ class WorkspaceReconciler:
             log.info("%s waits for the host agent: %s", resource_id, error)
             if editor.unsettled:
                 self._note(editor, "HOST_UNAVAILABLE", f"Waiting for the host: {error}; trying again.")
-            return _AGENT_AWAY_SECONDS
+            return AGENT_AWAY_SECONDS
 
     def _step(self, editor: Editor) -> float | None:
         if editor.target == Target.GONE:
@@ -285,7 +291,7 @@ class WorkspaceReconciler:
 
     def _watch(self, editor: Editor) -> float | None:
         seen = self._runtime.observe(editor.id)
-        if seen.state in (WorkloadState.EXITED, WorkloadState.ABSENT):
+        if seen.state.is_over:
             return self._failed(editor, seen, "ended unexpectedly")
         if seen.state is not WorkloadState.RUNNING:
             return 0.5
@@ -410,7 +416,7 @@ class WorkspaceReconciler:
         Returns None while it is not gone yet, then why S3 does not have everything, or nothing.
         """
         seen = self._runtime.observe(editor.id)
-        if seen.state in (WorkloadState.RUNNING, WorkloadState.STARTING):
+        if seen.state.is_going:
             self._runtime.stop(editor.id, _GRACE_SECONDS)
             seen = self._runtime.wait(editor.id, seen.state, _WAIT_SECONDS)
         if seen.state is WorkloadState.STOPPING:

@@ -25,7 +25,7 @@ from emr_studio.clusters.model import ENDED, Cluster
 from emr_studio.clusters.nodes import EVENTS, folder_of, readable_of
 from emr_studio.clusters.tools import Tools
 from emr_studio.loopback import HOST, free_port
-from emr_studio.runtime.contract import Observation, ProcessSpec, RuntimeUnavailable, WorkloadState
+from emr_studio.runtime.contract import AGENT_AWAY_SECONDS, Observation, ProcessSpec, RuntimeUnavailable, WorkloadState
 
 log = logging.getLogger(__name__)
 _ATTEMPTS = 3
@@ -34,8 +34,6 @@ _NEEDED_MB = 350
 _GRACE_SECONDS = 5.0
 _AGAIN_SECONDS = 0.5
 _LOOK_SECONDS = 5.0
-_AGENT_AWAY_SECONDS = 0.5
-_GONE = (WorkloadState.ABSENT, WorkloadState.EXITED)
 
 
 class HistoryReconciler:
@@ -73,7 +71,7 @@ class HistoryReconciler:
         if not running:
             return []
         try:
-            going = {seen.workload_id for seen in self._runtime.list() if seen.state not in _GONE}
+            going = {seen.workload_id for seen in self._runtime.list() if not seen.state.is_over}
         except RuntimeUnavailable:
             return []
         return [row.id for row in running if _workload(row) not in going]
@@ -96,7 +94,7 @@ class HistoryReconciler:
         try:
             return self._step(row, cluster)
         except RuntimeUnavailable:
-            return _AGENT_AWAY_SECONDS
+            return AGENT_AWAY_SECONDS
 
     def _step(self, row: HistoryServer, cluster: Cluster) -> float | None:
         seen = self._runtime.observe(_workload(row))
@@ -104,7 +102,7 @@ class HistoryReconciler:
             return self._save(row, wanted=False)
         if not row.wanted:
             return self._stop(row, seen)
-        if seen.state in _GONE:
+        if seen.state.is_over:
             return self._launch(row, cluster, seen)
         if row.archived != has_ended(cluster):
             if row.state == ServerState.RUNNING:  # who comes meanwhile is told to wait
@@ -121,7 +119,7 @@ class HistoryReconciler:
         return 0
 
     def _stop(self, row: HistoryServer, seen: Observation) -> float | None:
-        if seen.state not in _GONE:
+        if not seen.state.is_over:
             self._runtime.stop(seen.workload_id, _GRACE_SECONDS)
             self._runtime.wait(seen.workload_id, WorkloadState.STOPPING, 1.0)
             return _AGAIN_SECONDS

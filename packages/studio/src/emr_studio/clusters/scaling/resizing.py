@@ -41,7 +41,6 @@ _GRACE_SECONDS = 5.0
 _LOG_LINES = 5
 _AWAITING, _PROVISIONING, _BOOTSTRAPPING = "AWAITING_FULFILLMENT", "PROVISIONING", "BOOTSTRAPPING"
 _RUNNING, _TERMINATED = "RUNNING", "TERMINATED"
-_GOING = (WorkloadState.STARTING, WorkloadState.RUNNING)
 
 
 class Resizing:
@@ -149,7 +148,7 @@ class Resizing:
     def _leave(self, layout: Layout, node: Instance) -> None:
         workloads = [Program(WORKER, node).workload_id, self._actions.workload_id(node)]
         seen = [self._runtime.observe(workload_id) for workload_id in workloads]
-        going = [one for one in seen if one.state not in (WorkloadState.ABSENT, WorkloadState.EXITED)]
+        going = [one for one in seen if not one.state.is_over]
         if not going:
             for one in seen:
                 if one.state is WorkloadState.EXITED:
@@ -157,7 +156,7 @@ class Resizing:
             self._end(node)
         elif self._is_free(layout, node):
             for one in going:
-                if one.state in _GOING:
+                if one.state.is_going:
                     self._runtime.stop(one.workload_id, _GRACE_SECONDS)
 
     def _is_free(self, layout: Layout, node: Instance) -> bool:

@@ -47,7 +47,14 @@ from emr_studio.clusters.sessions.probe import SessionProbe, SparkProbe
 from emr_studio.db import Database
 from emr_studio.iam.services import revoke_grants
 from emr_studio.network.model import allocate_address, loopback_address, release_addresses
-from emr_studio.runtime.contract import Observation, ProcessSpec, Runtime, RuntimeUnavailable, WorkloadState
+from emr_studio.runtime.contract import (
+    AGENT_AWAY_SECONDS,
+    Observation,
+    ProcessSpec,
+    Runtime,
+    RuntimeUnavailable,
+    WorkloadState,
+)
 from emr_studio.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -57,10 +64,8 @@ LONGEST = dt.timedelta(hours=24)
 """A session ends after that, as those of EMR Serverless do; AWS names no figure for EMR on EC2."""
 LOOK_SECONDS = 3.0
 _WAIT_SECONDS = 1.0
-_AGENT_AWAY_SECONDS = 0.5
 _GRACE_SECONDS = 5.0
 _NAMES = {CONNECT: "The Spark Connect server", GATEWAY: "The kernel gateway", KERNELS: "The kernels' host"}
-_GOING = (WorkloadState.STARTING, WorkloadState.RUNNING)
 
 
 class SessionReconciler:
@@ -115,7 +120,7 @@ class SessionReconciler:
             return self._step(row, layout)
         except RuntimeUnavailable as error:
             log.info("%s waits for the host agent: %s", resource_id, error)
-            return _AGENT_AWAY_SECONDS
+            return AGENT_AWAY_SECONDS
 
     def _step(self, row: SparkSession, layout: Layout) -> float | None:
         if row.state == SessionState.TERMINATING:
@@ -202,7 +207,7 @@ class SessionReconciler:
     def _watch(self, row: SparkSession) -> float:
         for kind in row.programs:
             seen = self._runtime.observe(row.workload_id(kind))
-            if seen.state not in _GOING:
+            if not seen.state.is_going:
                 return self._leave(row, SessionState.FAILED, _why("ended", seen))
         if row.purpose == Purpose.KERNELS:
             if row.expires_at is not None and row.expires_at <= self._clock.now():
@@ -238,11 +243,11 @@ class SessionReconciler:
     def _terminate(self, row: SparkSession) -> float | None:
         observed = [self._runtime.observe(row.workload_id(kind)) for kind in row.programs]
         for seen in observed:
-            if seen.state in _GOING:
+            if seen.state.is_going:
                 self._runtime.stop(seen.workload_id, _GRACE_SECONDS)
             elif seen.state is WorkloadState.EXITED:
                 self._runtime.forget(seen.workload_id)
-        going = [seen for seen in observed if seen.state not in (WorkloadState.ABSENT, WorkloadState.EXITED)]
+        going = [seen for seen in observed if not seen.state.is_over]
         if going:
             self._runtime.wait(going[0].workload_id, WorkloadState.STOPPING, _WAIT_SECONDS)
             return 0

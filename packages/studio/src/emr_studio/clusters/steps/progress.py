@@ -32,7 +32,6 @@ from emr_studio.runtime.contract import Observation, ProcessSpec, WorkloadState
 
 _GRACE_SECONDS = 10.0
 _LOG_LINES = 5
-_GOING = (WorkloadState.STARTING, WorkloadState.RUNNING)
 _OF_ANOTHER = "Cancelled because another step failed"
 _OF_THE_CLUSTER = "The cluster was terminated"
 
@@ -83,9 +82,9 @@ class StepProgress:
         going = []
         for step in unfinished:
             seen = self._runtime.observe(step.workload_id)
-            if seen.state in _GOING:
+            if seen.state.is_going:
                 self._runtime.stop(step.workload_id, _GRACE_SECONDS)
-            if seen.state not in (WorkloadState.ABSENT, WorkloadState.EXITED):
+            if not seen.state.is_over:
                 going.append(seen)
                 continue
             state = StepState.INTERRUPTED if step.state in AT_WORK else StepState.CANCELLED
@@ -102,9 +101,9 @@ class StepProgress:
                 self._end(step, StepState.CANCELLED, message="Cancelled by user")
                 return ""
             return self._launch(layout, step)
-        if seen.state in (WorkloadState.ABSENT, WorkloadState.EXITED):
+        if seen.state.is_over:
             return self._ended(layout, step, seen)
-        if step.state == StepState.CANCEL_PENDING and seen.state in _GOING:
+        if step.state == StepState.CANCEL_PENDING and seen.state.is_going:
             self._runtime.stop(step.workload_id, 0 if step.forced else _GRACE_SECONDS)
         return ""
 
