@@ -87,15 +87,40 @@ def create_cluster(context: Context, request: Mapping[str, Any], roles: ClusterR
     refuse(request, _REFUSED)
     refuse(instances, _REFUSED_OF_INSTANCES, "Instances.")
     release = _release(request)
-    if request.get("SessionEnabled") and release.spark.startswith("3."):
-        raise ValidationError(f"SessionEnabled needs a release with Spark 4, not {release.label}.")
     fleets = read_fleets(instances)
     groups = groups_of_fleets(fleets) if fleets else read_groups(instances, request)
+    wanted = _new_cluster(context, request, roles, release, groups)
+    spare = take_spare(context, wanted, groups)
+    cluster = spare or wanted
+    if spare is None:
+        identify(context.session, cluster)
+        context.session.add(cluster)
+    context.session.flush()
+    for position, fleet in enumerate(fleets):
+        context.session.add(new_fleet(cluster, fleet, position, wanted.creation_time))
+    context.session.flush()
+    rows = [add_group(context, cluster, group, position) for position, group in enumerate(groups)]
+    if spare is None:
+        _add_instances(context, cluster, rows)
+    else:
+        settle_instances(context.session, cluster, rows)
+    return cluster
+
+
+def _new_cluster(
+    context: Context,
+    request: Mapping[str, Any],
+    roles: ClusterRoles,
+    release: Release,
+    groups: Sequence[Mapping[str, Any]],
+) -> Cluster:
+    """The row, checked, that is in no session yet."""
+    instances: Mapping[str, Any] = request["Instances"]
     subnet = _subnet(context, instances)
     _check_security_groups(context, instances)
     configurations = check_configurations(request.get("Configurations"), "Configurations")
     now = context.now()
-    wanted = Cluster(
+    return Cluster(
         account_id=context.account_id,
         region=context.region,
         name=request["Name"],
@@ -106,7 +131,7 @@ def create_cluster(context: Context, request: Mapping[str, Any], roles: ClusterR
         role_arn=roles.instance_role_arn,
         vpc_id=subnet.vpc_id,
         subnet_id=subnet.id,
-        collection=Collection.FLEETS if fleets else Collection.GROUPS,
+        collection=Collection.FLEETS if any(group.get("FleetId") for group in groups) else Collection.GROUPS,
         availability_zone=subnet.availability_zone,
         keep_alive=bool(instances.get("KeepJobFlowAliveWhenNoSteps", False)),
         termination_protected=bool(instances.get("TerminationProtected", False)),
@@ -124,21 +149,6 @@ def create_cluster(context: Context, request: Mapping[str, Any], roles: ClusterR
         creation_time=now,
         phase_since=now,
     )
-    spare = take_spare(context, wanted, groups)
-    cluster = spare or wanted
-    if spare is None:
-        identify(context.session, cluster)
-        context.session.add(cluster)
-    context.session.flush()
-    for position, fleet in enumerate(fleets):
-        context.session.add(new_fleet(cluster, fleet, position, now))
-    context.session.flush()
-    rows = [add_group(context, cluster, group, position) for position, group in enumerate(groups)]
-    if spare is None:
-        _add_instances(context, cluster, rows)
-    else:
-        settle_instances(context.session, cluster, rows)
-    return cluster
 
 
 def _policies(request: Mapping[str, Any], groups: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
@@ -178,6 +188,8 @@ def _release(request: Mapping[str, Any]) -> Release:
     release = find_release(label)
     if release is None:
         raise ValidationError(f"The supplied release label is invalid: {label}.")
+    if request.get("SessionEnabled") and release.spark.startswith("3."):
+        raise ValidationError(f"SessionEnabled needs a release with Spark 4, not {release.label}.")
     return release
 
 

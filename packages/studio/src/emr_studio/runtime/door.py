@@ -91,7 +91,6 @@ class Door:
     """How long it serves after it was told to end."""
     authorities: str = ""
     """PEM of certificate authorities that are trusted beside the system's."""
-
     mark: str = ""
     """How the names of Livy sessions begin that are ended with the door."""
 

@@ -14,8 +14,6 @@ _WITH_AUTHORS = 50
 _AT_ONCE = 8
 LARGEST = 32 << 20
 """Bytes of a version that can be read back: a notebook, not a data set."""
-UNVERSIONED = "null"
-"""The id of what was written while the bucket kept no versions."""
 
 
 class NoSuchVersion(ValueError):
