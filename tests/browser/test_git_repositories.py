@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import subprocess
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +15,7 @@ from playwright.sync_api import Browser, Locator, Page, expect
 from tests.browser.conftest import PATIENCE
 from tests.browser.test_panels import workspace
 from tests.support.far_away import PASSWORD, USER, FarAway, git_server
-from tests.support.lab import link, show, wait_patiently
+from tests.support.lab import link, show, unfold, wait_patiently
 from tests.support.studio import Studio, until
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="only root makes a machine elsewhere")
@@ -67,8 +68,6 @@ class World:
         page.locator(".jp-LauncherCard:visible").filter(has_text="Terminal").click()
         window = page.locator(".jp-Terminal:not(.lm-mod-hidden)")
         window.click()
-        # Of another terminal before this one.
-        (self.files / "listens").unlink(missing_ok=True)
 
         def run(command: str) -> None:
             expect(window.locator("textarea")).to_be_focused()
@@ -81,6 +80,18 @@ class World:
 
         until("the terminal listens", listens)
         return run
+
+    def write(self, name: str, text: str) -> None:
+        """A file of the Workspace's user."""
+        owner, path = self.files.stat(), self.files / name
+        path.write_text(text)
+        os.chown(path, owner.st_uid, owner.st_gid)
+
+    def log(self, repository: str) -> list[str]:
+        """Subjects of the commits that the Workspace has, newest first."""
+        argv = ["git", "-c", "safe.directory=*", "log", "--format=%s"]
+        cwd = self.files / repository
+        return subprocess.run(argv, check=True, capture_output=True, text=True, cwd=cwd).stdout.splitlines()
 
     @property
     def files(self) -> Path:
@@ -133,6 +144,7 @@ def test_register_with_a_new_secret_and_link(world: World, artifacts: Path) -> N
     assert (world.files / "reports" / "README.md").read_text() == "from far away\n"
 
 
+@pytest.mark.capability("GT-08")
 def test_a_shell_commits_and_pushes(world: World, artifacts: Path) -> None:
     page, far = world.page, world.far
     type_in = world.terminal()
@@ -140,6 +152,26 @@ def test_a_shell_commits_and_pushes(world: World, artifacts: Path) -> None:
     type_in("git pull -q && git add . && git commit -qm 'by the shell' && git push -q")
     until("the shell has pushed", lambda: far.log() == ["by the shell", "first"])
     page.screenshot(path=artifacts / "git-shell-pushed.png")
+
+
+@pytest.mark.capability("GT-08")
+def test_the_git_panel_commits_and_pushes(world: World, artifacts: Path) -> None:
+    page, far = world.page, world.far
+    world.write("reports/graphical.txt", "graphical\n")
+    page.locator(".jp-SideBar [role=tab][title^='File Browser']").click()
+    unfold(page, "reports", page.locator(".jp-DirListing-item").filter(has_text="graphical.txt"))
+    page.locator(".jp-SideBar [role=tab][title='Git']").click()
+    git = page.locator("#jp-git-sessions")
+    expect(git.get_by_text("graphical.txt")).to_be_visible()
+    page.screenshot(path=artifacts / "git-panel-changed.png")
+    git.get_by_role("button", name="Untracked").hover()
+    git.get_by_role("button", name="Track all untracked files").click()
+    git.get_by_role("textbox", name="Commit message").fill("by the panel")
+    git.get_by_role("button", name="Commit", exact=True).click()
+    until("the panel has committed", lambda: world.log("reports")[0] == "by the panel")
+    page.get_by_role("button", name="Push committed changes").click()
+    until("the panel has pushed", lambda: far.log() == ["by the panel", "by the shell", "first"])
+    page.screenshot(path=artifacts / "git-panel-pushed.png")
 
 
 @pytest.mark.capability("GT-02", "GT-04", "GT-07")
