@@ -3,30 +3,18 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
 from emr_studio.clock import SystemClock
 from tests.support.cluster_play import PROFILE, SERVICE_ROLE, ClusterPlay
-from tests.support.emr_api import EmrApi, refused, served_emr
-
-
-@pytest.fixture(scope="module")
-def api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmrApi]:
-    with served_emr(tmp_path_factory.mktemp("emr")) as made:
-        yield made
+from tests.support.emr_api import EmrApi, refused
 
 
 @pytest.fixture(scope="module")
 def play(api: EmrApi) -> ClusterPlay:
     return ClusterPlay(api.world, api.runtime, SystemClock())
-
-
-@pytest.fixture(scope="module")
-def emr(api: EmrApi, play: ClusterPlay) -> Any:
-    return api.client("emr", *api.key("admin"))
 
 
 def reconciled(play: ClusterPlay, cluster_id: str, waiter: Any) -> None:

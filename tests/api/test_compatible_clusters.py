@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -10,18 +9,7 @@ from botocore.exceptions import ClientError
 
 from emr_studio.clusters.model import InstanceGroup
 from tests.support.cluster_play import ClusterPlay
-from tests.support.emr_api import EmrApi, served_emr, until
-
-
-@pytest.fixture(scope="module")
-def api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmrApi]:
-    with served_emr(tmp_path_factory.mktemp("emr")) as made:
-        yield made
-
-
-@pytest.fixture(scope="module")
-def emr(api: EmrApi) -> Any:
-    return api.client("emr", *api.key("admin"))
+from tests.support.emr_api import EmrApi, until
 
 
 @pytest.fixture(scope="module")

@@ -6,7 +6,6 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +15,7 @@ from emr_studio.cli.configure_aws import configure_aws
 from emr_studio.clock import SystemClock
 from emr_studio.settings import Settings
 from tests.support.cluster_play import ClusterPlay
-from tests.support.emr_api import EmrApi, refused, served_emr, until
+from tests.support.emr_api import EmrApi, refused, until
 from tests.support.trail_api import TrailApi, served_trail
 
 URL = "https://gateway.example.com/base"
@@ -24,19 +23,8 @@ REQUEST = {"Name": "theirs", "Type": "JUPYTER_GATEWAY", "Url": URL}
 
 
 @pytest.fixture(scope="module")
-def api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmrApi]:
-    with served_emr(tmp_path_factory.mktemp("outside")) as made:
-        yield made
-
-
-@pytest.fixture(scope="module")
 def play(api: EmrApi) -> ClusterPlay:
     return ClusterPlay(api.world, api.runtime, SystemClock())
-
-
-@pytest.fixture(scope="module")
-def emr(api: EmrApi, play: ClusterPlay) -> Any:
-    return api.client("emr", *api.key("admin"))
 
 
 def registered(emr: Any, play: ClusterPlay, **more: Any) -> str:

@@ -3,31 +3,20 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 
 from emr_studio.runtime.contract import GitProgress, WorkspaceSpec
 from emr_studio.workspaces.repositories.credentials import GitCredentials, NotGiven
-from tests.support.emr_api import EmrApi, refused, served_emr, until
+from tests.support.emr_api import EmrApi, refused, until
 from tests.support.emr_world import ACCOUNT, statement
 
 URL = "https://git.example.com/team/project.git"
 TAG = {"Key": "for-use-with-amazon-emr-managed-policies", "Value": "true"}
 GOOD = {"gitUsername": "zoe", "gitPassword": "pass word"}
 USES = ("DescribeRepository", "ListRepositories", "LinkRepository", "UnlinkRepository", "DescribeEditor")
-
-
-@pytest.fixture(scope="module")
-def api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmrApi]:
-    with served_emr(tmp_path_factory.mktemp("emr")) as made:
-        yield made
-
-
-@pytest.fixture(scope="module")
-def emr(api: EmrApi) -> Any:
-    return api.client("emr", *api.key("admin"))
 
 
 @pytest.fixture(scope="module")

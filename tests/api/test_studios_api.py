@@ -7,26 +7,14 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from botocore.exceptions import ParamValidationError
 
-from tests.support.emr_api import EmrApi, put_policy, refused, served_emr
+from tests.support.emr_api import EmrApi, put_policy, refused
 from tests.support.emr_world import ACCOUNT, BUCKET, SERVICE_ROLE, statement
-
-
-@pytest.fixture(scope="module")
-def api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmrApi]:
-    with served_emr(tmp_path_factory.mktemp("emr")) as made:
-        yield made
-
-
-@pytest.fixture(scope="module")
-def emr(api: EmrApi) -> Any:
-    return api.client("emr", *api.key("admin"))
 
 
 @pytest.mark.capability("ST-01", "ST-04", "ST-10", "AD-04")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,17 +16,6 @@ from tests.support.emr_api import EmrApi, refused, served_emr, until
 from tests.support.emr_world import SERVICE_ROLE, statement
 
 PLACE = Place(service_role=SERVICE_ROLE)
-
-
-@pytest.fixture(scope="module")
-def api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmrApi]:
-    with served_emr(tmp_path_factory.mktemp("emr")) as made:
-        yield made
-
-
-@pytest.fixture(scope="module")
-def emr(api: EmrApi) -> Any:
-    return api.client("emr", *api.key("admin"))
 
 
 @pytest.fixture(scope="module")

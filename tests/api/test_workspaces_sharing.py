@@ -6,7 +6,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,7 @@ from botocore.exceptions import ClientError
 
 from emr_studio.cli.configure_aws import configure_aws
 from emr_studio.settings import Settings
-from tests.support.emr_api import EmrApi, served_emr, until
+from tests.support.emr_api import EmrApi, until
 from tests.support.emr_world import statement
 
 OWN = {"StringEquals": {"elasticmapreduce:ResourceTag/creatorUserId": "${aws:userId}"}}
@@ -26,17 +26,6 @@ USER = (
     statement(["elasticmapreduce:*WorkspaceAccess*", "elasticmapreduce:UpdateEditor"], **OWN),
 )
 Aws = Callable[..., subprocess.CompletedProcess[str]]
-
-
-@pytest.fixture(scope="module")
-def api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmrApi]:
-    with served_emr(tmp_path_factory.mktemp("emr")) as made:
-        yield made
-
-
-@pytest.fixture(scope="module")
-def emr(api: EmrApi) -> Any:
-    return api.client("emr", *api.key("admin"))
 
 
 @pytest.fixture(scope="module")
