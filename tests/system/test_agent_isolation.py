@@ -41,6 +41,7 @@ def other(rig: AgentRig) -> Workspace:
 @needs_root
 def test_it_has_a_user_and_namespaces_of_its_own(mine: Workspace, other: Workspace) -> None:
     assert mine.shell("id -u; id -G") == f"{UIDS[0]}\n{UIDS[0]}"
+    assert mine.shell("whoami; id -gn; echo ~emr-notebook") == "emr-notebook\nemr-notebook\n/home/emr-notebook"
     assert mine.shell("hostname") == "e-mine"
     assert mine.shell("grep -E 'NoNewPrivs|CapEff|CapBnd' /proc/self/status").split() == [
         "CapEff:", "0000000000000000", "CapBnd:", "0000000000000000", "NoNewPrivs:", "1",

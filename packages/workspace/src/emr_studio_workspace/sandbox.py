@@ -25,6 +25,8 @@ from emr_studio_workspace.syscalls import MS_BIND, MS_NODEV, MS_NOEXEC, MS_NOSUI
 HOME = Path("/home/emr-notebook")
 FILES = Path("/home/work")
 RUN = Path("/run/emr-studio")
+USER = "emr-notebook"
+"""What the Workspace's user is called inside, whatever its id: shells and ssh complain of one without a name."""
 
 _KINDS = {
     "mount": syscalls.CLONE_NEWNS,
@@ -156,6 +158,8 @@ def _new_root(place: Place, own_pids: bool) -> None:
         _bind(handle, root + target, MS_RDONLY | MS_NOSUID | MS_NODEV)
     for handle, target, read_only in own:
         _bind(handle, root + target, MS_NOSUID | MS_NODEV | (MS_RDONLY if read_only else 0))
+    if place.uid:
+        _name_user(root, place.uid)
     _devices(root, place.temporary_bytes)
     _proc(root, own_pids)
     _go(root)
@@ -197,6 +201,17 @@ def _bind(handle: int, target: str, flags: int) -> None:
     syscalls.mount(source, target, flags=MS_BIND | MS_REC)
     syscalls.mount("none", target, flags=MS_BIND | syscalls.MS_REMOUNT | flags)
     os.close(handle)
+
+
+def _name_user(root: str, uid: int) -> None:
+    """In copies of the machine's lists that this root alone has."""
+    for name, line in (("passwd", f"{USER}:x:{uid}:{uid}::{HOME}:/bin/bash\n"), ("group", f"{USER}:x:{uid}:\n")):
+        copy = Path(root, f".{name}")
+        copy.write_text(Path("/etc", name).read_text() + line)
+        copy.chmod(0o644)
+        syscalls.mount(str(copy), f"{root}/etc/{name}", flags=MS_BIND)
+        # The mount keeps the file.
+        copy.unlink()
 
 
 def _devices(root: str, shared_bytes: int) -> None:
