@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import json
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
@@ -16,7 +17,7 @@ from sqlalchemy import select
 from starlette.datastructures import Headers
 
 from emr_studio.aws.context import Check, Context
-from emr_studio.clock import SystemClock
+from emr_studio.clock import FakeClock
 from emr_studio.db import Base, Database
 from emr_studio.edge.decisions import EdgeAnswer, EdgeRequest
 from emr_studio.iam import entities, trust, uses, writing
@@ -76,7 +77,8 @@ class World:
         settings = Settings(data_dir=folder)
         settings.store_dir.mkdir(parents=True)
         (settings.store_dir / "ports.json").write_text('{"s3": 8333}')
-        clock, self.database = SystemClock(), Database(settings.sqlalchemy_url)
+        clock = FakeClock(dt.datetime.now(dt.UTC))  # requests are signed by the machine's
+        self.database = Database(settings.sqlalchemy_url)
         settings.keys_dir.mkdir(parents=True, exist_ok=True)
         sealer = Sealer.load(settings.keys_dir)
         Base.metadata.create_all(self.database.engine)
@@ -104,8 +106,8 @@ class World:
         with self.database.write() as session:
             writing.put_inline(session, self.account, self.user_id, "own", document)
 
-    def become_role(self, *statements: Mapping[str, Any], policies: tuple[str, ...] = ()) -> None:
-        """From now on requests are signed with keys of a role's session."""
+    def become_role(self, *statements: Mapping[str, Any], policies: tuple[str, ...] = (), age: int = 0) -> None:
+        """From now on requests are signed with keys of a role's session of 900 s, begun `age` seconds ago."""
         document = json.dumps({"Version": "2012-10-17", "Statement": list(statements)})
         with self.database.write() as session:
             account, now = entities.get_account(session, self.account), self.clock.now()
@@ -114,7 +116,8 @@ class World:
             )
             writing.put_inline(session, self.account, role.id, "own", document)
             options = SessionOptions(policies=policies)
-            made = issue_role_session(self.sealer, role, "s", now=now, seconds=900, options=options)
+            begun = now - dt.timedelta(seconds=age)
+            made = issue_role_session(self.sealer, role, "s", now=begun, seconds=900, options=options)
         self.key = Credentials(made.access_key_id, made.secret_access_key, made.session_token)
 
     def change(self, what: Callable[[Any], None]) -> None:
@@ -222,6 +225,15 @@ def test_a_session_policy_is_asked_each_time(world: World) -> None:
     world.become_role(READ, policies=(narrower,))
     assert [world.read(), world.read()] == [(200, 1), (200, 1)]
     assert world.read("/lake/b") == (403, 1)
+
+
+def test_a_session_that_has_expired_reads_nothing_more(world: World) -> None:
+    world.become_role(READ, age=890)
+    assert [world.read(), world.read()] == [(200, 1), (200, 0)]
+    world.clock.advance(9)
+    assert world.read() == (200, 0)
+    world.clock.advance(2)
+    assert world.read() == (400, 0)
 
 
 def test_the_signature_is_verified_each_time(world: World) -> None:
