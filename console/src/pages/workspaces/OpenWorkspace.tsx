@@ -1,20 +1,13 @@
 /**
- * The tab that becomes a Workspace's JupyterLab. The list links here (a real link, so no pop-up blocker
- * is in the way); it starts the Workspace if it is idle, waits, and goes to the presigned URL.
+ * The tab that becomes a Workspace's JupyterLab. The list links here; it starts the Workspace if it is idle, waits, and
+ * goes to the presigned URL.
  */
-import Alert from "@cloudscape-design/components/alert";
-import Box from "@cloudscape-design/components/box";
-import Button from "@cloudscape-design/components/button";
-import SpaceBetween from "@cloudscape-design/components/space-between";
-import Spinner from "@cloudscape-design/components/spinner";
-import { useEffect, useState } from "react";
-import type { AwsError } from "../../api/client";
+import { useCallback, useState } from "react";
 import { attachEditor, describeEditor, openEditor, startEditor } from "../../api/emr";
 import type { Editor } from "../../api/types";
-import { Failure } from "../../components/Failure";
+import { Opening } from "../../components/Opening";
 import { pause } from "../../state/pause";
-import { announceChange, asAwsError } from "../../state/polled";
-import { Product } from "../../shell/Product";
+import { announceChange } from "../../state/polled";
 import { nextStep } from "./opening";
 
 interface Props {
@@ -58,54 +51,15 @@ async function open(
 export function OpenWorkspace({ editorId, clusterId }: Props) {
   const [name, setName] = useState("");
   const [text, setText] = useState("Looking for the Workspace");
-  const [error, setError] = useState<AwsError>();
-  const [attempt, setAttempt] = useState(0);
 
-  useEffect(() => {
-    const stopper = new AbortController();
-    const tell = (editor: Editor, what: string) => {
-      setName(editor.Name);
-      setText(what);
-      document.title = `${editor.Name} – EMR Studio`;
-    };
-    open({ editorId, clusterId }, stopper.signal, tell).then(
-      (url) => {
-        if (url && !stopper.signal.aborted) window.location.replace(url);
-      },
-      (failure: unknown) => {
-        if (stopper.signal.aborted) return;
-        setError(asAwsError(failure));
-      },
-    );
-    return () => stopper.abort();
-  }, [editorId, clusterId, attempt]);
-
-  function retry(): void {
-    setError(undefined);
-    setAttempt((old) => old + 1);
-  }
-
-  return (
-    <main style={{ maxWidth: 560, margin: "0 auto", padding: "16vh 16px" }}>
-      <SpaceBetween size="l">
-        <Box textAlign="center">
-          <Product />
-        </Box>
-        <Box variant="h1" textAlign="center">
-          {name || "Workspace"}
-        </Box>
-        {error ? (
-          <Alert type="error" header="The Workspace did not open" action={<Button onClick={retry}>Retry</Button>}>
-            {error.status ? <Failure error={error} /> : error.detail}
-          </Alert>
-        ) : (
-          <div role="status">
-            <Box textAlign="center">
-              <Spinner /> {text} …
-            </Box>
-          </div>
-        )}
-      </SpaceBetween>
-    </main>
+  const find = useCallback(
+    (signal: AbortSignal) =>
+      open({ editorId, clusterId }, signal, (editor, what) => {
+        setName(editor.Name);
+        setText(what);
+        document.title = `${editor.Name} – EMR Studio`;
+      }),
+    [editorId, clusterId],
   );
+  return <Opening title={name || "Workspace"} text={text} failed="The Workspace did not open" find={find} />;
 }
