@@ -10,11 +10,10 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-import boto3
 import pytest
-from botocore.config import Config
 from botocore.exceptions import ClientError
 
+from tests.support.aws_clients import client
 from tests.support.iam_api import allow, policy, trust
 from tests.support.replica import replica
 from tests.support.trail_api import ACCOUNT, TrailApi, served_trail
@@ -41,9 +40,7 @@ class Both:
         return self.api.endpoint, self.other
 
     def client(self, service: str, key: Credentials, endpoint: str) -> Any:
-        session = boto3.Session(*key, region_name="us-east-1")
-        config = Config(retries={"total_max_attempts": 1})
-        return session.client(service, endpoint_url=endpoint, config=config)
+        return client(service, endpoint, *key)
 
     def answers(self, key: Credentials) -> list[str]:
         """What ListStudios answers at each replica: `ok` or the error's code."""

@@ -17,8 +17,8 @@ from botocore import UNSIGNED
 from botocore.config import Config
 from botocore.exceptions import ClientError
 
-from emr_studio.aws.models import data_path
 from tests.support.api_server import serve
+from tests.support.aws_clients import client
 from tests.support.wire_world import ACCOUNT, ARN, KEY, SECRET, TEMPORARY_KEY, TEMPORARY_SECRET, TOKEN, make_application
 
 
@@ -29,9 +29,7 @@ def endpoint(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 
 def _client(service: str, endpoint: str, key: str = KEY, secret: str = SECRET, token: str | None = None) -> Any:
-    session: Any = boto3.Session(key, secret, token, region_name="us-east-1")
-    session._loader.search_paths.insert(0, str(data_path()))
-    return session.client(service, endpoint_url=endpoint, config=Config(retries={"total_max_attempts": 1}))
+    return client(service, endpoint, key, secret, token)
 
 
 def test_query(endpoint: str) -> None:

@@ -29,7 +29,7 @@ from starlette.routing import BaseRoute, Mount
 from emr_studio.edge import caddy
 from emr_studio.edge.config import edge_socket
 from emr_studio.edge.decisions import Decisions, Resolver
-from emr_studio.loopback import free_port
+from emr_studio.loopback import certificates, free_port
 from emr_studio.settings import Settings
 from tests.support.lane_rig import Asking, lane
 
@@ -61,7 +61,7 @@ class Rig:
         """A request by httpx; `host` gets the port."""
         headers = dict(arguments.pop("headers", {})) | {"Host": self.host(host)}
         url = f"http://127.0.0.1:{self.settings.port}{target}"
-        return httpx.request(method, url, headers=headers, timeout=_SECONDS, **arguments)
+        return httpx.request(method, url, headers=headers, timeout=_SECONDS, verify=certificates(), **arguments)
 
     def host(self, name: str) -> str:
         return f"{name}:{self.settings.port}"

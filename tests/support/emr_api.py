@@ -14,13 +14,10 @@ from threading import Event
 from time import monotonic
 from typing import Any
 
-import boto3
 import pytest
-from botocore.config import Config
 from botocore.exceptions import ClientError
 
 from emr_studio.aws.auth import NoSessions
-from emr_studio.aws.models import data_path
 from emr_studio.aws.pagination import MarkerSealer
 from emr_studio.aws.pipeline import AwsApplication
 from emr_studio.aws.registry import registry
@@ -41,6 +38,7 @@ from emr_studio.workspaces.controller import WorkspaceReconciler
 from emr_studio.workspaces.repositories import operations as repositories_operations
 from emr_studio.workspaces.repositories.controller import RepositoryReconciler
 from tests.support.api_server import serve
+from tests.support.aws_clients import client
 from tests.support.emr_world import ACCOUNT, Links, World, emr_world
 
 REGISTERED = (iam_operations, keys_operations, secrets_operations, repositories_operations)
@@ -71,10 +69,7 @@ class EmrApi:
 
     def client(self, service: str, key_id: str, secret: str, token: str | None = None) -> Any:
         """A stock boto3 client whose data path holds our overlay."""
-        session = boto3.Session(key_id, secret, token, region_name="us-east-1")
-        session._loader.search_paths.insert(0, str(data_path()))
-        config = Config(retries={"total_max_attempts": 1})
-        return session.client(service, endpoint_url=self.endpoint, config=config)
+        return client(service, self.endpoint, key_id, secret, token)
 
 
 def until(condition: Callable[[], bool], seconds: float = 90.0) -> None:

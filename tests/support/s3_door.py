@@ -16,12 +16,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-import boto3
-import botocore.config
 import httpx
 import uvicorn
 from botocore.auth import S3SigV4Auth
 from botocore.awsrequest import AWSRequest
+from botocore.config import Config
 from botocore.credentials import Credentials
 from sqlalchemy.orm import Session
 from starlette.applications import Starlette
@@ -40,10 +39,11 @@ from emr_studio.iam.identity import IamAuthorizer, IamCredentialStore
 from emr_studio.iam.model import InlinePolicy, User
 from emr_studio.iam.sealing import Sealer
 from emr_studio.iam.subjects import policies_mention
-from emr_studio.loopback import free_port
+from emr_studio.loopback import certificates, free_port
 from emr_studio.settings import Settings
 from emr_studio.storage.s3_authorization import S3Authorization
 from emr_studio.storage.s3_ports import S3Ports
+from tests.support.aws_clients import client
 from tests.support.lane_rig import lane
 
 REGION = "us-east-1"
@@ -66,11 +66,7 @@ class Door:
         return self.settings.endpoint_url
 
     def client(self, keys: tuple[str, str], **config: Any) -> Any:
-        return boto3.session.Session(*keys, region_name=REGION).client(
-            "s3",
-            endpoint_url=self.url,
-            config=botocore.config.Config(s3={"addressing_style": "path"}, retries={"total_max_attempts": 1}, **config),
-        )
+        return client("s3", self.url, *keys, config=Config(s3={"addressing_style": "path"}, **config))
 
     def send(
         self, method: str, target: str, keys: tuple[str, str], headers: dict[str, str] | None = None, body: bytes = b""
@@ -79,7 +75,8 @@ class Door:
         request = AWSRequest(method, f"{self.url}{target}", headers=headers or {}, data=body)
         S3SigV4Auth(Credentials(*keys), "s3", REGION).add_auth(request)
         sent = dict(request.headers.items())
-        answer = httpx.request(method, f"{self.url}{target}", headers=sent, content=body, timeout=60)
+        url, known = f"{self.url}{target}", certificates()
+        answer = httpx.request(method, url, headers=sent, content=body, timeout=60, verify=known)
         return answer.status_code, answer.content
 
     def raw(

@@ -18,7 +18,6 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote, unquote_to_bytes, urlsplit
 
-import boto3
 import httpx
 from botocore.auth import S3SigV4Auth
 from botocore.awsrequest import AWSRequest
@@ -30,6 +29,7 @@ from emr_studio.loopback import free_port
 from emr_studio.runtime.supervisor import Supervisor
 from emr_studio.settings import Settings
 from emr_studio.storage import store
+from tests.support.aws_clients import client
 
 _PARTS = {"store", "api", "edge", "lane"}
 _SECONDS = 120.0
@@ -87,9 +87,8 @@ class Rig:
     def client(self, keys: Keys | None = None, service: str = "s3", **config: Any) -> Any:
         """A stock boto3 client through the door."""
         who = keys or self.admin
-        session = boto3.Session(who.access_key_id, who.secret_access_key, who.token, REGION)
-        chosen = {"s3": {"addressing_style": "path"}, "retries": {"total_max_attempts": 1}} | config
-        return session.client(service, endpoint_url=self.url, config=Config(**chosen))
+        chosen = Config(**({"s3": {"addressing_style": "path"}} | config))
+        return client(service, self.url, who.access_key_id, who.secret_access_key, who.token, config=chosen)
 
     def bare(self) -> httpx.Client:
         """The store itself, past the door: to see what is really there."""

@@ -23,6 +23,7 @@ from emr_studio.aws.context import Caller
 from emr_studio.edge.decisions import EdgeAnswer, EdgeRequest
 from emr_studio.iam import writing
 from emr_studio.iam.identity import IamAuthorizer
+from emr_studio.loopback import certificates
 from emr_studio.signin.presence import Presence
 from emr_studio.signin.setup import Front, compose
 from emr_studio.workspaces.model import Editor
@@ -152,7 +153,7 @@ def signin_rig(folder: Path, address: str = "unix//run/nowhere/s.sock", port: in
         front = compose(world.settings, world.database, world.clock, IamAuthorizer())
         presence = Presence(world.settings, world.database, world.clock, front.sessions, front.issuer)
         app = Starlette(routes=[*front.sign_in.routes(), *presence.routes()])
-        with serve(app) as url, httpx.Client(base_url=url, timeout=90) as client:
+        with serve(app) as url, httpx.Client(base_url=url, timeout=90, verify=certificates()) as client:
             rig = SignInRig(world, front, client, world.studio(), "", address)
             rig.editor_id = rig.editor()
             yield rig

@@ -14,11 +14,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
-import boto3
 from botocore.config import Config
 
-from emr_studio.aws.models import data_path
 from emr_studio.settings import Settings
+from tests.support.aws_clients import client
 
 T = TypeVar("T")
 COMMAND = [sys.executable, "-m", "emr_studio.cli"]
@@ -72,14 +71,11 @@ class Studio:
     def client(self, service: str, user: str = "admin", **keys: str) -> Any:
         """A stock boto3 client with the keys of `admin` or `sample`, or those given."""
         who = self.json[user]
-        session = boto3.Session(
-            aws_access_key_id=keys.get("access_key_id", who["access_key_id"]),
-            aws_secret_access_key=keys.get("secret_access_key", who["secret_access_key"]),
-            region_name=self.json["region"],
-        )
-        session._loader.search_paths.insert(0, str(data_path()))
-        config = Config(retries={"total_max_attempts": 1}, s3={"addressing_style": "path"}, read_timeout=60)
-        return session.client(service, endpoint_url=self.json["endpoint_url"], config=config)
+        key = keys.get("access_key_id", who["access_key_id"])
+        secret = keys.get("secret_access_key", who["secret_access_key"])
+        config = Config(s3={"addressing_style": "path"}, read_timeout=60)
+        url, region = self.json["endpoint_url"], self.json["region"]
+        return client(service, url, key, secret, region=region, config=config)
 
     def status(self) -> dict[str, Any]:
         """What `emr-studio status --json` prints."""

@@ -13,11 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import boto3
-from botocore.config import Config
-
 from emr_studio import app
-from emr_studio.aws.models import data_path
 from emr_studio.clock import SystemClock
 from emr_studio.db import Base, Database
 from emr_studio.iam.bootstrap import Person, create_account, ensure_account
@@ -27,6 +23,7 @@ from emr_studio.settings import Settings
 from emr_studio.storage.model import Bucket
 from emr_studio.trail.setup import AuditTrail
 from tests.support.api_server import serve
+from tests.support.aws_clients import client
 
 ACCOUNT = "123456789012"
 OTHER = "210987654321"
@@ -45,12 +42,8 @@ class TrailApi:
     other_root: tuple[str, str]
 
     def client(self, service: str, key: str = "", secret: str = "", token: str | None = None) -> Any:
-        session = boto3.Session(
-            key or self.admin.access_key_id, secret or self.admin.secret_access_key, token, region_name="us-east-1"
-        )
-        session._loader.search_paths.insert(0, str(data_path()))
-        config = Config(retries={"total_max_attempts": 1})
-        return session.client(service, endpoint_url=self.endpoint, config=config)
+        keys = (key or self.admin.access_key_id, secret or self.admin.secret_access_key, token)
+        return client(service, self.endpoint, *keys)
 
     def events(self, key: str = "", value: str = "", **arguments: Any) -> list[dict[str, Any]]:
         """The records that LookupEvents finds, read; the newest first."""
