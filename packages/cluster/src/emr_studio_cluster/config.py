@@ -101,6 +101,16 @@ class NodeConfig:
         return "local[*]" if self.local_mode else f"spark://{self.primary_address}:{MASTER_PORT}"
 
     @property
+    def session_ui(self) -> str:
+        """Which of Spark's pages shows what the Connect server's sessions do; empty where none does."""
+        return "" if self.master_url or self.outside else "live"
+
+    @property
+    def driver_ui(self) -> str:
+        """The same of a notebook's own driver, which has no live page but an event log."""
+        return "history" if self.events_dir and not self.master_url else ""
+
+    @property
     def has_catalog(self) -> bool:
         """Whether Spark keeps its tables in the Data Catalog: their data must be in S3, which needs the S3 jars."""
         warehouse = self.spark_defaults.get("spark.sql.warehouse.dir", self.warehouse_dir)

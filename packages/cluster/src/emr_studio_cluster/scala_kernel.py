@@ -7,27 +7,24 @@ Neither almond nor Apache Toree is there for Spark 4; what Spark's shell is made
 
 from __future__ import annotations
 
-import re
 import uuid
 from pathlib import Path
 from typing import Any
 
-from ipykernel.kernelbase import Kernel
-
 from emr_studio_cluster import driver, guests, progress
 from emr_studio_cluster.background import Background
+from emr_studio_cluster.cells import CellKernel
+from emr_studio_cluster.replies import completion, inspection, word_at
 from emr_studio_cluster.session import node_config
 
 _LOOK_SECONDS = 0.05
 _END_SECONDS = 10.0
-_EXPRESSION = re.compile(r"[\w.]*$")
 
 
-class ScalaKernel(Kernel):  # type: ignore[misc]  # ipykernel is in the cluster's environment alone
+class ScalaKernel(CellKernel):
     """Jupyter's kernel protocol over the interpreter; Spark's driver is made while the user still types."""
 
     implementation = "emr-studio-scala"
-    implementation_version = "1"
     banner = "Scala on the cluster's Spark: spark, sc"
     language_info = {  # noqa: RUF012  (Jupyter's own attribute)
         "name": "scala",
@@ -45,8 +42,7 @@ class ScalaKernel(Kernel):  # type: ignore[misc]  # ipykernel is in the cluster'
         self._guests: guests.Guests | None = None
         self._running: Background | None = None
         self._failure = ""
-        config = node_config()
-        self._reporter = progress.Reporter("job", "history" if config.events_dir and not config.master_url else "")
+        self._reporter = progress.Reporter("job", node_config().driver_ui)
         self._starting = Background(self._start, "spark-driver").start()
 
     def _start(self) -> None:
@@ -81,7 +77,7 @@ class ScalaKernel(Kernel):  # type: ignore[misc]  # ipykernel is in the cluster'
             self._reporter.end(progress.reason_of(error.__cause__))
             return self._failed(error.name, str(error), error.lines)
         if outcome == "Success":
-            return {"status": "ok", "execution_count": self.execution_count, "payload": [], "user_expressions": {}}
+            return self._succeeded()
         why = "The cell is incomplete." if outcome == "Incomplete" else "The cell failed."
         return self._failed(outcome, why)
 
@@ -135,43 +131,21 @@ class ScalaKernel(Kernel):  # type: ignore[misc]  # ipykernel is in the cluster'
         if text and not silent:
             self._print(text)
 
-    def _print(self, text: str) -> None:
-        self.send_response(self.iopub_socket, "stream", {"name": "stdout", "text": text})
-
-    def _display(self, data: dict[str, Any]) -> None:
-        self.send_response(self.iopub_socket, "display_data", {"data": data, "metadata": {}})
-
-    def _failed(self, name: str, value: str, lines: list[str] | None = None) -> dict[str, Any]:
-        content = {"ename": name, "evalue": value, "traceback": lines or [value]}
-        self.send_response(self.iopub_socket, "error", content)
-        return {"status": "error", "execution_count": self.execution_count, **content}
-
     async def do_complete(self, code: str, cursor_pos: int) -> dict[str, Any]:
         """What the compiler knows of the place."""
         start, matches = cursor_pos, list[str]()
         if self._notebook is not None:
             position, *found = list(self._notebook.complete(code, cursor_pos))
             start, matches = int(position), [str(name) for name in found if name]
-        if start < 0:
-            start = cursor_pos
-        return {
-            "status": "ok",
-            "matches": matches,
-            "cursor_start": start,
-            "cursor_end": cursor_pos,
-            "metadata": {},
-        }
+        return completion(matches, start if start >= 0 else cursor_pos, cursor_pos)
 
     async def do_inspect(
         self, code: str, cursor_pos: int, detail_level: int = 0, omit_sections: Any = ()
     ) -> dict[str, Any]:
         """The type of the expression at the cursor."""
-        before = _EXPRESSION.search(code[:cursor_pos])
-        after = re.match(r"\w*", code[cursor_pos:])
-        word = (before.group() if before else "") + (after.group() if after else "")
+        word = word_at(code, cursor_pos)
         found = str(self._notebook.typeOf(word)) if word and self._notebook is not None else ""
-        data = {"text/plain": f"{word}: {found}"} if found else {}
-        return {"status": "ok", "found": bool(found), "data": data, "metadata": {}}
+        return inspection(f"{word}: {found}" if found else "")
 
     def do_shutdown(self, restart: bool) -> dict[str, Any]:
         """End the driver with the kernel."""

@@ -47,8 +47,6 @@ _NO_S3 = (
     "S3 paths do not work on this cluster: Spark's S3 libraries were not there when it started. Run the "
     "installation again where Maven Central can be reached, then create a new cluster."
 )
-
-
 _NEEDS_DRIVER = (
     "{} cannot be set for a session of the cluster's shared Spark Connect server: choose the kernel “PySpark "
     "(classic)”, or set it for the cluster (classification spark-defaults)."
@@ -81,8 +79,10 @@ class _Unreachable:
         return f"<Spark does not answer: {self._reason}>"
 
 
-def connect(config: NodeConfig) -> Any:
+def connect(config: NodeConfig, queries: progress.Queries | None = None) -> Any:
     """Return a new session, of the cluster's own Connect server or of the one outside that its port leads to.
+
+    `queries` hears how far its queries are, from Spark 4 on.
 
     Raises:
         PySparkException: or a gRPC error, if the server does not answer.
@@ -95,7 +95,10 @@ def connect(config: NodeConfig) -> Any:
     from pyspark.sql.connect.session import SparkSession
 
     _be_quiet()
-    return SparkSession.builder.channelBuilder(connect_builder(config)).create()
+    made = SparkSession.builder.channelBuilder(connect_builder(config)).create()
+    if queries is not None and hasattr(made, "registerProgressHandler"):
+        made.registerProgressHandler(queries)
+    return made
 
 
 def connect_builder(config: NodeConfig) -> Any:
@@ -195,8 +198,7 @@ class SessionKeeper:
         self._usable = False
         self._told = False
         self._given: dict[str, Any] = {}
-        ui = "" if config.master_url or config.outside else "live"
-        self._reporter = progress.Reporter("query", ui)
+        self._reporter = progress.Reporter("query", config.session_ui)
         self._queries = progress.Queries(self._reporter)
         self.properties: dict[str, str] = {}
         """What `%%configure` asked for."""
@@ -292,7 +294,7 @@ class SessionKeeper:
 
     def _open(self) -> dict[str, Any]:
         wanted = virtualenv.wanted_of(virtualenv.of_python(self._config.spark_defaults) | self.properties)
-        spark = connect(self._config)
+        spark = connect(self._config, self._queries)
         try:
             refused = [name for name, value in wanted.others.items() if not _set(spark, name, value)]
             if refused:
@@ -301,9 +303,6 @@ class SessionKeeper:
         except BaseException:
             spark.stop()
             raise
-        # Of Spark 4 on.
-        if hasattr(spark, "registerProgressHandler"):
-            spark.registerProgressHandler(self._queries)
         return {"spark": spark, "sc": libraries.ConnectContext(spark, python)}
 
     def _cancel(self, spark: Any) -> None:
@@ -346,7 +345,7 @@ class ClassicKeeper(SessionKeeper):
     def __init__(self, shell: Any, config: NodeConfig) -> None:
         super().__init__(shell, config)
         self._reporter.unit = "job"
-        self._reporter.ui = "history" if config.events_dir and not config.master_url else ""
+        self._reporter.ui = config.driver_ui
 
     def _replace(self) -> None:
         """The old driver ends first: a process has one."""

@@ -6,10 +6,11 @@ import re
 from contextlib import suppress
 from typing import Any
 
-from ipykernel.kernelbase import Kernel
 from pyspark.errors import PySparkException
 
 from emr_studio_cluster import progress
+from emr_studio_cluster.cells import CellKernel
+from emr_studio_cluster.replies import completion, inspection, word_at, word_before
 from emr_studio_cluster.session import connect, is_gone, node_config
 from emr_studio_cluster.sql import statements
 
@@ -20,14 +21,12 @@ _KEYWORDS = """
     OUTER OVER OVERWRITE PARTITION PIVOT RIGHT SELECT SEMI SET SHOW TABLE TABLES THEN TRUNCATE UNION UPDATE USE
     USING VALUES VIEW WHEN WHERE WINDOW WITH
 """.split()  # noqa: SIM905
-_WORD = re.compile(r"[\w.]*$")
 
 
-class SqlKernel(Kernel):  # type: ignore[misc]  # ipykernel is in the cluster's environment alone
+class SqlKernel(CellKernel):
     """Jupyter's kernel protocol over `spark.sql`."""
 
     implementation = "emr-studio-sql"
-    implementation_version = "1"
     banner = "SQL on the cluster's Spark"
     language_info = {  # noqa: RUF012  (Jupyter's own attribute)
         "name": "sql",
@@ -41,16 +40,13 @@ class SqlKernel(Kernel):  # type: ignore[misc]  # ipykernel is in the cluster's 
         """The session is made by the first statement."""
         super().__init__(**arguments)
         self._session: Any = None
-        config = node_config()
-        self._reporter = progress.Reporter("query", "" if config.master_url or config.outside else "live")
+        self._reporter = progress.Reporter("query", node_config().session_ui)
         self._queries = progress.Queries(self._reporter)
 
     @property
     def _spark(self) -> Any:
         if self._session is None:
-            self._session = connect(node_config())
-            if hasattr(self._session, "registerProgressHandler"):
-                self._session.registerProgressHandler(self._queries)
+            self._session = connect(node_config(), self._queries)
         return self._session
 
     async def do_execute(
@@ -65,13 +61,13 @@ class SqlKernel(Kernel):  # type: ignore[misc]  # ipykernel is in the cluster's 
                 self._show(self._run(statement), silent)
         except KeyboardInterrupt as error:
             self._spark.interruptAll()
-            return self._failed(error, "The statement was interrupted.")
+            return self._stopped(error, "The statement was interrupted.")
         except PySparkException as error:
-            return self._failed(error, str(error))
+            return self._stopped(error, str(error))
         except Exception as error:  # the cluster's Spark does not answer
-            return self._failed(error, str(error).splitlines()[0] if str(error) else "")
+            return self._stopped(error, str(error).splitlines()[0] if str(error) else "")
         self._reporter.end()
-        return {"status": "ok", "execution_count": self.execution_count, "payload": [], "user_expressions": {}}
+        return self._succeeded()
 
     def _run(self, statement: str) -> Any:
         try:
@@ -80,7 +76,9 @@ class SqlKernel(Kernel):  # type: ignore[misc]  # ipykernel is in the cluster's 
             if not is_gone(error):
                 raise
         self._session = None
-        self._print("The Spark session had ended; this is a new one, without the old one's temporary views.\n")
+        self._print(
+            "The Spark session had ended; this is a new one, without the old one's temporary views.\n", "stderr"
+        )
         return self._spark.sql(statement).limit(_SHOWN_ROWS + 1).toPandas()
 
     def _show(self, rows: Any, silent: bool) -> None:
@@ -88,10 +86,9 @@ class SqlKernel(Kernel):  # type: ignore[misc]  # ipykernel is in the cluster's 
             return
         more = len(rows) > _SHOWN_ROWS
         rows = rows.head(_SHOWN_ROWS)
-        data = {"text/plain": rows.to_string(index=False), "text/html": rows.to_html(index=False)}
-        self.send_response(self.iopub_socket, "display_data", {"data": data, "metadata": {}})
+        self._display({"text/plain": rows.to_string(index=False), "text/html": rows.to_html(index=False)})
         if more:
-            self._print(f"The first {_SHOWN_ROWS} rows are shown.\n")
+            self._print(f"The first {_SHOWN_ROWS} rows are shown.\n", "stderr")
 
     def end(self) -> None:
         """End the session, and what runs in it: the kernel ends."""
@@ -100,29 +97,17 @@ class SqlKernel(Kernel):  # type: ignore[misc]  # ipykernel is in the cluster's 
             with suppress(Exception):
                 self._session.stop()
 
-    def _print(self, text: str) -> None:
-        self.send_response(self.iopub_socket, "stream", {"name": "stderr", "text": text})
-
-    def _failed(self, error: BaseException, value: str) -> dict[str, Any]:
+    def _stopped(self, error: BaseException, value: str) -> dict[str, Any]:
         self._reporter.end(progress.reason_of(error), at_work=progress.is_at_work(error))
         name = type(error).__name__
-        content = {"ename": name, "evalue": value, "traceback": [value or name]}
-        self.send_response(self.iopub_socket, "error", content)
-        return {"status": "error", "execution_count": self.execution_count, **content}
+        return self._failed(name, value, [value or name])
 
     async def do_complete(self, code: str, cursor_pos: int) -> dict[str, Any]:
         """Keywords, tables, columns of the tables that the cell names, functions."""
-        found = _WORD.search(code[:cursor_pos])
-        word = found.group() if found else ""
+        word = word_before(code, cursor_pos)
         candidates = [*self._names(code), *_KEYWORDS]
         matches = [name for name in dict.fromkeys(candidates) if name.lower().startswith(word.lower())] if word else []
-        return {
-            "status": "ok",
-            "matches": matches,
-            "cursor_start": cursor_pos - len(word),
-            "cursor_end": cursor_pos,
-            "metadata": {},
-        }
+        return completion(matches, cursor_pos - len(word), cursor_pos)
 
     def _names(self, code: str) -> list[str]:
         try:
@@ -138,15 +123,12 @@ class SqlKernel(Kernel):  # type: ignore[misc]  # ipykernel is in the cluster's 
         self, code: str, cursor_pos: int, detail_level: int = 0, omit_sections: Any = ()
     ) -> dict[str, Any]:
         """The columns of a table, or what a function does."""
-        word = "".join(
-            part.group() for part in (_WORD.search(code[:cursor_pos]), re.match(r"\w*", code[cursor_pos:])) if part
-        )
+        word = word_at(code, cursor_pos)
         for statement in (f"DESCRIBE TABLE {word}", f"DESCRIBE FUNCTION EXTENDED {word}") if word else ():
             try:
                 rows = self._spark.sql(statement).toPandas()
             except Exception:  # it is not that
                 continue
             if "not found" not in str(rows.iloc[0, 0]).lower():
-                data = {"text/plain": rows.to_string(index=False, header=len(rows.columns) > 1)}
-                return {"status": "ok", "found": True, "data": data, "metadata": {}}
-        return {"status": "ok", "found": False, "data": {}, "metadata": {}}
+                return inspection(rows.to_string(index=False, header=len(rows.columns) > 1))
+        return inspection("")

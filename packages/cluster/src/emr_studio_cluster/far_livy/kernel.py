@@ -10,17 +10,17 @@ import json
 import re
 from typing import Any
 
-from ipykernel.kernelbase import Kernel
-
+from emr_studio_cluster.cells import CellKernel
 from emr_studio_cluster.far_livy.client import FarSession, Livy, LivyError, Opened
 from emr_studio_cluster.far_livy.outputs import shown
 from emr_studio_cluster.far_livy.progress import Progress
+from emr_studio_cluster.replies import completion, word_before
 from emr_studio_cluster.session import node_config
 
 PYSPARK, SPARK, SQL = "pyspark", "spark", "sql"
 _LANGUAGES = {"sql": SQL, "pyspark": PYSPARK, "spark": SPARK, "scalaspark": SPARK}
 _MAGIC = re.compile(r"\s*%%(?P<name>\w+)\b(?P<rest>[^\n]*)(?:\n|$)")
-_WORD = re.compile(r"[\w.]*$")
+_INTERRUPTED = "The statement was interrupted."
 _OURS = ("kind", "name", "heartbeatTimeoutInSecond", "proxyUser")
 _HELP = """\
 %%sql, %%pyspark, %%spark    the cell in that language, in the same session
@@ -34,12 +34,11 @@ _MIMES = {
 }
 
 
-class FarLivyKernel(Kernel):  # type: ignore[misc]  # ipykernel is in the cluster's environment alone
+class FarLivyKernel(CellKernel):
     """One kernel; its subclasses name the kind."""
 
     kind = PYSPARK
     implementation = "emr-studio-livy"
-    implementation_version = "1"
 
     def __init__(self, **arguments: Any) -> None:
         """The session is made by the first cell: it costs the outside something."""
@@ -55,15 +54,16 @@ class FarLivyKernel(Kernel):  # type: ignore[misc]  # ipykernel is in the cluste
         try:
             output = self._do(code, silent)
         except KeyboardInterrupt:
-            return self._failed("KeyboardInterrupt", "The statement was interrupted.", [])
+            return self._failed("KeyboardInterrupt", _INTERRUPTED, [f"KeyboardInterrupt: {_INTERRUPTED}"])
         except LivyError as error:
             return self._failed(type(error).__name__, str(error).partition("\n")[0], str(error).splitlines())
         if output.get("status") == "error":
             lines = [str(line).rstrip("\n") for line in output.get("traceback") or []]
-            return self._failed(str(output.get("ename", "Error")), str(output.get("evalue", "")), lines)
+            name, value = str(output.get("ename", "Error")), str(output.get("evalue", ""))
+            return self._failed(name, value, lines or [f"{name}: {value}"])
         if not silent:
             self._show(output.get("data") or {})
-        return {"status": "ok", "execution_count": self.execution_count, "payload": [], "user_expressions": {}}
+        return self._succeeded()
 
     def _do(self, code: str, silent: bool) -> dict[str, Any]:
         """The `output` of a cell, as Livy has it."""
@@ -123,30 +123,20 @@ class FarLivyKernel(Kernel):  # type: ignore[misc]  # ipykernel is in the cluste
         if text:
             self._print(text)
         if bundle:
-            self.send_response(self.iopub_socket, "display_data", {"data": bundle, "metadata": {}})
-
-    def _print(self, text: str, name: str = "stdout") -> None:
-        self.send_response(self.iopub_socket, "stream", {"name": name, "text": text})
+            self._display(bundle)
 
     def _update(self, data: dict[str, Any], display: str, update: bool) -> None:
         content = {"data": data, "metadata": {}, "transient": {"display_id": display}}
         self.send_response(self.iopub_socket, "update_display_data" if update else "display_data", content)
 
-    def _failed(self, name: str, value: str, lines: list[str]) -> dict[str, Any]:
-        content = {"ename": name, "evalue": value, "traceback": lines or [f"{name}: {value}"]}
-        self.send_response(self.iopub_socket, "error", content)
-        return {"status": "error", "execution_count": self.execution_count, **content}
-
     async def do_complete(self, code: str, cursor_pos: int) -> dict[str, Any]:
         """What Livy knows of the place."""
-        found = _WORD.search(code[:cursor_pos])
-        word = found.group() if found else ""
+        word = word_before(code, cursor_pos)
         matches = self._session.complete(code, cursor_pos) if self._session.exists else []
         # Some name the whole, some only what follows the last dot.
         if not all(name.startswith(word) for name in matches):
             word = word.rpartition(".")[2]
-        start = cursor_pos - len(word)
-        return {"status": "ok", "matches": matches, "cursor_start": start, "cursor_end": cursor_pos, "metadata": {}}
+        return completion(matches, cursor_pos - len(word), cursor_pos)
 
     def end(self) -> None:
         """End the session: the kernel ends."""

@@ -11,14 +11,14 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from ipykernel.kernelbase import Kernel
-
 from emr_studio_cluster import guests, libraries, progress
 from emr_studio_cluster.background import Background
+from emr_studio_cluster.cells import CellKernel
 from emr_studio_cluster.r import MISSING, has_r
 from emr_studio_cluster.r.bridge import words
 from emr_studio_cluster.r.client import REnded
 from emr_studio_cluster.r.interpreter import Ask, Interpreter, cancel
+from emr_studio_cluster.replies import completion, inspection
 from emr_studio_cluster.session import connect, is_gone, node_config
 
 NO_R = (
@@ -29,11 +29,10 @@ _NO_SCALA = "%%scalaspark needs a driver of this notebook's own: choose Spark, o
 _INTERRUPTED = "The cell was interrupted."
 
 
-class SparkRKernel(Kernel):  # type: ignore[misc]  # ipykernel is in the cluster's environment alone
+class SparkRKernel(CellKernel):
     """Jupyter's kernel protocol over IRkernel's."""
 
     implementation = "emr-studio-sparkr"
-    implementation_version = "1"
     banner = "R on the cluster's Spark: spark, sql, createDataFrame and SparkR's other functions"
     language_info = {  # noqa: RUF012  (Jupyter's own attribute)
         "name": "R",
@@ -49,8 +48,7 @@ class SparkRKernel(Kernel):  # type: ignore[misc]  # ipykernel is in the cluster
         self._session: Any = None
         self._guests: guests.Guests | None = None
         self._failed_to_connect: Exception | None = None
-        config = node_config()
-        self._reporter = progress.Reporter("query", "" if config.master_url or config.outside else "live")
+        self._reporter = progress.Reporter("query", node_config().session_ui)
         self._queries = progress.Queries(self._reporter)
         self._interpreter = Interpreter(self._spark, Path.cwd())
         self._connecting = Background(self._connect, "spark-session").start()
@@ -59,9 +57,7 @@ class SparkRKernel(Kernel):  # type: ignore[misc]  # ipykernel is in the cluster
 
     def _connect(self) -> None:
         try:
-            made = connect(node_config())
-            if hasattr(made, "registerProgressHandler"):
-                made.registerProgressHandler(self._queries)
+            made = connect(node_config(), self._queries)
             self._session, self._failed_to_connect = made, None
             context = libraries.ConnectContext(made)
             self._guests = guests.Guests(made, self._display, self._print, context)
@@ -88,7 +84,7 @@ class SparkRKernel(Kernel):  # type: ignore[misc]  # ipykernel is in the cluster
     ) -> dict[str, Any]:
         """Run a cell."""
         if not has_r():
-            return self._failed("SparkRNotAvailable", NO_R, [NO_R], silent)
+            return self._failed("SparkRNotAvailable", NO_R, silent=silent)
         self._queries.begin()
         if not silent:
             self._reporter.begin(progress.publisher(self))
@@ -98,13 +94,13 @@ class SparkRKernel(Kernel):  # type: ignore[misc]  # ipykernel is in the cluster
             cause = error.__cause__
             self._forget(cause)
             self._reporter.end(progress.reason_of(cause), at_work=progress.is_at_work(cause))
-            return self._failed(error.name, str(error), error.lines, silent)
+            return self._failed(error.name, str(error), error.lines, silent=silent)
         except KeyboardInterrupt as error:
             self._reporter.end(progress.reason_of(error))
-            return self._failed("KeyboardInterrupt", _INTERRUPTED, [_INTERRUPTED], silent)
+            return self._failed("KeyboardInterrupt", _INTERRUPTED, silent=silent)
         except REnded as error:
             self._reporter.end("R ended.")
-            return self._failed("REnded", str(error), str(error).splitlines(), silent)
+            return self._failed("REnded", str(error), str(error).splitlines(), silent=silent)
         return self._ended(reply)
 
     def _run(self, cell: guests.Cell, silent: bool, ask: Ask | None) -> dict[str, Any]:
@@ -135,8 +131,7 @@ class SparkRKernel(Kernel):  # type: ignore[misc]  # ipykernel is in the cluster
         if reply["status"] == "ok":
             self._reporter.end()
             # Help (`?sd`), and `quit()`, are the page's to do.
-            told = {"payload": list(reply.get("payload") or []), "user_expressions": {}}
-            return {"status": "ok", "execution_count": self.execution_count, **told}
+            return self._succeeded(reply.get("payload") or ())
         self._reporter.end(progress.reason_of(failure), at_work=progress.is_at_work(failure))
         return {
             "status": "error",
@@ -156,29 +151,17 @@ class SparkRKernel(Kernel):  # type: ignore[misc]  # ipykernel is in the cluster
     def _ask(self, prompt: str, hidden: bool) -> str:
         return str(self.getpass(prompt) if hidden else self.raw_input(prompt))
 
-    def _display(self, data: dict[str, Any]) -> None:
-        self.send_response(self.iopub_socket, "display_data", {"data": data, "metadata": {}})
-
-    def _print(self, text: str, name: str = "stdout") -> None:
-        self.send_response(self.iopub_socket, "stream", {"name": name, "text": text})
-
-    def _failed(self, name: str, value: str, lines: list[str], silent: bool) -> dict[str, Any]:
-        content = {"ename": name, "evalue": value, "traceback": lines or [value]}
-        if not silent:
-            self.send_response(self.iopub_socket, "error", content)
-        return {"status": "error", "execution_count": self.execution_count, **content}
-
     async def do_complete(self, code: str, cursor_pos: int) -> dict[str, Any]:
         """What R knows of the place."""
-        none = {"matches": [], "cursor_start": cursor_pos, "cursor_end": cursor_pos, "metadata": {}, "status": "ok"}
-        return self._asked("complete_request", {"code": code, "cursor_pos": cursor_pos}) or none
+        found = self._asked("complete_request", {"code": code, "cursor_pos": cursor_pos})
+        return found or completion([], cursor_pos, cursor_pos)
 
     async def do_inspect(
         self, code: str, cursor_pos: int, detail_level: int = 0, omit_sections: Any = ()
     ) -> dict[str, Any]:
         """What R's help, or the value itself, says."""
         content = {"code": code, "cursor_pos": cursor_pos, "detail_level": detail_level}
-        return self._asked("inspect_request", content) or {"status": "ok", "found": False, "data": {}, "metadata": {}}
+        return self._asked("inspect_request", content) or inspection("")
 
     async def do_is_complete(self, code: str) -> dict[str, Any]:
         """Whether R would read on, for consoles."""
