@@ -46,6 +46,7 @@ DOMAINS = (
     "keys",
     "secrets",
     "glue",
+    "suggestions",
     "studios",
     "workspaces",
     "workspaces.repositories",
@@ -219,6 +220,7 @@ def build_api(settings: Settings) -> ControlPlane:
     from emr_studio.keys.ring import KeyRing
     from emr_studio.signin.presence import Presence
     from emr_studio.signin.setup import compose
+    from emr_studio.suggestions.model import CodeModel
     from emr_studio.trail.collector import Collector
     from emr_studio.trail.denials import KeptDenials
     from emr_studio.workspaces.repositories.credentials import GitCredentials
@@ -239,6 +241,7 @@ def build_api(settings: Settings) -> ControlPlane:
         MarkerSealer: MarkerSealer.load(settings.keys_dir),
         Collector: trail.collector,
         KeptMessages: KeptDenials(trail.collector),
+        CodeModel: CodeModel(settings, clock),
     }
     decisions = Decisions()
     decisions.register("workspace", front.workspace_edge)

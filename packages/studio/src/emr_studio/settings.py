@@ -95,6 +95,22 @@ class Settings(BaseSettings):
     """Where that KMS is; empty: AWS. Its credentials are found as by any AWS SDK."""
     external_kms_region: str = ""
     """That KMS's region; empty: the region of this installation."""
+    suggestions_url: str = Field(default="", pattern=r"^(https?://[!-~]+)?$")
+    """OpenAI-compatible API of a model for code suggestions (`http://127.0.0.1:11434/v1`); empty: there are none."""
+    suggestions_model: str = ""
+    """The model's name there; empty: whichever the server has."""
+    suggestions_key_file: Path | None = None
+    """File with the API key, which no Workspace sees; read anew each time. None: the server wants no key."""
+    suggestions_api: Literal["chat", "completions"] = "chat"
+    """`/chat/completions`, for models that follow instructions; `/completions`, for those that fill in the middle."""
+    suggestions_prompt: str = ""
+    """With `completions`: the prompt around `{before}` and `{after}`; empty: `prompt` and `suffix`."""
+    suggestions_count: int = Field(default=1, ge=1, le=5)
+    """Suggestions to choose from, where the server can make more than one."""
+    suggestions_timeout_seconds: float = Field(default=10.0, gt=0, le=60)
+    """The model is waited for so long."""
+    suggestions_per_minute: int = Field(default=60, ge=1)
+    """What a user may ask for in a minute, by hand or by typing (of each replica of the control plane)."""
     trail_retention_days: int = 90
     """Records of the audit trail are kept so long in the database, 90 days as CloudTrail's event history."""
     trail_delivery_seconds: int = 300

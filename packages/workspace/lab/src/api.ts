@@ -4,6 +4,7 @@
  */
 import { ServerConnection } from "@jupyterlab/services";
 import { ApiError, errorOf } from "./errors";
+import type { Place } from "./place";
 import type {
   About,
   Cluster,
@@ -84,6 +85,14 @@ export const listCollaborators = () =>
   all<"WorkspaceAccessIdentities", Collaborator>("ListWorkspaceAccessIdentities", "WorkspaceAccessIdentities");
 export const addCollaborator = (name: string) => call("PutWorkspaceAccess", { IdentityName: name });
 export const removeCollaborator = (name: string) => call("DeleteWorkspaceAccess", { IdentityName: name });
+
+/** Code for the place of the caret, the best first. */
+export async function suggestCode({ before, after }: Place, filename: string, signal: AbortSignal): Promise<string[]> {
+  const fileContext = { leftFileContent: before, rightFileContent: after, filename: filename.slice(-1024), programmingLanguage: { languageName: "python" } };
+  type Answer = { recommendations: { content: string }[] };
+  const init = { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify({ fileContext }), signal };
+  return (await send<Answer>(`${PATH}/suggestions`, init)).recommendations.map(({ content }) => content);
+}
 
 const query = (values: Record<string, string>) => new URLSearchParams(values).toString();
 export const listVersions = async (path: string) =>

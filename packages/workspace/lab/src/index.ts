@@ -1,6 +1,7 @@
 /** Open EMR Studio in JupyterLab: panels in the side bars, and what the status bar says. */
 import { ILabShell, ILayoutRestorer, type JupyterFrontEnd, type JupyterFrontEndPlugin } from "@jupyterlab/application";
 import { ICommandPalette, ISessionContextDialogs, Notification } from "@jupyterlab/apputils";
+import { ICompletionProviderManager, IInlineCompleterFactory } from "@jupyterlab/completer";
 import { PageConfig } from "@jupyterlab/coreutils";
 import { IDocumentManager } from "@jupyterlab/docmanager";
 import { ILauncher } from "@jupyterlab/launcher";
@@ -26,6 +27,7 @@ import { settings } from "./settings";
 import { PYSPARK } from "./sqlKernel";
 import { type First, SqlTabs } from "./sqlTabs";
 import { StudioState } from "./state";
+import { Suggestions } from "./suggestions";
 import { makeVersionTab, VersionList, type VersionProps } from "./versions";
 import { signIn, StatusItems } from "./statusbar";
 
@@ -295,7 +297,7 @@ const plugin: JupyterFrontEndPlugin<void> = {
   description: "Compute, collaboration, backup, examples and SQL of an EMR Studio Workspace.",
   autoStart: true,
   requires: [ILabShell, IDocumentManager, IRenderMimeRegistry, INotebookTracker],
-  optional: [IStatusBar, ILayoutRestorer, ILauncher, ICommandPalette],
+  optional: [IStatusBar, ILayoutRestorer, ILauncher, ICommandPalette, ICompletionProviderManager, IInlineCompleterFactory],
   activate: (
     app: JupyterFrontEnd,
     shell: ILabShell,
@@ -303,9 +305,15 @@ const plugin: JupyterFrontEndPlugin<void> = {
     rendermime: IRenderMimeRegistry,
     notebooks: INotebookTracker,
     bar: IStatusBar | null,
-    ...optional: [ILayoutRestorer | null, ILauncher | null, ICommandPalette | null]
+    restorer: ILayoutRestorer | null,
+    launcher: ILauncher | null,
+    palette: ICommandPalette | null,
+    completions: ICompletionProviderManager | null,
+    factory: IInlineCompleterFactory | null,
   ) => {
-    const studio = new Studio(app, shell, documents, rendermime, notebooks, ...optional);
+    const studio = new Studio(app, shell, documents, rendermime, notebooks, restorer, launcher, palette);
+    const { state } = studio;
+    if (completions && factory) new Suggestions({ app, shell, notebooks, state, completions, factory, bar, palette });
     const items = React.createElement(StatusItems, { state: studio.state, open: (panel: string) => studio.open(panel) });
     const item = ReactWidget.create(items);
     item.addClass("emrs-statusbar");

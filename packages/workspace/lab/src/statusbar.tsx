@@ -11,7 +11,7 @@ interface ItemProps {
   open: () => void;
 }
 
-function Item({ text, title, tone, open }: ItemProps) {
+export function Item({ text, title, tone, open }: ItemProps) {
   return (
     <button className="emrs-status" data-tone={tone} title={title} onClick={open}>
       {text}

@@ -63,6 +63,8 @@ export interface About {
   UserName: string;
   StudioUrl: string;
   MayCollaborate: boolean;
+  /** A model for code suggestions is set, and IAM lets this user ask it. */
+  MayGetSuggestions: boolean;
   /** Who used this Workspace within the last minute. */
   Here: string[];
 }

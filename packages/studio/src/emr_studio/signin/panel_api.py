@@ -7,12 +7,13 @@
     GET  /_studio/api/version?path=&id=     the content of one of them
     POST /_studio/api/<Operation>   an operation of EMR; JSON in and out as in AWS JSON 1.1
     POST /_studio/api/secret        a new secret with a Git repository's credentials (`panel_secrets.py`)
+    POST /_studio/api/suggestions   code for the place of the caret: CodeWhisperer's GenerateRecommendations
 
 Why so narrow. The page runs whatever a notebook's trusted output holds, and is served by a server that
 is its users' own code; a script in it can do all that the page can. So the page has the session's cookie
 (which no script and no Workspace's server ever sees), but not the API: with the cookie it may do what is
 listed in `OWN`, always and only to the Workspace whose origin it is, read what clusters there are,
-get a link to the Spark UI of the cluster that it is attached to, and register the account's Git
+get a link to the Spark UI of the cluster that it is attached to, ask the model for code, and register the account's Git
 repositories with new secrets, of which it can read none. It cannot make or stop anything else, touch IAM,
 S3 or another Workspace, or pass a member that is not listed. IAM and the session's policies decide about
 each as for the CLI, and the trail has each.
@@ -85,7 +86,10 @@ COLLABORATION = ("UpdateEditor", "PutWorkspaceAccess", "DeleteWorkspaceAccess", 
 """Who may do all of these is shown the Collaboration panel (emr-studio.md 18.2)."""
 HERE = dt.timedelta(seconds=60)
 """Who used the Workspace so lately is said to be here."""
+SUGGEST = Check("codewhisperer:GenerateRecommendations")
 _MAX_BODY = 8192
+_MAX_CODE = 65_536
+"""What stands near a caret, in JSON, which may take six octets for a character."""
 T = TypeVar("T")
 Answer = Callable[[WireRequest, Caller], WireResponse]
 
@@ -126,6 +130,7 @@ class PanelApi:
             Route(PATH + "/versions", self._versions, methods=["GET"]),
             Route(PATH + "/version", self._version, methods=["GET"]),
             Route(PATH + "/secret", self._secret, methods=["POST"]),
+            Route(PATH + "/suggestions", self._suggest, methods=["POST"]),
             Route(PATH + "/{operation}", self._call, methods=["POST"]),
         ]
 
@@ -137,6 +142,9 @@ class PanelApi:
 
     async def _secret(self, request: Request) -> Response:
         return await _answered_with_body(self._made_secret, request)
+
+    async def _suggest(self, request: Request) -> Response:
+        return await _answered_with_body(self._suggested, request, _MAX_CODE)
 
     async def _unfit(self, request: Request) -> Response:
         return await _answered(self._judged, request)
@@ -157,18 +165,20 @@ class PanelApi:
         with self.database.read() as session:
             visitor = self._visitor(session, request, origin)
             caller, editor = visitor.signed_in.caller, session.get_one(Editor, visitor.target.editor_id)
+
+            def may(check: Check) -> bool:
+                return self.sessions.access.allows(session, caller, check, origin, source_ip(request.headers))
+
             tags, arn = resource_tag_context(editor.tags), editor_arn(editor)
-            checks = [Check(f"elasticmapreduce:{name}", arn, tags) for name in COLLABORATION]
-            collaborate = all(
-                self.sessions.access.allows(session, caller, check, origin, source_ip(request.headers))
-                for check in checks
-            )
+            collaborate = all(may(Check(f"elasticmapreduce:{name}", arn, tags)) for name in COLLABORATION)
+            suggest = bool(self.settings.suggestions_url) and may(SUGGEST)
             here = sorted(set(self._here(session, origin)))
         described = {
             "EditorId": editor.id,
             "UserName": display_name(caller),
             "StudioUrl": self.settings.studio_url(editor.studio_id),
             "MayCollaborate": collaborate,
+            "MayGetSuggestions": suggest,
             "Here": here,
         }
         return json_response(described)
@@ -239,11 +249,20 @@ class PanelApi:
         reply = self.answer(_wire(request, f"ElasticMapReduce.{operation}", given), visitor.signed_in.caller)
         return Response(reply.body, reply.status, SECURITY_HEADERS, reply.content_type)
 
-    def _made_secret(self, request: Request, body: bytes) -> Response:
+    def _user(self, request: Request) -> Caller:
+        """Who asks, from this Workspace's own page."""
         origin = self._origin(request)
         _require_own_page(request, origin)
         with self.database.read() as session:
-            caller = self._visitor(session, request, origin).signed_in.caller
+            return self._visitor(session, request, origin).signed_in.caller
+
+    def _suggested(self, request: Request, body: bytes) -> Response:
+        caller = self._user(request)
+        reply = self.answer(_wire(request, "AmazonCodeWhispererService.GenerateRecommendations", _json(body)), caller)
+        return Response(reply.body, reply.status, SECURITY_HEADERS, reply.content_type)
+
+    def _made_secret(self, request: Request, body: bytes) -> Response:
+        caller = self._user(request)
         try:
             given = panel_secrets.new_secret(body, caller.user_id)
         except ValueError as error:
@@ -270,10 +289,12 @@ class PanelApi:
         return visitor
 
 
-async def _answered_with_body(work: Callable[[Request, bytes], Response], request: Request) -> Response:
-    body = await short_body(request, _MAX_BODY)
+async def _answered_with_body(
+    work: Callable[[Request, bytes], Response], request: Request, most: int = _MAX_BODY
+) -> Response:
+    body = await short_body(request, most)
     if body is None:
-        return _refusal(_Refused(413, "RequestEntityTooLarge", f"The request is larger than {_MAX_BODY} bytes."))
+        return _refusal(_Refused(413, "RequestEntityTooLarge", f"The request is larger than {most} bytes."))
     return await _answered(work, request, body)
 
 
@@ -330,14 +351,19 @@ def _input(operation: str, body: bytes) -> dict[str, Any]:
     members = {**OWN, **READ, **ACCOUNT, **ATTACHED}.get(operation)
     if members is None:
         raise _Refused(404, "UnknownOperationException", f"A Workspace's page cannot call {operation}.")
+    given = _json(body)
+    if other := sorted(set(given) - members):
+        raise _Refused(400, "ValidationException", f"A Workspace's page cannot give {other[0]} to {operation}.")
+    return given
+
+
+def _json(body: bytes) -> dict[str, Any]:
     try:
         given = json.loads(body or b"{}")
     except (ValueError, RecursionError) as error:
         raise _Refused(400, "SerializationException", "The input is not JSON.") from error
     if not isinstance(given, dict):
         raise _Refused(400, "SerializationException", "The input is not a JSON object.")
-    if other := sorted(set(given) - members):
-        raise _Refused(400, "ValidationException", f"A Workspace's page cannot give {other[0]} to {operation}.")
     return given
 
 
