@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import socket
 import stat
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from emr_studio.cli import parts
+from emr_studio.runtime.supervisor import read_record
+from emr_studio.settings import Settings
 from tests.support import postgres
 from tests.support.studio import Studio, command, processes_of, running, until
 
@@ -112,6 +117,23 @@ def test_an_up_that_fails_late_leaves_nothing(tmp_path: Path) -> None:
     assert done.returncode == 1
     assert "studio.json" in done.stderr
     until("no process is left", lambda: not processes_of(tmp_path))
+
+
+def test_an_up_whose_supervisor_is_killed_meanwhile_leaves_nothing(tmp_path: Path) -> None:
+    with ThreadPoolExecutor(1) as pool:
+        going = pool.submit(command, "up", "--detach", "--data-dir", str(tmp_path), "--port", "0", check=False)
+        settings = Settings(data_dir=tmp_path)
+        supervisor = until("every part was started", lambda: _pid_once_all_were_started(settings))
+        os.kill(supervisor, signal.SIGKILL)
+        done = going.result()
+    assert done.returncode == 1
+    assert "ended unexpectedly" in done.stderr
+    until("no process is left", lambda: not processes_of(tmp_path))
+
+
+def _pid_once_all_were_started(settings: Settings) -> int:
+    record = read_record(settings.run_dir)
+    return record.pid if record and len(record.parts) == len(parts.names(settings)) else 0
 
 
 def test_up_after_a_killed_supervisor(tmp_path: Path) -> None:

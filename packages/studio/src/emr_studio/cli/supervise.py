@@ -48,6 +48,8 @@ def check(settings: Settings) -> None:
 def supervise(settings: Settings, report: Report, ready: Callable[[], None]) -> None:
     """Run the studio in this process until SIGTERM (or SIGUSR1: keep workloads).
 
+    However it ends, no part stays behind, unless this process is killed.
+
     Raises:
         UpFailed: a part did not start; all parts were stopped again.
     """
@@ -58,9 +60,14 @@ def supervise(settings: Settings, report: Report, ready: Callable[[], None]) -> 
     except (PartFailed, OSError) as error:
         _give_up(settings, supervisor)
         raise UpFailed(str(error)) from error
-    ready()
-    supervisor.run()
-    _stop(settings, supervisor)
+    except BaseException:  # a fault of ours, whose trace goes to the log
+        _give_up(settings, supervisor)
+        raise
+    try:
+        ready()
+        supervisor.run()
+    finally:
+        _stop(settings, supervisor)
 
 
 def _start(settings: Settings, supervisor: Supervisor, report: Report) -> None:
@@ -96,18 +103,22 @@ def _in_own_process(settings: Settings, stage: str, report: Report) -> None:
 def _stop(settings: Settings, supervisor: Supervisor) -> None:
     # The controllers go first, or they would start again what the agent stops.
     supervisor.stop({"controller"})
-    with suppress(RuntimeUnavailable):
-        LocalRuntime(settings).shutdown(keep=supervisor.keep_workloads)
-    supervisor.stop()
+    try:
+        with suppress(RuntimeUnavailable):
+            LocalRuntime(settings).shutdown(keep=supervisor.keep_workloads)
+    finally:
+        supervisor.stop()
 
 
 def _give_up(settings: Settings, supervisor: Supervisor) -> None:
     """Stop what was started. Workloads that an earlier supervisor left go on, and the agent's helpers for them."""
     supervisor.stop({"controller"})
     runtime = LocalRuntime(settings)
-    with suppress(RuntimeUnavailable):
-        runtime.shutdown(keep=any(seen.state is not WorkloadState.EXITED for seen in runtime.list()))
-    supervisor.stop()
+    try:
+        with suppress(RuntimeUnavailable):
+            runtime.shutdown(keep=any(seen.state is not WorkloadState.EXITED for seen in runtime.list()))
+    finally:
+        supervisor.stop()
 
 
 def _end_leftovers(settings: Settings) -> None:
@@ -159,6 +170,7 @@ def detach(settings: Settings, report: Report) -> None:
                 raise UpFailed(text.replace("\x1f", "\n"))
             report(text)
     daemon.wait()
+    _end_leftovers(settings)
     raise UpFailed(f"The supervisor ended unexpectedly; see {settings.logs_dir / 'supervisor.log'}")
 
 
