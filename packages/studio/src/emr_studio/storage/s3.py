@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import datetime as dt
 import threading
+import time
+from collections.abc import Callable
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -25,6 +27,11 @@ _CONFIG = {
     "max_pool_connections": 16,
     "retries": {"mode": "standard", "max_attempts": 3},
 }
+_AWAY = frozenset({502, 503, 504})
+"""What the edge answers while nothing is behind it."""
+_AWAY_SECONDS = 60.0
+"""How long the control plane is waited for: it is started again at once, which takes longer on a busy machine."""
+_FIRST_PAUSE, _LONGEST_PAUSE = 0.1, 2.0
 _models = threading.Lock()
 _loader = create_loader()
 
@@ -72,7 +79,8 @@ def unsigned_client(endpoint_url: str, region: str) -> Any:
 
 
 def _fetch_keys(url: str, token: str) -> dict[str, str]:
-    answer = httpx.get(url, headers={"Authorization": token}, timeout=10, verify=certificates())
+    headers = {"Authorization": token}
+    answer = _once_there(lambda: httpx.get(url, headers=headers, timeout=10, verify=certificates()))
     answer.raise_for_status()
     keys = answer.json()
     return {
@@ -81,6 +89,22 @@ def _fetch_keys(url: str, token: str) -> dict[str, str]:
         "token": keys["Token"],
         "expiry_time": keys["Expiration"],
     }
+
+
+def _once_there(ask: Callable[[], httpx.Response]) -> httpx.Response:
+    """Ask, and again while the control plane is away: whoever needs keys can do nothing without them."""
+    deadline, pause = time.monotonic() + _AWAY_SECONDS, _FIRST_PAUSE
+    while True:
+        is_last = time.monotonic() >= deadline
+        try:
+            answer = ask()
+            if is_last or answer.status_code not in _AWAY:
+                return answer
+        except httpx.TransportError:
+            if is_last:
+                raise
+        time.sleep(pause)
+        pause = min(2 * pause, _LONGEST_PAUSE)
 
 
 class _FixedProvider:
