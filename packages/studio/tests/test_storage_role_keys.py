@@ -69,8 +69,9 @@ def plane(port: int, *statuses: int) -> Iterator[list[str]]:
         server.server_close()
 
 
-def access_key(port: int) -> str:
-    return str(s3.role_keys(f"http://127.0.0.1:{port}/_credentials", "token").get_frozen_credentials().access_key)
+def access_key(port: int, patience: float = 60) -> str:
+    keys = s3.role_keys(f"http://127.0.0.1:{port}/_credentials", "token", patience)
+    return str(keys.get_frozen_credentials().access_key)
 
 
 def test_the_control_plane_is_waited_for_while_the_edge_has_nobody_behind_it(time: Time) -> None:
@@ -93,6 +94,13 @@ def test_not_for_ever(time: Time) -> None:
     with pytest.raises(httpx.ConnectError):
         access_key(free_port())
     assert 60 <= time.seconds < 63
+
+
+def test_not_at_all_by_who_has_other_things_to_do(time: Time) -> None:
+    port = free_port()
+    with plane(port, 503), pytest.raises(httpx.HTTPStatusError, match="503"):
+        access_key(port, patience=0)
+    assert time.pauses == []
 
 
 def test_a_refusal_is_told_at_once(time: Time) -> None:

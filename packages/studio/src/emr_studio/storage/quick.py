@@ -36,6 +36,8 @@ _NOT_METADATA = frozenset(
 )
 _KEYS_SECONDS = 60
 _PAUSE_SECONDS = 60.0
+_PATIENCE_SECONDS = 60.0
+"""How long a mirror waits for keys: a start of its Workspace would count as failed without them."""
 _FAILED = (BaseError, OSError, ValueError)
 
 StoreFactory = Callable[[str, Mapping[str, Any]], S3Store]
@@ -44,7 +46,7 @@ StoreFactory = Callable[[str, Mapping[str, Any]], S3Store]
 
 def role_client(endpoint_url: str, region: str, credentials_url: str, credentials_token: str) -> QuickClient:
     """As `s3.role_client`, for a mirror; both halves sign with the same keys."""
-    keys = s3.role_keys(credentials_url, credentials_token)
+    keys = s3.role_keys(credentials_url, credentials_token, _PATIENCE_SECONDS)
     client = s3.client_of(endpoint_url, region, keys)
     signing = {"credential_provider": lambda: _frozen(keys)}
     return QuickClient(client, lambda bucket, sealing: _store(endpoint_url, region, bucket, {**sealing, **signing}))

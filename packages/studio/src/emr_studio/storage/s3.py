@@ -29,8 +29,6 @@ _CONFIG = {
 }
 _AWAY = frozenset({502, 503, 504})
 """What the edge answers while nothing is behind it."""
-_AWAY_SECONDS = 60.0
-"""How long the control plane is waited for: it is started again at once, which takes longer on a busy machine."""
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.1, 2.0
 _models = threading.Lock()
 _loader = create_loader()
@@ -54,11 +52,15 @@ def role_client(endpoint_url: str, region: str, credentials_url: str, credential
     return client_of(endpoint_url, region, role_keys(credentials_url, credentials_token))
 
 
-def role_keys(credentials_url: str, credentials_token: str) -> RefreshableCredentials:
-    """Keys that are fetched from there when they are first used, and again before they expire."""
+def role_keys(credentials_url: str, credentials_token: str, patience: float = 0.0) -> RefreshableCredentials:
+    """Keys that are fetched from there when they are first used, and again before they expire.
+
+    `patience`: seconds for which a control plane that is away is waited for, by whoever has nothing else to do; it is
+    started again at once, which takes longer on a busy machine.
+    """
 
     def refresh() -> dict[str, str]:
-        return _fetch_keys(credentials_url, credentials_token)
+        return _fetch_keys(credentials_url, credentials_token, patience)
 
     return RefreshableCredentials(
         access_key="",
@@ -78,9 +80,9 @@ def unsigned_client(endpoint_url: str, region: str) -> Any:
     return client_of(endpoint_url, region, None, signature_version=UNSIGNED)
 
 
-def _fetch_keys(url: str, token: str) -> dict[str, str]:
+def _fetch_keys(url: str, token: str, patience: float) -> dict[str, str]:
     headers = {"Authorization": token}
-    answer = _once_there(lambda: httpx.get(url, headers=headers, timeout=10, verify=certificates()))
+    answer = _once_there(lambda: httpx.get(url, headers=headers, timeout=10, verify=certificates()), patience)
     answer.raise_for_status()
     keys = answer.json()
     return {
@@ -91,9 +93,9 @@ def _fetch_keys(url: str, token: str) -> dict[str, str]:
     }
 
 
-def _once_there(ask: Callable[[], httpx.Response]) -> httpx.Response:
-    """Ask, and again while the control plane is away: whoever needs keys can do nothing without them."""
-    deadline, pause = time.monotonic() + _AWAY_SECONDS, _FIRST_PAUSE
+def _once_there(ask: Callable[[], httpx.Response], patience: float) -> httpx.Response:
+    """Ask, and again while nobody is there, for so many seconds."""
+    deadline, pause = time.monotonic() + patience, _FIRST_PAUSE
     while True:
         is_last = time.monotonic() >= deadline
         try:
