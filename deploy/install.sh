@@ -54,13 +54,22 @@ environment() {  # environment FOLDER LOCK PACKAGE...
   [ ! -e "requirements/$lock.override" ] || override=(--override "requirements/$lock.override")
   for package in "$@"; do inputs+=("packages/$package/pyproject.toml"); done
   sum=$(digest "${inputs[@]}")$PWD
-  done_already "$name" "$sum" && return
+  if done_already "$name" "$sum"; then compiled "$folder" "$name" "$sum"; return; fi
   say "$folder: $(grep -c '==' "requirements/$lock.txt") locked packages ($lock)"
   [ -x "$folder/bin/python" ] || $UV venv --python "$PYTHON" "$folder"
   $UV pip install --python "$folder/bin/python" --require-hashes "${override[@]}" -r "requirements/$lock.txt" \
     || die "could not install requirements/$lock.txt. Is there a network, or a mirror set in uv's or pip's configuration?"
   for package in "$@"; do $UV pip install --offline --no-deps --python "$folder/bin/python" -e "packages/$package"; done
   finish "$name" "$sum"
+  compiled "$folder" "$name" "$sum"
+}
+
+# Workspaces' users may not write here: each of their programs would compile all that it imports anew.
+compiled() {  # compiled FOLDER NAME SUM
+  done_already "$2-compiled" "$3" && return
+  # Some packages bring a file that no Python of today reads; nobody imports it.
+  "$1/bin/python" -m compileall -q -j 0 -x '/tests?/' "$1/lib" >/dev/null 2>&1 || true
+  finish "$2-compiled" "$3"
 }
 
 if [ "$WANT" = run ] && [ ! -e "$STAMPS/dev" ]; then
@@ -70,6 +79,8 @@ else
   finish dev yes
 fi
 environment .envs/workspace workspace workspace
+# Our own, which change with every update; what is compiled already is only looked at.
+.venv/bin/python -m compileall -q packages/*/src >/dev/null || true
 
 java_major() { java -version 2>&1 | sed -n 's/.*version "\([0-9]*\).*/\1/p' | head -1; }
 if [ "$(java_major)" -lt 17 ] 2>/dev/null || [ -z "$(java_major)" ]; then

@@ -44,6 +44,18 @@ def test_a_server_imports_nothing_that_the_zygote_lacks(tmp_path: Path) -> None:
     assert _said(_SERVER, tmp_path) == []
 
 
+_GRAMMAR = """
+import json, sys
+from emr_studio_workspace import warmup
+warmup.import_all()
+print(json.dumps(sorted({"jsonschema", "lark"} & set(sys.modules))))
+"""
+
+
+def test_no_grammar_of_addresses_is_built(tmp_path: Path) -> None:
+    assert _said(_GRAMMAR, tmp_path) == ["jsonschema"]
+
+
 _REHEARSED = """
 import json, os, re, socket, sys, threading
 from pathlib import Path

@@ -61,12 +61,12 @@ def build(settings: Settings, release: Release, say: Say) -> None:
 
 
 def complete(settings: Settings, release: Release) -> None:
-    """What a built release works without: jars that could not be fetched then, and the class data archives.
+    """What a built release works without: compiled modules, jars that could not be fetched then, the JVMs' archives.
 
     Raises:
         BuildFailed: the first of them that could not be made.
     """
-    for module in ("jars", "classes", "archives"):
+    for module in ("compiling", "jars", "classes", "archives"):
         _module(settings.env_python(release.environment), module, release)
 
 
@@ -80,6 +80,7 @@ def _build(settings: Settings, release: Release, say: Say) -> None:
         _fetch_jars(python, release, say)
         say("compiling our classes for Spark (4 of 4)")
         _module(python, "classes", release)
+        _module(python, "compiling", release)
         (scratch / _STAMP).write_text(_stamp(settings, release))
         _swap(scratch, place)
     finally:
