@@ -21,6 +21,7 @@ from sparkmagic.livyclientlib.endpoint import Endpoint
 from sparkmagic.livyclientlib.livyreliablehttpclient import LivyReliableHttpClient
 from sparkmagic.livyclientlib.livysession import LivySession
 from sparkmagic.livyclientlib.sqlquery import SQLQuery
+from sparkmagic.utils import configuration
 
 
 class Display:
@@ -45,6 +46,8 @@ class Display:
 def sparkmagic_works(url: str, auth: Basic) -> tuple[LivySession, dict[str, Any]]:
     client = LivyReliableHttpClient.from_endpoint(Endpoint(url, auth))
     display = Display()
+    # Its own minute is soon over on a machine that has other work.
+    configuration.override("livy_session_startup_timeout_seconds", 400)
     session = LivySession(client, {"kind": "pyspark", "name": "magic"}, display)
     session.start()
     rows = SQLQuery("SELECT id, id * 2 AS twice FROM range(3)").execute(session)

@@ -29,6 +29,24 @@ from pyspark.sql import SparkSession
 spark = SparkSession.builder.getOrCreate()
 print("counted", spark.range(int(sys.argv[1])).count(), spark.conf.get("spark.mine"), spark.sparkContext.appName)
 """
+# What an interrupt in the middle of a call may leave: the next call of the main thread fails, and raises what it likes.
+BROKEN = """
+import time
+from pyspark import InheritableThread
+def work():
+    try:
+        sc.parallelize(range(4), 4).map(lambda x: time.sleep(0 if x < 1 else 600)).count()
+    except Exception:
+        pass
+InheritableThread(target=work).start()
+try:
+    while not sc.statusTracker().getActiveJobsIds():
+        time.sleep(0.05)
+    sc._gateway._gateway_client.get_thread_connection().stream.close()
+    time.sleep(600)
+finally:
+    sc.version
+"""
 ASK_LIVY = """
 import os, urllib.request, base64, urllib.parse
 url = urllib.parse.urlsplit(os.environ["LIVY_URL"])
@@ -142,16 +160,30 @@ def test_a_statement_is_cancelled_with_its_spark_jobs(livy: Livy, session: dict[
     slow = "import time\nsc.parallelize(range(4), 4).map(lambda x: time.sleep(0 if x < 1 else 600)).count()"
     path, after = livy.run(session["id"], slow), livy.run(session["id"], "'after'")
     until("a part is done", lambda: 0 < livy.ask("GET", path)["progress"] < 1, WAIT)
+    cancelled(livy, session["id"], path, after)
+
+
+def cancelled(livy: Livy, session: int, path: str, after: str) -> None:
+    """Cancel a statement: its Spark jobs end, and the one after it runs."""
     assert livy.ask("POST", f"{path}/cancel") == {"msg": "canceled"}
     assert livy.wait(path, "cancelled")["output"] is None
     assert livy.wait(after, "available")["output"]["data"] == {"text/plain": "'after'"}
 
     def active() -> Any:
-        jobs = livy.run(session["id"], "sc.statusTracker().getActiveJobsIds()")
+        jobs = livy.run(session, "sc.statusTracker().getActiveJobsIds()")
         return livy.wait(jobs, "available")["output"]["data"]["text/plain"]
 
     # The driver is told to cancel, and does so a moment later.
     until("its jobs have ended", lambda: active() == "[]", WAIT)
+
+
+def test_a_cancel_reaches_spark_though_the_interrupt_broke_a_connection(livy: Livy, session: dict[str, Any]) -> None:
+    path, after = livy.run(session["id"], BROKEN), livy.run(session["id"], "'after'")
+    until("a part is done", lambda: 0 < livy.ask("GET", path)["progress"] < 1, WAIT)
+    cancelled(livy, session["id"], path, after)
+    # The next statement has its group and its progress as ever.
+    told = livy.run(session["id"], "sc.getLocalProperty('spark.jobGroup.id').startswith('livy-')")
+    assert livy.wait(told, "available")["output"]["data"] == {"text/plain": "True"}
 
 
 def test_completion(livy: Livy, session: dict[str, Any]) -> None:

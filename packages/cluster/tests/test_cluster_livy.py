@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from emr_studio_cluster.config import NodeConfig
+from emr_studio_cluster.livy import sessions
 from emr_studio_cluster.livy.api import Answer, Api, Call
 from emr_studio_cluster.livy.asked import LARGEST_BODY, Refused, seconds_of
 from emr_studio_cluster.livy.batches import command_of
@@ -33,6 +34,10 @@ class PlayKernel:
     closed: bool = False
     gone: bool = False
     has_driver: bool = True
+    deaf: int = 0
+    """So many interrupts come too early, and nothing hears them."""
+    arrives: asyncio.Event | None = None
+    """What interrupts are on their way for."""
 
     async def run(self, code: str, *, silent: bool = False) -> Heard:
         heard = Heard()
@@ -59,7 +64,11 @@ class PlayKernel:
         return [code[:cursor] + "x"]
 
     async def interrupt(self) -> None:
-        self.go_on.set()
+        if self.arrives is not None:
+            await self.arrives.wait()
+        self.deaf -= 1
+        if self.deaf < 0:
+            self.go_on.set()
 
     async def close(self) -> None:
         self.closed = True
@@ -188,6 +197,44 @@ def test_cancelling(tmp_path: Path) -> None:
         await play.until(path, state="idle")
         assert play.kernels.kernel.ran == ["long"]
         assert (await play.ask("POST", f"{path}/statements/0/cancel")).status == 200
+
+    played(test, tmp_path)
+
+
+def test_an_interrupt_that_nothing_heard_is_sent_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sessions, "_INTERRUPT_SECONDS", 0.001)
+
+    async def test(play: Play) -> None:
+        play.kernels.kernel.deaf = 3
+        path = await play.session()
+        await play.ask("POST", f"{path}/statements", {"code": "long"})
+        await play.until(f"{path}/statements/0", state="running")
+        await play.ask("POST", f"{path}/statements/0/cancel", {})
+        async with asyncio.timeout(60):
+            await play.kernels.kernel.go_on.wait()
+        await play.until(f"{path}/statements/0", state="cancelled")
+        assert play.kernels.kernel.deaf == -1
+
+    played(test, tmp_path)
+
+
+def test_an_interrupt_on_its_way_does_not_hit_the_next_statement(tmp_path: Path) -> None:
+    async def test(play: Play) -> None:
+        kernel, arrives = play.kernels.kernel, asyncio.Event()
+        path = await play.session()
+        for code in ("ends by itself", "next"):
+            await play.ask("POST", f"{path}/statements", {"code": code})
+        await play.until(f"{path}/statements/0", state="running")
+        kernel.arrives = arrives
+        await play.ask("POST", f"{path}/statements/0/cancel", {})
+        kernel.go_on.set()
+        for _ in range(100):
+            await asyncio.sleep(0)
+        assert kernel.ran == ["ends by itself"]
+        assert (await play.ask("GET", f"{path}/statements/1")).document["state"] == "waiting"
+        arrives.set()
+        await play.until(f"{path}/statements/0", state="cancelled")
+        await play.until(f"{path}/statements/1", state="available")
 
     played(test, tmp_path)
 

@@ -21,6 +21,7 @@ from itertools import takewhile
 from typing import Any
 
 from emr_studio_cluster.background import Background
+from emr_studio_cluster.cancelling import was_interrupted
 
 MIME = "application/vnd.emr-studio.spark-progress+json"
 WAITING, RUNNING, DONE, FAILED = "waiting", "running", "done", "failed"
@@ -182,7 +183,7 @@ def _named(unit: str, count: int) -> str:
 
 def reason_of(error: BaseException | None) -> str | None:
     """Why Spark failed, without its stack; None if it is not Spark that failed."""
-    if isinstance(error, KeyboardInterrupt):
+    if was_interrupted(error):
         return INTERRUPTED
     if error is None or not type(error).__module__.startswith(_SPARKS):
         return None

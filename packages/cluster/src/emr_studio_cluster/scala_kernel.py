@@ -13,6 +13,7 @@ from typing import Any
 
 from emr_studio_cluster import driver, guests, progress
 from emr_studio_cluster.background import Background
+from emr_studio_cluster.cancelling import cancel_jobs, was_interrupted
 from emr_studio_cluster.cells import CellKernel
 from emr_studio_cluster.replies import completion, inspection, word_at
 from emr_studio_cluster.session import node_config
@@ -41,7 +42,7 @@ class ScalaKernel(CellKernel):
         self._notebook: Any = None
         self._guests: guests.Guests | None = None
         self._running: Background | None = None
-        self._failure = ""
+        self._failure = self._group = ""
         self._reporter = progress.Reporter("job", node_config().driver_ui)
         self._starting = Background(self._start, "spark-driver").start()
 
@@ -69,11 +70,13 @@ class ScalaKernel(CellKernel):
                 self._starting = Background(self._start, "spark-driver").start()
                 return self._failed("SparkUnreachable", f"Spark's driver did not start: {self._failure}")
             outcome = self._watched(guests.read(code), silent) if code.strip() else "Success"
-        except KeyboardInterrupt as interrupt:
-            self._interrupt()
-            self._reporter.end(progress.reason_of(interrupt))
-            return self._failed("KeyboardInterrupt", "The cell was interrupted.")
-        except guests.GuestError as error:
+        except BaseException as error:
+            if was_interrupted(error):
+                self._interrupt()
+                self._reporter.end(progress.INTERRUPTED)
+                return self._failed("KeyboardInterrupt", "The cell was interrupted.")
+            if not isinstance(error, guests.GuestError):
+                raise
             self._reporter.end(progress.reason_of(error.__cause__))
             return self._failed(error.name, str(error), error.lines)
         if outcome == "Success":
@@ -83,7 +86,7 @@ class ScalaKernel(CellKernel):
 
     def _watched(self, cell: guests.Cell, silent: bool) -> str:
         """Run a cell; how far its jobs are is shown below it."""
-        group = f"cell-{uuid.uuid4()}"
+        group = self._group = f"cell-{uuid.uuid4()}"
         watch = progress.DriverWatch(self._context, group, self._reporter)
         if not silent:
             self._reporter.begin(progress.publisher(self))
@@ -121,7 +124,7 @@ class ScalaKernel(CellKernel):
     def _interrupt(self) -> None:
         if self._notebook is None:
             return  # the driver that is being made is for the next cell
-        self._context.cancelAllJobs()
+        cancel_jobs(self._context, self._group, for_good=False)
         if self._running is not None:
             self._running.stop(self._notebook.interrupt, _END_SECONDS)
         self._show(silent=False)

@@ -13,8 +13,6 @@ import logging
 import os
 import re
 import sys
-import threading
-import time
 import uuid
 from collections.abc import Mapping
 from contextlib import suppress
@@ -27,6 +25,7 @@ from pyspark.sql.connect import client as connect_client
 
 from emr_studio_cluster import driver, libraries, progress, virtualenv
 from emr_studio_cluster.background import Background
+from emr_studio_cluster.cancelling import cancel_jobs, was_interrupted
 from emr_studio_cluster.config import CONNECT_PORT, NodeConfig, read_config
 
 _MENTIONS = re.compile(r"\b(?:spark|sc|sqlContext|display)\b|^\s*%%?(?:sql|info|scalaspark|rspark)\b", re.MULTILINE)
@@ -36,8 +35,6 @@ _ABOUT = re.compile(r"\s*%%?(?:configure|info|help)\b")
 _GONE = ("INVALID_HANDLE.SESSION_", "SESSION_CLOSED", "SESSION_CHANGED", "SESSION_NOT_FOUND", "NO_ACTIVE_SESSION")
 # Properties that only a Spark which starts can have; any other unknown one is a user's own.
 _SERVERS = ("spark.executor.", "spark.driver.", "spark.jars", "spark.files", "spark.archives", "spark.submit.")
-_LATE_SECONDS = 10.0
-_LATE_LOOK_SECONDS = 0.2
 _TABLES = re.compile(r"\bsaveAsTable\b|\bcreate\s+(?:or\s+replace\s+)?table\b", re.IGNORECASE)
 _NO_CATALOG = (
     "Tables of this cluster end with it: Spark's S3 libraries were not there when it started, or its settings keep "
@@ -238,7 +235,7 @@ class SessionKeeper:
         self._reporter.end(progress.reason_of(error), at_work=progress.is_at_work(error))
         if error is None:
             return
-        if isinstance(error, KeyboardInterrupt) and self._usable:
+        if was_interrupted(error) and self._usable:
             self._cancel(self._given["spark"])
         text = str(error)
         if is_gone(error):
@@ -410,20 +407,7 @@ class ClassicKeeper(SessionKeeper):
         super().after_cell(result)
 
     def _cancel(self, spark: Any) -> None:
-        context = spark.sparkContext
-        context.cancelAllJobs()
-        # A job that was on its way to the driver when the cell was interrupted is submitted after this.
-        threading.Thread(target=cancel_late, args=(context, self._group), name="cancel", daemon=True).start()
-
-
-def cancel_late(context: Any, group: str) -> None:
-    """Cancel what a cell that was interrupted still submits; the jobs of later cells are in other groups."""
-    deadline = time.monotonic() + _LATE_SECONDS
-    # The driver may have ended with the kernel.
-    with suppress(Exception):
-        while time.monotonic() < deadline:
-            context.cancelJobGroup(group)
-            time.sleep(_LATE_LOOK_SECONDS)
+        cancel_jobs(spark.sparkContext, self._group, for_good=self._scala is None)
 
 
 def _first_line_of(cell: str) -> str:

@@ -10,9 +10,11 @@ import io
 import json
 import math
 import os
+import signal
 import threading
 import warnings
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -22,8 +24,9 @@ from pyspark.errors import PySparkException
 
 from emr_studio_cluster import driver, libraries
 from emr_studio_cluster.background import Background
+from emr_studio_cluster.cancelling import cancel_jobs
 from emr_studio_cluster.livy.statements import ERROR_TYPE
-from emr_studio_cluster.session import cancel_late, node_config
+from emr_studio_cluster.session import node_config
 from emr_studio_cluster.sql import statements
 
 _LOOK_SECONDS = 0.05
@@ -43,6 +46,8 @@ class Interpreter:
         self._scala: Any = None
         self._number = 0
         self._running = threading.Event()
+        self._was_interrupted = False
+        self._listen(shell.kernel)
         quiet = {"spark.ui.showConsoleProgress": "false"}
         properties = {**quiet, **told["properties"], "spark.repl.class.outputDir": str(self._classes)}
         self.spark = driver.start(node_config(), str(told["name"]), properties)
@@ -56,30 +61,47 @@ class Interpreter:
     def _group(self) -> str:
         return f"livy-{self._number}"
 
+    def _listen(self, kernel: Any) -> None:
+        """Take interrupts in place of the kernel, which would let them hit its own work before and after a cell."""
+        theirs = kernel.pre_handler_hook
+
+        def hook() -> None:
+            theirs()
+            signal.signal(signal.SIGINT, self._interrupt)
+
+        kernel.pre_handler_hook = hook
+
+    def _interrupt(self, _signal: int, _frame: Any) -> None:
+        """One that comes too early is sent again (`Session.cancel`)."""
+        if self._running.is_set():
+            # Whatever becomes of the exception.
+            self._was_interrupted = True
+            raise KeyboardInterrupt
+
     def _before(self, _info: Any) -> None:
         self._number += 1
+        self._was_interrupted = False
         self.context.setJobGroup(self._group, self._group, interruptOnCancel=True)
         self._running.set()
 
-    def _after(self, result: Any) -> None:
+    def _after(self, _result: Any) -> None:
         self._running.clear()
-        if isinstance(getattr(result, "error_in_exec", None), KeyboardInterrupt):
-            self.context.cancelAllJobs()
-            # One that was on its way to the driver is submitted after this.
-            late = threading.Thread(target=cancel_late, args=(self.context, self._group), name="cancel", daemon=True)
-            late.start()
+        if self._was_interrupted:
+            self._cancel()
+
+    def _cancel(self) -> None:
+        cancel_jobs(self.context, self._group, for_good=self._scala is None)
 
     def _watch(self) -> None:
         """While a statement runs, write down how much of its Spark jobs is done."""
         while self.alive():
             self._running.wait()
             group = self._group
-            try:
+            # The driver may end, or py4j close this thread's connection when another is interrupted.
+            with suppress(Exception):
                 done = self._done(group)
-            except Exception:  # the driver ends
-                return
-            if group == self._group:
-                self._tell(done)
+                if group == self._group:
+                    self._tell(done)
             threading.Event().wait(_PROGRESS_SECONDS)
 
     def _tell(self, done: float) -> None:
@@ -123,8 +145,11 @@ class Interpreter:
         try:
             while not running.wait(_LOOK_SECONDS):
                 printed += _show(notebook)
-        except KeyboardInterrupt:
-            self.context.cancelAllJobs()
+        except BaseException:
+            if not self._was_interrupted:
+                raise
+            self._running.clear()
+            self._cancel()
             running.stop(notebook.interrupt, _PROGRESS_SECONDS)
             raise
         printed += _show(notebook)

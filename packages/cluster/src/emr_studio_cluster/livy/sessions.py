@@ -28,6 +28,7 @@ log = logging.getLogger(__name__)
 NOT_STARTED, STARTING, IDLE, BUSY, DEAD = "not_started", "starting", "idle", "busy", "dead"
 _FILE, _LOG, _PROGRESS, _STATEMENT = "session.json", "driver.log", "progress", "statement-"
 _COMPLETE_SECONDS = 20.0
+_INTERRUPT_SECONDS = 1.0
 _NAMES = {SQL: "sql", SPARK: "scala"}
 _START = "import json\nfrom emr_studio_cluster.livy import interpreter\n__livy__ = interpreter.start(get_ipython(), {})"
 
@@ -109,6 +110,9 @@ class Session:
         self.folder = self.tools.folder / str(self.number)
         self._queue: asyncio.Queue[Statement] = asyncio.Queue()
         self._task: asyncio.Task[None] | None = None
+        self._interrupting: asyncio.Task[None] | None = None
+        self._has_ended = asyncio.Event()
+        """Of the statement that is interrupted."""
         self._written: set[int] = set()
 
     # Its life.
@@ -164,7 +168,10 @@ class Session:
             return
         self.state, statement.state, statement.started = BUSY, StatementState.RUNNING, self.tools.clock()
         self.save()
-        heard = await self.kernel.run(_cell(statement))
+        try:
+            heard = await self.kernel.run(_cell(statement))
+        finally:
+            await self._stop_interrupting()
         cancelled = statement.state is StatementState.CANCELLING
         statement.output = None if cancelled else heard.output(statement.id)
         statement.state = StatementState.CANCELLED if cancelled else StatementState.AVAILABLE
@@ -250,7 +257,22 @@ class Session:
             self.save()
         elif statement.state is StatementState.RUNNING and self.kernel is not None:
             statement.state = StatementState.CANCELLING
-            await self.kernel.interrupt()
+            self._interrupting = asyncio.get_running_loop().create_task(self._interrupt(self.kernel))
+
+    async def _interrupt(self, kernel: Kernel) -> None:
+        """Again and again, as Livy does: one may come before the kernel has begun, or be caught by the code."""
+        while not self._has_ended.is_set():
+            await kernel.interrupt()
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._has_ended.wait(), _INTERRUPT_SECONDS)
+
+    async def _stop_interrupting(self) -> None:
+        """One that is on its way must not hit the next statement."""
+        if self._interrupting is not None:
+            self._has_ended.set()
+            await self._interrupting
+            self._interrupting = None
+            self._has_ended.clear()
 
     async def complete(self, code: str, kind: Any, cursor: int) -> list[str]:
         """What could stand at the cursor; nothing while a statement runs for too long, or in SQL."""

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from emr_studio_cluster.background import Background
+from emr_studio_cluster.cancelling import cancel_jobs
 from emr_studio_cluster.r.bridge import Bridge
 from emr_studio_cluster.r.client import Message, REnded, RProcess
 
@@ -25,8 +26,10 @@ Ask = Callable[[str, bool], str]
 
 def cancel(session: Any) -> None:
     """End what a session runs, of Spark Connect or of a driver of this process."""
-    is_remote = ".connect." in type(session).__module__
-    (session.interruptAll if is_remote else session.sparkContext.cancelAllJobs)()
+    if ".connect." in type(session).__module__:
+        session.interruptAll()
+    else:
+        cancel_jobs(session.sparkContext)
 
 
 class Interpreter:
