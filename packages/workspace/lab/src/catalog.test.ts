@@ -1,8 +1,9 @@
-import { CompletionContext } from "@codemirror/autocomplete";
-import { EditorState } from "@codemirror/state";
+import { autocompletion, CompletionContext, completionStatus } from "@codemirror/autocomplete";
+import { EditorState, type TransactionSpec } from "@codemirror/state";
+import type { EditorView } from "@codemirror/view";
 import { describe, expect, it } from "vitest";
 import { Catalog, type CatalogSource, mentioned, quoted, spelled, usedBy } from "./catalog";
-import { sparkSql } from "./sqlLanguage";
+import { LateNames, sparkSql } from "./sqlLanguage";
 
 class Known implements CatalogSource {
   asked: string[] = [];
@@ -37,6 +38,39 @@ async function offered(catalog: Catalog, text: string): Promise<string[]> {
   const sources = state.languageDataAt<(context: CompletionContext) => Promise<{ options: { label: string }[] } | null>>("autocomplete", place);
   const found = await Promise.all(sources.map((source) => source(context)));
   return found.flatMap((result) => result?.options.map((option) => option.label) ?? []);
+}
+
+/** As much of an editor as completion needs: there is no page here. */
+class Editor {
+  hasFocus = true;
+  count = 0;
+  dispatched: Promise<void>;
+  private told: () => void;
+
+  constructor(public state: EditorState) {
+    [this.dispatched, this.told] = held();
+  }
+
+  dispatch(change: TransactionSpec): void {
+    this.state = this.state.update(change).state;
+    this.count += 1;
+    this.told();
+  }
+}
+
+function held(): [work: Promise<void>, end: () => void] {
+  let end = () => {};
+  return [new Promise<void>((resolve) => (end = resolve)), () => end()];
+}
+
+function lateNames(text: string) {
+  const catalog = new Catalog(new Known());
+  const place = text.indexOf("|");
+  const extensions = [autocompletion(), sparkSql(catalog, () => true)];
+  const state = EditorState.create({ doc: text.replace("|", ""), selection: { anchor: place }, extensions });
+  const view = new Editor(state);
+  const context = new CompletionContext(state, place, false, view as unknown as EditorView);
+  return { catalog, view, context, late: new LateNames(catalog) };
 }
 
 describe("the catalog", () => {
@@ -100,6 +134,30 @@ describe("completion", () => {
     expect(await offered(catalog, "SELECT fa| FROM travel.trips, nowhere.nothing")).toContain("fare");
     expect(source.asked.filter((name) => name.includes("."))).toEqual(["travel.trips"]);
     expect(await offered(catalog, "SELECT 'fa|' FROM travel.trips")).toEqual([]);
+  });
+
+  it("is offered anew, once, when names come after the list", async () => {
+    const { view, late, context, catalog } = lateNames("SELECT fa| FROM travel.trips");
+    const [come, comes] = held();
+    const both = [late.offer(come.then(() => void catalog.databases()), context), late.offer(come, context)];
+    comes();
+    await Promise.all(both);
+    await view.dispatched;
+    expect([view.count, completionStatus(view.state)]).toEqual([1, "pending"]);
+  });
+
+  it("is not offered anew for nothing, elsewhere, or to who has gone", async () => {
+    const { view, late, context, catalog } = lateNames("SELECT fa| FROM travel.trips");
+    await late.offer(Promise.resolve(), context);
+    const learn = async () => void (await catalog.databases());
+    view.hasFocus = false;
+    await late.offer(learn(), context);
+    view.hasFocus = true;
+    view.dispatch({ changes: { from: 0, insert: "--" } });
+    catalog.forget();
+    await late.offer(learn(), context);
+    await new Promise((resolve) => setTimeout(resolve));
+    expect([view.count, catalog.learned]).toEqual([1, 2]);
   });
 
   it("looks where USE has led to", async () => {

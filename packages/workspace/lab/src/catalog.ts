@@ -62,6 +62,8 @@ export class Catalog {
   current = DEFAULT_DATABASE;
   /** How often it was forgotten. */
   generation = 0;
+  /** How often something became known. */
+  learned = 0;
   private readonly _changed = new Signal<this, void>(this);
   private readonly asked = new Map<string, Promise<unknown>>();
   private known = new Map<string, Map<string, Column[]>>();
@@ -86,6 +88,7 @@ export class Catalog {
     return this.once("", async () => {
       const found = await this.source.databases();
       for (const name of found) this.tablesKnown(name);
+      this.learned += 1;
       return found;
     });
   }
@@ -96,6 +99,7 @@ export class Catalog {
       const found = (await this.source.tables(database)).filter((table) => !table.temporary);
       const tables = this.tablesKnown(database);
       for (const { name } of found) if (!tables.has(name)) tables.set(name, []);
+      this.learned += 1;
       return found;
     });
   }
@@ -104,6 +108,7 @@ export class Catalog {
     return this.once(`${database}\n${table}`, async () => {
       const found = await this.source.columns(database, table);
       this.tablesKnown(database).set(table, found);
+      this.learned += 1;
       return found;
     });
   }

@@ -1,7 +1,16 @@
 /** Spark SQL for CodeMirror: colours, and completion of keywords, functions and the catalog's names. */
-import { type Completion, type CompletionContext, type CompletionResult, type CompletionSource, ifNotIn } from "@codemirror/autocomplete";
+import {
+  type Completion,
+  type CompletionContext,
+  type CompletionResult,
+  type CompletionSource,
+  completionStatus,
+  ifNotIn,
+  startCompletion,
+} from "@codemirror/autocomplete";
 import { keywordCompletionSource, schemaCompletionSource, SQLDialect, type SQLNamespace } from "@codemirror/lang-sql";
 import { LanguageSupport } from "@codemirror/language";
+import { EditorView, type ViewUpdate } from "@codemirror/view";
 import { type Catalog, mentioned, spelled } from "./catalog";
 
 const KEYWORDS =
@@ -67,14 +76,48 @@ export function columnsAt(catalog: Catalog, context: CompletionContext): Complet
   return options.size ? { from: word.from, options: [...options.values()], validFor: /^[\w$]*$/ } : null;
 }
 
-function waited(work: Promise<void>): Promise<void> {
-  return Promise.race([work, new Promise<void>((resolve) => setTimeout(resolve, PATIENCE))]);
+/** Whether the work has ended before nobody waits for it any longer. */
+function waited(work: Promise<void>): Promise<boolean> {
+  const impatient = new Promise<boolean>((resolve) => setTimeout(() => resolve(false), PATIENCE));
+  return Promise.race([work.then(() => true), impatient]);
+}
+
+/** Offers anew what became known after a list had been shown without it. */
+export class LateNames {
+  private dismissed = false;
+  private planned = false;
+
+  constructor(private readonly catalog: Catalog) {}
+
+  /** A list that goes although nothing was typed was closed by somebody. */
+  see(update: ViewUpdate): void {
+    if (update.docChanged || update.selectionSet) this.dismissed = false;
+    else if (completionStatus(update.startState) === "active" && completionStatus(update.state) === null) this.dismissed = true;
+  }
+
+  /** Once the work has ended, and if it has brought anything. */
+  async offer(work: Promise<void>, { view, state, pos }: CompletionContext): Promise<void> {
+    const before = this.catalog.learned;
+    await work;
+    if (!view || this.planned || this.catalog.learned === before) return;
+    const stays = view.hasFocus && view.state.doc.eq(state.doc) && view.state.selection.main.head === pos;
+    if (completionStatus(view.state) === null && (this.dismissed || !stays)) return;
+    // Several lists waited for the same names.
+    this.planned = true;
+    setTimeout(() => {
+      this.planned = false;
+      startCompletion(view);
+    });
+  }
 }
 
 /** Completion by the catalog; what a statement mentions is asked for while it is typed. */
-export function catalogSources(catalog: Catalog, possible: () => boolean): CompletionSource[] {
+export function catalogSources(catalog: Catalog, possible: () => boolean, late: LateNames): CompletionSource[] {
   const ready = async (context: CompletionContext) => {
-    if (possible()) await waited(catalog.prepare(context.state.doc.toString()));
+    if (possible()) {
+      const work = catalog.prepare(context.state.doc.toString());
+      if (!(await waited(work))) void late.offer(work, context);
+    }
     return !context.aborted;
   };
   return [
@@ -94,10 +137,11 @@ const keywords = keywordCompletionSource(SparkSQL, false, (label, type) => {
 });
 
 export function sparkSql(catalog: Catalog, possible: () => boolean): LanguageSupport {
-  const names = catalogSources(catalog, possible).map((source) => ifNotIn(["String", "LineComment", "BlockComment"], source));
+  const late = new LateNames(catalog);
+  const names = catalogSources(catalog, possible, late).map((source) => ifNotIn(["String", "LineComment", "BlockComment"], source));
   const sources = [keywords, ...names];
-  return new LanguageSupport(
-    SparkSQL.language,
-    sources.map((autocomplete) => SparkSQL.language.data.of({ autocomplete })),
-  );
+  return new LanguageSupport(SparkSQL.language, [
+    ...sources.map((autocomplete) => SparkSQL.language.data.of({ autocomplete })),
+    EditorView.updateListener.of((update) => late.see(update)),
+  ]);
 }
