@@ -15,6 +15,7 @@ import pytest
 
 from emr_studio.edge.config import edge_socket
 from emr_studio.edge.decisions import EdgeAnswer, EdgeRequest
+from emr_studio.lane.straight import Inside
 from emr_studio.loopback import free_port
 from emr_studio.settings import Settings
 from tests.support.lane_rig import lane
@@ -129,12 +130,16 @@ class Rig:
 
 
 @contextmanager
-def lane_between(folder: Path, decides: Callable[[Backend], Deciding] | None = None) -> Iterator[Rig]:
+def lane_between(
+    folder: Path,
+    decides: Callable[[Backend], Deciding] | None = None,
+    inside: Callable[[], Inside | None] = lambda: None,
+) -> Iterator[Rig]:
     """A lane with a store and an edge behind it."""
     settings = Settings(data_dir=folder, port=free_port())
     store, edge = Backend(settings.run_dir / "store.sock"), Backend(edge_socket(settings))
     deciding = decides(store) if decides else Deciding(f"unix/{store.path}")
-    with store.listening(), edge.listening(), lane(settings, deciding):
+    with store.listening(), edge.listening(), lane(settings, deciding, inside):
         yield Rig(settings.port, store, edge, deciding)
 
 

@@ -30,6 +30,7 @@ from emr_studio.edge.config import edge_socket
 from emr_studio.iam.bootstrap import SampleWorld, ensure_account
 from emr_studio.loopback import free_port
 from emr_studio.settings import Settings
+from emr_studio.storage.inside import Insides
 from emr_studio.storage.store import ready
 from tests.support.lane_rig import lane
 
@@ -86,7 +87,7 @@ def plane(folder: Path) -> Iterator[Plane]:
             subprocess.Popen(caddy.command(settings), env=caddy.environment(settings), stdout=log, stderr=log),
         ]
     try:
-        with lane(settings, control.objects):
+        with lane(settings, control.objects, Insides(settings)):
             _wait_until_ready(settings, folder)
             yield Plane(settings, sample)
     finally:

@@ -41,10 +41,11 @@ from emr_studio.iam.sealing import Sealer
 from emr_studio.iam.subjects import policies_mention
 from emr_studio.loopback import certificates, free_port
 from emr_studio.settings import Settings
+from emr_studio.storage.inside import Insides
 from emr_studio.storage.s3_authorization import S3Authorization
 from emr_studio.storage.s3_ports import S3Ports
 from tests.support.aws_clients import client
-from tests.support.lane_rig import lane
+from tests.support.lane_rig import WatchedStraight, lane
 
 REGION = "us-east-1"
 BUCKET = "lake"
@@ -60,6 +61,7 @@ class Door:
     admin: tuple[str, str]
     alice: tuple[str, str]
     stranger: tuple[str, str]
+    straight: WatchedStraight
 
     @property
     def url(self) -> str:
@@ -161,8 +163,8 @@ def s3_door(store_settings: Settings) -> Iterator[Door]:
         edge = subprocess.Popen(caddy.command(settings), env=caddy.environment(settings), stdout=log, stderr=log)
     assert path.exists()
     keys = (person.access_key_id, person.secret_access_key)
-    made = Door(settings, database, keys, alice, (root_key.id, root_secret))
-    with lane(settings, resolver):
+    with lane(settings, resolver, Insides(settings)) as straight:
+        made = Door(settings, database, keys, alice, (root_key.id, root_secret), straight)
         _make_bucket(made)
         yield made
     edge.kill()

@@ -399,15 +399,18 @@ def run_lane(settings: Settings) -> None:
     """Listen at the studio's port, and serve what goes straight to the store, until SIGTERM."""
     from emr_studio.iam import uses
     from emr_studio.lane.server import serve
+    from emr_studio.lane.store_pool import Pool
+    from emr_studio.lane.straight import Straight
+    from emr_studio.storage.inside import Insides, enter
 
     os.umask(0o077)
     load_tables()
-    base = _Base.open(settings)
+    base, pool = _Base.open(settings), Pool(enter)
     house = House(base.database, [uses.flush])
     house.start()
     base.trail.collector.start()
     try:
-        serve(settings, base.objects)
+        serve(settings, base.objects, pool, Straight(pool, Insides(settings)))
     finally:
         house.close()
         base.trail.collector.close()

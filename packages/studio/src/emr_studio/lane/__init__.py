@@ -11,6 +11,8 @@ byte for byte, and so is the rest of that connection: the edge treats it as if i
     store_pool   connections to the store that are kept
     way          one request's way to the store and back
     foresight    the store looks for an object while its read is being decided
+    entry        what the store's filer says of a plain object, and the answer that follows
+    straight     plain objects past the store's S3: from its filer and its volumes
     connection   one client's connection: request by request, or handed on
     server       the process
 """

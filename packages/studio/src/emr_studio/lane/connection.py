@@ -21,6 +21,7 @@ from emr_studio.lane.foresight import Foresight, for_the_store
 from emr_studio.lane.head import RequestHead, ResponseHead
 from emr_studio.lane.sockets import Gone, Peer, Splicer, join
 from emr_studio.lane.store_pool import Pool
+from emr_studio.lane.straight import Look, Straight, head_of
 from emr_studio.lane.way import DRAINED_BYTES, UNKNOWN, Away, End, Way, answered, read_over
 
 IDLE_SECONDS = 300.0
@@ -71,6 +72,8 @@ class Lane:
     threads: Executor
     """For answers that take time."""
     pool: Pool = field(default_factory=Pool)
+    straight: Straight | None = None
+    """Of an embedded store: how plain objects are read past its S3."""
 
 
 class _ClientGone(Exception):
@@ -158,20 +161,55 @@ class Connection:
         asked = EdgeRequest(
             request.method, request.target, request.host, heads.as_headers(request.fields), self._peer[0]
         )
-        objects, ahead = self._lane.objects, self._foresight.ask(request)
+        objects, look = self._lane.objects, self._look(request)
+        ahead = None if look else self._foresight.ask(request)
         try:
             answer = await self._decided(asked, objects.quickly, objects)
             begun = self._take(request.length)
             if answer.status != HTTPStatus.OK or answer.final:
                 return await self._tell(request, answer, request.length - len(begun))
+            if look is not None and await self._went_straight(request, answer, look):
+                return request.keeps
             is_foreseen = self._foresight.learn(request, answer) and ahead is not None
             return await self._pass_on(request, asked, answer, begun, ahead if is_foreseen else None)
         except Away as problem:
             log.warning("the store does not answer: %s", problem.__cause__)
             return await self._tell(request, _unavailable(), UNKNOWN if request.length else 0)
         finally:
-            if ahead is not None:
-                ahead.leave()
+            for way in (ahead, look):
+                if way is not None:
+                    way.leave()
+
+    def _look(self, request: RequestHead) -> Look | None:
+        """A look for a plain object, which has begun if this client may probably see it."""
+        straight = self._lane.straight
+        look = None if straight is None else straight.meant(request)
+        if look is not None and self._foresight.hopes:
+            look.ask_at_once()
+        return look
+
+    async def _went_straight(self, request: RequestHead, answer: EdgeAnswer, look: Look) -> bool:
+        """Give the client the object past the store's S3. False: nothing was done."""
+        self._foresight.learn(request, answer)
+        plain = await look.find() if look.is_for(answer) else None
+        if plain is None:
+            if self._lane.straight is not None:
+                self._lane.straight.learn(look)
+            return False
+        head = head_of(plain, _SAFE, keeps=request.keeps)
+        if request.method == "HEAD":
+            await self._client.send(head)
+            return True
+        try:
+            body = await look.first(plain)
+        except Away:  # it was written anew in this moment, perhaps
+            return False
+        try:
+            await self._client.send(head + body.begun)
+            await body.bring(self._client, self._splicer)
+        finally:
+            body.leave()
+        return True
 
     async def _decided(
         self,

@@ -27,6 +27,11 @@ class Foresight:
         self._pool = pool
         self._usual: EdgeAnswer | None = None
 
+    @property
+    def hopes(self) -> bool:
+        """This client's last read was allowed."""
+        return self._usual is not None
+
     def ask(self, request: RequestHead) -> Way | None:
         """Ask the store already, if one can know how; its answer will come by that way."""
         if self._usual is None or not _is_plain_read(request):

@@ -17,6 +17,8 @@ import uvloop
 from emr_studio.edge.caddy import EdgeError, check_port
 from emr_studio.edge.config import base_domain, edge_socket
 from emr_studio.lane.connection import Connection, Lane, Objects
+from emr_studio.lane.store_pool import Pool
+from emr_studio.lane.straight import Straight
 from emr_studio.settings import Settings
 
 _BACKLOG = 1024
@@ -27,7 +29,7 @@ _LOOPBACK = "127.0.0.1"
 log = logging.getLogger(__name__)
 
 
-def serve(settings: Settings, objects: Objects) -> None:
+def serve(settings: Settings, objects: Objects, pool: Pool, straight: Straight | None = None) -> None:
     """Serve until SIGTERM.
 
     Raises:
@@ -41,7 +43,8 @@ def serve(settings: Settings, objects: Objects) -> None:
     gc.collect()
     gc.freeze()
     with ThreadPoolExecutor(_THREADS, "s3") as threads, listen(settings.port) as listener:
-        lane = Lane(objects, frozenset({base_domain(settings), _LOOPBACK}), f"unix/{edge_socket(settings)}", threads)
+        hosts, edge = frozenset({base_domain(settings), _LOOPBACK}), f"unix/{edge_socket(settings)}"
+        lane = Lane(objects, hosts, edge, threads, pool, straight)
         uvloop.run(_until_told(Server(lane, listener)))
 
 

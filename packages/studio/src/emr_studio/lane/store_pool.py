@@ -6,6 +6,7 @@ import asyncio
 import socket
 import time
 from collections import defaultdict, deque
+from collections.abc import Callable
 
 from emr_studio.lane.sockets import Peer
 
@@ -17,9 +18,10 @@ _DIAL_SECONDS = 5.0
 
 
 class Pool:
-    """Idle connections by address: `unix//path/s.sock` or `127.0.0.1:port`."""
+    """Idle connections by address: `unix//path/s.sock`, `127.0.0.1:port`, or `in/…`, which `enter` connects to."""
 
-    def __init__(self) -> None:
+    def __init__(self, enter: Callable[[str], socket.socket] | None = None) -> None:
+        self._enter = enter
         self._idle: defaultdict[str, deque[tuple[float, Peer]]] = defaultdict(deque)
 
     def kept(self, address: str) -> Peer | None:
@@ -39,6 +41,10 @@ class Pool:
             OSError: nobody listens there.
         """
         loop = asyncio.get_running_loop()
+        if address.startswith("in/") and self._enter is not None:
+            sock = await loop.run_in_executor(None, self._enter, address.removeprefix("in/"))
+            sock.setblocking(False)
+            return Peer(sock)
         if address.startswith("unix/"):
             sock, target = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM), address.removeprefix("unix/")
         else:

@@ -169,6 +169,16 @@ def store_address(settings: Settings) -> str:
     return f"unix/{_sockets(settings) / 's3.sock'}" if is_hidden(settings) else f"{_HOST}:{port}"
 
 
+def filer_address(settings: Settings) -> str:
+    """Where the embedded store's filer listens, in the same form.
+
+    Raises:
+        FileNotFoundError: if it was never started on this data folder.
+    """
+    port = read_ports(settings)["filer"]
+    return f"unix/{_sockets(settings) / 'filer.sock'}" if is_hidden(settings) else f"{_HOST}:{port}"
+
+
 def store_client(settings: Settings, *, part: str = "s3", timeout: float = 20) -> httpx.Client:
     """An HTTP client of the store's S3 (or `filer`); for the control plane itself.
 
