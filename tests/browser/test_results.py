@@ -101,7 +101,8 @@ def test_progress_is_shown_below_the_cell(studio: Studio, editor: dict[str, Any]
     # All of it is there while the job runs, which is for half a minute; the picture takes longest and comes last.
     expect(progress).to_contain_text(re.compile(r"Spark is at work.*[1-9]\d* of \d+ tasks", re.DOTALL), timeout=LONG)
     expect(progress.get_by_role("progressbar", name="Tasks of this cell")).to_be_visible()
-    progress.scroll_into_view_if_needed()
+    # By its cell: JupyterLab draws an output that has changed in the shared document as a new one.
+    lab.cell(1).scroll_into_view_if_needed()
     lab.page.screenshot(path=artifacts / "progress-running.png")
     expect(progress).to_have_attribute("data-state", "done", timeout=LONG)
     expect(progress).to_contain_text(re.compile(r"Spark: 1 query, \d+ stages, \d+ tasks, \d+ s"))
