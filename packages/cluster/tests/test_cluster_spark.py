@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from emr_studio_cluster import node, spark
+from emr_studio_cluster import node, spark, tools
 from emr_studio_cluster.config import NODE_FILE, NodeConfig, read_config
 
 
@@ -67,6 +68,17 @@ def test_one_node_computes_by_itself(tmp_path: Path, config: NodeConfig) -> None
     # Who computes is worth compiling well.
     assert "-XX:TieredStopAtLevel=1" not in spark.connect_command(alone, tmp_path)
     assert "-XX:TieredStopAtLevel=1" in spark.connect_command(config, tmp_path)
+
+
+def test_what_computes_is_optimised_once_it_is_hot(tmp_path: Path, config: NodeConfig) -> None:
+    own = "spark.executor.defaultJavaOptions"
+    flags = spark.connect_properties(config, tmp_path)[own].split()
+    # Java knows them all: it ends with an error else.
+    told = subprocess.run([spark.java(), *flags, "-version"], capture_output=True, text=True, check=False)
+    assert told.returncode == 0, told.stderr
+    assert set(flags) < set(spark.connect_command(changed(config, local_mode=True), tmp_path))
+    assert tools.submit_properties(config, tmp_path)["spark.driver.defaultJavaOptions"].split() == flags
+    assert tools.submit_properties(changed(config, spark_defaults={own: "-Da=b"}), tmp_path)[own] == "-Da=b"
 
 
 def test_spark_defaults_win_over_ours_but_not_over_what_must_be(tmp_path: Path, config: NodeConfig) -> None:

@@ -88,6 +88,17 @@ DECOMMISSION_OF_APPLICATIONS = {
 _SMALL_HEAP = ("-XX:+UseSerialGC", "-Xshare:auto")
 # A program that never computes much is up sooner without the optimising compiler.
 _QUICK_START = ("-XX:TieredStopAtLevel=1",)
+# One that computes has it for what is hot indeed: after ten times as many calls and rounds as by default. Loops over
+# rows have so many in no time; most of what is optimised before that, in Spark's first minutes, never pays for itself.
+_LATE_OPTIMISING = (
+    "-XX:Tier4InvocationThreshold=50000",
+    "-XX:Tier4MinInvocationThreshold=6000",
+    "-XX:Tier4CompileThreshold=150000",
+    "-XX:Tier4BackEdgeThreshold=400000",
+)
+OPTIMISING_OF_APPLICATIONS = {
+    f"spark.{side}.defaultJavaOptions": " ".join(_LATE_OPTIMISING) for side in ("driver", "executor")
+}
 
 
 class NoJava(Exception):
@@ -202,7 +213,7 @@ def _seats(folder: Path) -> dict[str, str]:
 def connect_command(config: NodeConfig, folder: Path) -> list[str]:
     """The Spark Connect server: the driver of the one application that all notebooks share."""
     properties = write_properties(folder / _PROPERTIES_FILE, connect_properties(config, folder))
-    flags = _SMALL_HEAP if config.local_mode else (*_SMALL_HEAP, *_QUICK_START)
+    flags = (*_SMALL_HEAP, *(_LATE_OPTIMISING if config.local_mode else _QUICK_START))
     return [
         *_java(config, folder, "connect", config.driver_memory, flags),
         "org.apache.spark.deploy.SparkSubmit",
@@ -222,6 +233,7 @@ def connect_properties(config: NodeConfig, folder: Path) -> dict[str, str]:
         "spark.executor.cores": "1",
         "spark.executor.memory": f"{config.worker_memory}m",
         "spark.executor.extraJavaOptions": " ".join(_SMALL_HEAP),
+        **OPTIMISING_OF_APPLICATIONS,
         "spark.executor.logs.rolling.strategy": "size",
         "spark.executor.logs.rolling.maxSize": "4194304",
         "spark.executor.logs.rolling.maxRetainedFiles": "3",

@@ -72,6 +72,7 @@ def submit_properties(config: NodeConfig, folder: Path) -> dict[str, str]:
         "spark.driver.memory": f"{config.driver_memory}m",
         "spark.sql.shuffle.partitions": "8",
         "spark.ui.enabled": "false",
+        **spark.OPTIMISING_OF_APPLICATIONS,
         **spark.DECOMMISSION_OF_APPLICATIONS,
         **spark.event_log_properties(config),
         **spark.s3_properties(config, folder),
