@@ -10,7 +10,6 @@ from collections.abc import Callable
 from concurrent.futures import Executor
 from contextlib import closing, suppress
 from dataclasses import dataclass, field
-from email.utils import formatdate
 from http import HTTPStatus
 from typing import Protocol
 
@@ -32,6 +31,7 @@ _EDGE_SECONDS = 5.0
 _AGAIN_SECONDS = 0.1
 _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 _SAFE = [(name.lower().encode(), value.encode()) for name, value in SANDBOX.items()]
+_SAFE_LINES = b"".join(name + b": " + value + heads.LINE for name, value in _SAFE)
 _NOT_TOLD = frozenset(
     {b"connection", b"keep-alive", b"server", b"via"}
     | {name.lower().encode() for name in STORES_NOTES}
@@ -196,7 +196,7 @@ class Connection:
             if self._lane.straight is not None:
                 self._lane.straight.learn(look)
             return False
-        head = head_of(plain, _SAFE, keeps=request.keeps)
+        head = head_of(plain, _SAFE_LINES, keeps=request.keeps)
         if request.method == "HEAD":
             await self._client.send(head)
             return True
@@ -229,7 +229,7 @@ class Connection:
         """Give the client an answer of our own. `unread`: bytes of the request's body that are still to come."""
         # One that waits for a word before it sends its body may send it or not: nobody knows what comes next.
         keeps = request.keeps and not (request.expects and unread) and unread <= DRAINED_BYTES
-        said = {"cache-control": "no-store", "date": formatdate(usegmt=True), **answer.response_headers}
+        said = {"cache-control": "no-store", "date": heads.date(time.time()).decode(), **answer.response_headers}
         said["content-length"] = str(len(answer.body))
         if answer.body:
             said["content-type"] = answer.content_type

@@ -22,7 +22,7 @@ from typing import Any
 
 import msgspec
 
-from emr_studio.lane.head import RequestHead
+from emr_studio.lane.head import LINE, RequestHead, write
 
 _PERMISSIONS = 0o777
 """An entry with any other bit in its mode is a folder, a link or a device."""
@@ -130,12 +130,10 @@ class Piece:
 
 @dataclass(frozen=True, slots=True)
 class Plain:
-    """An answer: its status, the headers that speak of the object, its body's pieces and length."""
+    """An answer: its first line and the headers that speak of the object, and its body's pieces."""
 
-    status: int
-    fields: list[tuple[bytes, bytes]]
-    pieces: list[Piece]
-    length: int
+    head: bytes
+    pieces: tuple[Piece, ...]
 
 
 def bucket_path(request: RequestHead) -> str | None:
@@ -143,7 +141,7 @@ def bucket_path(request: RequestHead) -> str | None:
     if request.method not in {"GET", "HEAD"} or request.length:
         return None
     path = _PATH.fullmatch(request.target)
-    return path[1] if path and all(name in _HARMLESS for name, _ in request.fields) else None
+    return path[1] if path and _HARMLESS.issuperset([name for name, _ in request.fields]) else None
 
 
 @lru_cache(_MOST_KNOWN)
@@ -176,7 +174,9 @@ def _read(said: bytes, method: str, ranged: bytes | None, checksum: bytes | None
     start, end = span
     if ranged is not None:
         about.append((b"content-range", b"bytes %d-%d/%d" % (start, end - 1, entry.FileSize)))
-    return Plain(200 if ranged is None else 206, about, list(_pieces(entry, start, end)), end - start)
+    about.append((b"content-length", b"%d" % (end - start)))
+    first = "HTTP/1.1 200 OK" if ranged is None else "HTTP/1.1 206 Partial Content"
+    return Plain(write(first, about).removesuffix(LINE), tuple(_pieces(entry, start, end)))
 
 
 _known = lru_cache(_MOST_KNOWN)(_read)

@@ -9,10 +9,12 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
+from email.utils import formatdate
+from functools import lru_cache
 
 from starlette.datastructures import Headers
 
-END = b"\r\n\r\n"
+LINE, END = b"\r\n", b"\r\n\r\n"
 MOST_BYTES = 64 * 1024
 """Of a head; the edge takes no more either."""
 
@@ -127,6 +129,16 @@ def write(first: str, fields: Iterable[tuple[bytes, bytes]]) -> bytes:
     """A head, ready to be sent."""
     lines = [first.encode("latin-1"), *[name + b": " + value for name, value in fields], b"", b""]
     return b"\r\n".join(lines)
+
+
+def date(now: float) -> bytes:
+    """A `Date` header's value; the same for all of a second."""
+    return _date(int(now))
+
+
+@lru_cache(2)
+def _date(second: int) -> bytes:
+    return formatdate(second, usegmt=True).encode()
 
 
 def as_headers(fields: list[tuple[bytes, bytes]]) -> Headers:

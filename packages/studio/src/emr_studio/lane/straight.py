@@ -11,27 +11,30 @@ connection, as it does there.
 
 from __future__ import annotations
 
-import secrets
+import os
+import re
 import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
-from email.utils import formatdate
 
 import httptools
 
 from emr_studio.edge.decisions import DELETE, EdgeAnswer
 from emr_studio.lane import head as heads
 from emr_studio.lane.entry import Piece, Plain, bucket_path, is_plain_bucket, read
-from emr_studio.lane.head import RequestHead, ResponseHead
+from emr_studio.lane.head import RequestHead
 from emr_studio.lane.sockets import Gone, Peer, Splicer
 from emr_studio.lane.store_pool import Pool
-from emr_studio.lane.way import Away, Way, answered
+from emr_studio.lane.way import Away, Way
 
 _VERSIONS_SECONDS, _NOT_PLAIN_SECONDS = 5.0, 0.5
 """So long nothing is looked for in a bucket that keeps versions, or of which an object was not plain (where one is
 encrypted, most are): a look in vain costs a tenth of a read."""
 _MOST_DULL = 1000
+_WHOLE, _PART = b"HTTP/1.1 200 OK\r\n", b"HTTP/1.1 206 Partial Content\r\n"
+_LENGTH, _CLOSES = re.compile(rb"\r\nContent-Length: (\d{1,15})\r\n"), b"\r\nConnection: close\r\n"
+"""As the volumes spell it; what is spelt in another way is left to the store's S3."""
 _MOST_BYTES = 4 << 20
 """Of what the filer says: an object with so many pieces is not plain."""
 
@@ -114,9 +117,7 @@ class Look:
             self.dull_seconds = _VERSIONS_SECONDS
         elif bucket_status == status == 200:
             self.found = read(entry, self._request)
-            is_range = any(
-                name == b"range" for name, _ in self._request.fields
-            )  # an odd one tells nothing
+            is_range = any(name == b"range" for name, _ in self._request.fields)  # an odd one tells nothing
             self.dull_seconds = 0.0 if self.found or is_range else _NOT_PLAIN_SECONDS
         return self.found
 
@@ -151,7 +152,7 @@ class Look:
 class Body:
     """The pieces of a body on their way out of the volumes."""
 
-    def __init__(self, pool: Pool, address: str, pieces: list[Piece]) -> None:
+    def __init__(self, pool: Pool, address: str, pieces: tuple[Piece, ...]) -> None:
         self._way = Way(pool, address)
         self._pieces = pieces
         self._asked = 0
@@ -206,38 +207,33 @@ class Body:
 
     async def _head(self, number: int) -> bytes:
         """Read the head of a piece's answer; returns what has come of its body."""
-        response, more = await answered(self._way.peer, "GET", await self._way.peer.answered())
-        if not _is_right(response, self._pieces[number]):
-            raise Away from ValueError(f"a piece was not given: {response.status}")
-        return more
+        said, piece = await self._way.peer.answered(), self._pieces[number]
+        while (end := said.find(heads.END)) < 0:
+            more = await self._way.peer.receive()
+            if not more or len(said) > heads.MOST_BYTES:
+                raise Away from ConnectionResetError("a volume ended its answer in the head")
+            said += more
+        head = said[: end + len(heads.LINE)]
+        wanted = _WHOLE if piece.count == piece.size else _PART
+        length = _LENGTH.search(head)
+        if not head.startswith(wanted) or length is None or int(length[1]) != piece.count or _CLOSES in head:
+            raise Away from ValueError(f"a piece was not given: {head[:200]!r}")
+        return said[end + len(heads.END) :]
 
     def leave(self) -> None:
         """Give the connection back, or close it."""
         self._way.leave()
 
 
-def head_of(plain: Plain, safe: list[tuple[bytes, bytes]], *, keeps: bool) -> bytes:
-    """The head of the client's answer."""
-    fields = [
-        *plain.fields,
-        (b"content-length", b"%d" % plain.length),
-        (b"x-amz-request-id", secrets.token_hex(12).upper().encode()),
-        (b"date", formatdate(usegmt=True).encode()),
-        *safe,
-    ]
-    if not keeps:
-        fields.append((b"connection", b"close"))
-    return heads.write("HTTP/1.1 206 Partial Content" if plain.status == 206 else "HTTP/1.1 200 OK", fields)
+def head_of(plain: Plain, safe: bytes, *, keeps: bool) -> bytes:
+    """The head of the client's answer; `safe`: lines that stand in each."""
+    own = b"x-amz-request-id: %s\r\ndate: %s\r\n" % (os.urandom(12).hex().upper().encode(), heads.date(time.time()))
+    return plain.head + safe + own + (heads.LINE if keeps else b"connection: close\r\n\r\n")
 
 
 def _get(target: str, span: str = "") -> bytes:
     ranged = f"Range: {span}\r\n" if span else ""
     return f"GET {target} HTTP/1.1\r\nHost: store\r\n{ranged}\r\n".encode()
-
-
-def _is_right(response: ResponseHead, piece: Piece) -> bool:
-    wanted = 200 if piece.count == piece.size else 206
-    return response.status == wanted and response.length == piece.count and response.keeps
 
 
 class _Reading:
