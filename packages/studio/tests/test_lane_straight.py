@@ -6,8 +6,9 @@ import base64
 import json
 import random
 import re
-from collections.abc import Iterator
-from contextlib import ExitStack
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -86,19 +87,31 @@ class Store:
         return b"HTTP/1.1 206 Partial Content\r\nContent-Length: %d\r\n\r\n" % len(part) + part
 
 
-@pytest.fixture
-def store(tmp_path: Path) -> Iterator[Store]:
-    run = Settings(data_dir=tmp_path).run_dir
+@contextmanager
+def parts(folder: Path, decides: Callable[[str], Deciding]) -> Iterator[Store]:
+    run = Settings(data_dir=folder).run_dir
     filer, volume = Backend(run / "filer.sock"), Backend(run / "volume.sock")
     addresses = Inside(f"unix/{run / 'store.sock'}", f"unix/{filer.path}", f"unix/{volume.path}")
     with ExitStack() as stack:
         for one in (filer, volume):
             stack.enter_context(one.listening())
         rig = stack.enter_context(
-            lane_between(tmp_path, lambda backend: Plainly(f"unix/{backend.path}"), lambda: addresses)
+            lane_between(folder, lambda backend: decides(f"unix/{backend.path}"), lambda: addresses)
         )
         made = Store(rig, filer, volume, PLAIN_BUCKET, entry())
         filer.answer, volume.answer = made.said_by_the_filer, made.said_by_the_volume
+        yield made
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[Store]:
+    with parts(tmp_path, Plainly) as made:
+        yield made
+
+
+@pytest.fixture
+def watched(tmp_path: Path) -> Iterator[Store]:
+    with parts(tmp_path, Watching) as made:
         yield made
 
 
@@ -264,6 +277,66 @@ def test_what_is_refused_shows_nothing(store: Store) -> None:
         client.sendall(request("GET /lake/a"))
         assert reply(client)[2] == BODY
     assert len(store.volume.heads) == 6
+
+
+class Watching(Plainly):
+    """Before it decides about a second read it waits until the volume has heard of it."""
+
+    def __init__(self, store: str) -> None:
+        super().__init__(store)
+        self.heard = threading.Event()
+        self.was_ahead: list[bool] = []
+
+    def quickly(self, asked: EdgeRequest) -> EdgeAnswer | None:
+        if self.asked and asked.path == "/lake/a":
+            self.was_ahead.append(self.heard.wait(60))
+            self.heard.clear()
+        return super().quickly(asked)
+
+
+def test_an_object_that_was_read_before_comes_while_its_read_is_decided(watched: Store) -> None:
+    deciding = watched.rig.deciding
+    assert isinstance(deciding, Watching)
+
+    def answer(head: bytes, body: bytes) -> bytes:
+        deciding.heard.set()
+        return watched.said_by_the_volume(head, body)
+
+    with watched.rig.connect() as client:
+        client.sendall(request("GET /lake/a"))
+        assert reply(client)[2] == BODY
+        watched.volume.answer = answer
+        for asked, expected in (
+            ("", BODY),
+            ("Range: bytes=7-70", BODY[7:71]),
+            ("Range: bytes=150000-", BODY[150_000:]),
+        ):
+            client.sendall(request("GET /lake/a", *([asked] if asked else [])))
+            assert reply(client)[2] == expected
+    assert deciding.was_ahead == [True] * 3
+    assert (watched.volume.connections, len(watched.volume.heads)) == (1, 3 + 3 + 1 + 2)
+
+
+def test_a_piece_of_what_the_object_was_before_is_not_taken(watched: Store) -> None:
+    deciding = watched.rig.deciding
+    assert isinstance(deciding, Watching)
+    deciding.heard.set()
+    with watched.rig.connect() as client:
+        client.sendall(request("GET /lake/a"))
+        assert reply(client)[2] == BODY
+        name, size = "3,01", len(PIECES["3,01"])
+        watched.entry = entry(FileSize=size, chunks=[{"file_id": name, "size": size}])
+        deciding.heard.set()
+        client.sendall(request("GET /lake/a"))
+        assert reply(client)[2] == PIECES[name]
+        watched.bucket = None  # nor when the bucket has gone
+        deciding.heard.set()
+        client.sendall(request("GET /lake/a"))
+        assert reply(client)[::2] == (200, b"ok")
+        watched.bucket = PLAIN_BUCKET
+        deciding.heard.set()
+        client.sendall(request("GET /lake/a"))
+        assert reply(client)[2] == PIECES[name]
 
 
 def test_a_request_that_the_decision_changes_is_the_stores(tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ byte for byte, and so is the rest of that connection: the edge treats it as if i
     foresight    the store looks for an object while its read is being decided
     entry        what the store's filer says of a plain object, and the answer that follows
     straight     plain objects past the store's S3: from its filer and its volumes
+    pieces       a body's pieces on their way out of the volumes
     connection   one client's connection: request by request, or handed on
     server       the process
 """

@@ -192,9 +192,9 @@ class Connection:
         """Give the client the object past the store's S3. False: nothing was done."""
         self._foresight.learn(request, answer)
         plain = await look.find() if look.is_for(answer) else None
+        if self._lane.straight is not None:
+            self._lane.straight.learn(look)
         if plain is None:
-            if self._lane.straight is not None:
-                self._lane.straight.learn(look)
             return False
         head = head_of(plain, _SAFE_LINES, keeps=request.keeps)
         if request.method == "HEAD":

@@ -34,7 +34,7 @@ _NOTES = frozenset({_OWNER, _ETAG, _CHECKSUM, _CHECKSUM_VALUE, _CHECKSUM_TYPE, *
 _SHOWN = frozenset({"Cache-Control", "Content-Disposition", "Content-Encoding", "Content-Language", "Expires"})
 _USERS = "X-Amz-Meta-"
 _OF_A_BUCKET = frozenset({_OWNER, "s3-identity-id"})
-_MOST_KNOWN, _MOST_KNOWN_BYTES = 1024, 8192
+_MOST_KNOWN, MOST_KNOWN_BYTES = 1024, 8192
 """What follows from the same words of the filer need not be found again."""
 _DEFAULT_TYPE = "application/octet-stream"
 _RANGE = re.compile(rb"bytes=(\d{1,15})-(\d{0,15})")
@@ -158,7 +158,7 @@ def read(said: bytes, request: RequestHead) -> Plain | None:
     """The answer to the request; None if that is for the store's S3."""
     fields = dict(request.fields)
     asked = (request.method, fields.get(b"range"), fields.get(b"x-amz-checksum-mode"))
-    return _known(said, *asked) if len(said) < _MOST_KNOWN_BYTES else _read(said, *asked)
+    return _known(said, *asked) if len(said) < MOST_KNOWN_BYTES else _read(said, *asked)
 
 
 def _read(said: bytes, method: str, ranged: bytes | None, checksum: bytes | None) -> Plain | None:

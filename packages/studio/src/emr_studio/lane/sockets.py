@@ -14,7 +14,7 @@ from contextlib import suppress
 _PIPE_BYTES = 1 << 20
 """Most that an unprivileged user may have (`/proc/sys/fs/pipe-max-size`)."""
 _PIECE = 64 * 1024
-_FIRST = 16 * 1024
+FIRST = 16 * 1024
 """Of an answer: its head and a small body. What is more need not come to Python."""
 
 
@@ -44,7 +44,7 @@ class Peer:
             except BlockingIOError:
                 await self.readable()
 
-    async def answered(self, most: int = _FIRST) -> bytes:
+    async def answered(self, most: int = FIRST) -> bytes:
         """The same, of a peer that can hardly have answered already."""
         await self.readable()
         return await self.receive(most)
