@@ -9,7 +9,7 @@ import re
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -277,6 +277,33 @@ def test_what_is_refused_shows_nothing(store: Store) -> None:
         client.sendall(request("GET /lake/a"))
         assert reply(client)[2] == BODY
     assert len(store.volume.heads) == 6
+
+
+class Knowing(Plainly):
+    """Knows whether the bucket may keep versions."""
+
+    may_keep_versions = False
+
+    def quickly(self, asked: EdgeRequest) -> EdgeAnswer | None:
+        found = super().quickly(asked)
+        return replace(found, without_versions=not self.may_keep_versions) if found else None
+
+
+def test_a_bucket_that_never_kept_versions_is_not_asked(tmp_path: Path) -> None:
+    with parts(tmp_path, Knowing) as store, store.rig.connect() as client:
+        deciding = store.rig.deciding
+        assert isinstance(deciding, Knowing)
+        for _ in range(2):
+            client.sendall(request("GET /lake/a"))
+            assert reply(client)[2] == BODY
+        assert [head.split()[1] for head in store.filer.heads] == [b"/buckets/lake/a?metadata=true"] * 2
+        deciding.may_keep_versions = True
+        store.bucket = PLAIN_BUCKET | {"Extended": {"Seaweed-X-Amz-Versioning": b64("Enabled")}}
+        for _ in range(2):  # in the midst of the first it turns out; the second asks
+            client.sendall(request("GET /lake/a"))
+            assert reply(client)[::2] == (200, b"ok")
+    assert b" /buckets/lake?" in store.filer.heads[-2]
+    assert len(store.volume.heads) <= 6 + 1
 
 
 class Watching(Plainly):

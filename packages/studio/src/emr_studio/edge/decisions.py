@@ -119,6 +119,8 @@ class EdgeAnswer:
     """The upstream's 404 is not for everybody's eyes."""
     final: bool = False
     """The client gets this answer although its status is 2xx (S3's ListBuckets is answered here)."""
+    without_versions: bool = False
+    """A read from a bucket that never kept versions, as the lane likes to know."""
 
 
 Resolver = Callable[[EdgeRequest], EdgeAnswer]

@@ -191,9 +191,9 @@ class Connection:
     async def _went_straight(self, request: RequestHead, answer: EdgeAnswer, look: Look) -> bool:
         """Give the client the object past the store's S3. False: nothing was done."""
         self._foresight.learn(request, answer)
-        plain = await look.find() if look.is_for(answer) else None
+        plain = await look.find(answer) if look.is_for(answer) else None
         if self._lane.straight is not None:
-            self._lane.straight.learn(look)
+            self._lane.straight.learn(look, answer)
         if plain is None:
             return False
         head = head_of(plain, _SAFE_LINES, keeps=request.keeps)

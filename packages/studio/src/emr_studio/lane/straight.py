@@ -1,7 +1,7 @@
 """Reads of plain objects past the store's S3: the entry from its filer, the bytes from its volumes.
 
-    filer   GET /buckets/<bucket>?metadata=true      does it keep versions?
-            GET /buckets/<bucket>/<key>?metadata=true   sent with it
+    filer   GET /buckets/<bucket>/<key>?metadata=true
+            GET /buckets/<bucket>?metadata=true         before it, unless it is known to keep no versions
     volume  GET /<file id>                            one after the other, each asked for while the last comes
 
 Both are asked anew for each request, so a read after a write sees it. The volume is asked at once for the piece that
@@ -56,6 +56,8 @@ class Straight:
         self._dull: dict[str, float] = {}
         self._seen: dict[str, bytes] = {}
         """What the filer said last of an object."""
+        self._without_versions: dict[str, bool] = {}
+        """Buckets that never kept versions, as the last decision had it."""
 
     def meant(self, request: RequestHead) -> Look | None:
         """A way to look for the object, if it could be a plain one."""
@@ -65,14 +67,20 @@ class Straight:
         inside = self._inside()
         if inside is None:
             return None
-        return Look(self._pool, inside, request, bucket, self._seen.get(request.target, b""))
+        look = Look(self._pool, inside, request, bucket, self._seen.get(request.target, b""))
+        look.asks_bucket = bucket not in self._without_versions
+        return look
 
-    def learn(self, look: Look) -> None:
-        """Remember buckets of which nothing is plain, and what was said of plain objects."""
+    def learn(self, look: Look, answer: EdgeAnswer) -> None:
+        """Remember buckets of which nothing is plain, or that keep no versions; and what was said of plain objects."""
+        if answer.without_versions:
+            _keep(self._without_versions, look.bucket, value=True)
+        else:
+            self._without_versions.pop(look.bucket, None)
         if look.dull_seconds:
-            _keep(self._dull, look.bucket, time.monotonic() + look.dull_seconds)
+            _keep(self._dull, look.bucket, value=time.monotonic() + look.dull_seconds)
         elif look.found is not None and len(look.said) < MOST_KNOWN_BYTES:
-            _keep(self._seen, look.target, look.said)
+            _keep(self._seen, look.target, value=look.said)
 
 
 class Look:
@@ -86,6 +94,8 @@ class Look:
         self.bucket, self.target = bucket, request.target
         self.said = b""
         """What the filer says of the object."""
+        self.asks_bucket = True
+        """The filer is asked whether the bucket keeps versions."""
         self.dull_seconds = 0.0
         """So long its bucket has no plain objects, as it seems."""
         self.found: Plain | None = None
@@ -115,24 +125,32 @@ class Look:
             self._ahead = Body(self._pool, self._inside.volume, last.pieces)
             self._ahead.ask_at_once()
 
-    async def find(self) -> Plain | None:
+    async def find(self, answer: EdgeAnswer) -> Plain | None:
         """Ask, if that was not done, and set `found`."""
+        if self._asked and not self.asks_bucket and not answer.without_versions:
+            return None  # somebody has asked for versions since
         try:
             if not self._asked:
+                self.asks_bucket = not answer.without_versions
                 await self._ask()
                 await self._way.peer.readable()
-            said = await _replies(self._way.peer, 2)
+            said = await _replies(self._way.peer, 1 + self.asks_bucket)
         except (OSError, TimeoutError, httptools.HttpParserError):
             return None
         self._way.is_done = True
-        (bucket_status, bucket), (status, self.said) = said
-        if bucket_status == 200 and not is_plain_bucket(bucket):
+        status, self.said = said[-1]
+        if not self.asks_bucket or (said[0][0] == 200 and is_plain_bucket(said[0][1])):
+            self._judge(status)
+        elif said[0][0] == 200:
             self.dull_seconds = _VERSIONS_SECONDS
-        elif bucket_status == status == 200:
+        return self.found
+
+    def _judge(self, status: int) -> None:
+        """What the filer's word on the object means."""
+        if status == 200:
             self.found = read(self.said, self._request)
             is_range = any(name == b"range" for name, _ in self._request.fields)  # an odd one tells nothing
             self.dull_seconds = 0.0 if self.found or is_range else _NOT_PLAIN_SECONDS
-        return self.found
 
     async def _ask(self) -> None:
         if not self._way.take_kept():
@@ -140,7 +158,7 @@ class Look:
         await self._way.peer.send(self._questions())
 
     def _questions(self) -> bytes:
-        paths = (self.bucket, self._request.target)
+        paths = (self.bucket, self.target) if self.asks_bucket else (self.target,)
         return b"".join(get(f"/buckets{path}?metadata=true") for path in paths)
 
     async def first(self, plain: Plain) -> Body:
@@ -197,7 +215,7 @@ class _Reading:
         self.ended += 1
 
 
-def _keep(known: dict[str, Any], key: str, value: Any) -> None:
+def _keep(known: dict[str, Any], key: str, *, value: Any) -> None:
     """Remember, but not without end."""
     if len(known) > _MOST_KNOWN:
         known.clear()

@@ -79,15 +79,16 @@ def create_bucket(
     if (session.scalar(select(func.count()).where(Bucket.account_id == account_id)) or 0) >= MOST_BUCKETS:
         message = f"You have attempted to create more buckets than allowed ({MOST_BUCKETS})"
         raise ClientError("TooManyBuckets", message, 400)
-    made = Bucket(name=name, account_id=account_id, region=settings.region, created=now)
+    sent = {key: value for key, value in (headers or {}).items() if key in _FORWARDED}
+    made = Bucket(name=name, account_id=account_id, region=settings.region, created=now, may_keep_versions=bool(sent))
     session.add(made)
     session.flush()
-    sent = {key: value for key, value in (headers or {}).items() if key in _FORWARDED}
     answer = _ask_store(settings, "PUT", name, sent, _location(settings))
     if external(settings) is not None and _code(answer) in {"BucketAlreadyExists", "AccessDenied"}:
         message = "The external S3 does not give us a bucket of this name."
         raise ClientError("BucketAlreadyExists", message, 409)
     # 409: it is left over from a process that died between store and table.
+    made.may_keep_versions |= answer.status_code == 409
     if answer.status_code not in {200, 409}:
         raise Unavailable(f"The store did not make the bucket: {_code(answer)}")
     if tags:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 from enum import IntFlag
 
-from sqlalchemy import String, Text, false
+from sqlalchemy import String, Text, false, true
 from sqlalchemy.orm import Mapped, mapped_column
 
 from emr_studio.db import Base
@@ -56,6 +56,8 @@ class Bucket(Base):
     """Default encryption with KMS: the key as it was named, empty for AWS's own; None: the default is the store's."""
     default_bucket_key: Mapped[bool] = mapped_column(default=False, server_default=false())
     """Whether that is by a bucket key."""
+    may_keep_versions: Mapped[bool] = mapped_column(default=True, server_default=true())
+    """False until somebody asks for versions, or for object lock, which needs them. The store knows whether it does."""
 
     def forbids(self, what: PublicAccess) -> bool:
         """True if the public access block forbids it."""

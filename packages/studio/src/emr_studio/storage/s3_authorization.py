@@ -305,6 +305,8 @@ class S3Authorization:
             return _final(made, context.request_id)
         bucket = s3_gate.bucket_of(context, request.bucket)
         s3_gate.check_owner(bucket, headers)
+        if _asks_for_versions(request):  # said before the store hears of it
+            bucket.may_keep_versions = True
         if is_decided_by_body(self._ports.mentions, context, request, bucket):
             return self._to_us(question)
         self._authorize(question, checks, bucket)
@@ -364,7 +366,8 @@ class S3Authorization:
         keyed = self._ports.keys.replaced(context, request, headers)
         if default:
             keyed = {**{name.title(): value for name, value in default.items()}, **keyed}
-        return self._to_store(question.asked, request, headers, question.host_bucket, keyed)
+        way = self._to_store(question.asked, request, headers, question.host_bucket, keyed)
+        return way if bucket.may_keep_versions else replace(way, without_versions=way.ask_if_missing)
 
     @property
     def _here(self) -> str:
@@ -423,7 +426,12 @@ def _changes_buckets(asked: EdgeRequest, host_bucket: str) -> bool:
         return False  # and nothing will be done
     if request.key:
         return False
-    return not request.subresource or (request.method, request.subresource) in s3_settings.WRITING
+    written = (request.method, request.subresource) in s3_settings.WRITING
+    return not request.subresource or written or _asks_for_versions(request)
+
+
+def _asks_for_versions(request: S3Request) -> bool:
+    return request.method == "PUT" and not request.key and request.subresource in {"versioning", "object-lock"}
 
 
 def _names_object(path: str) -> bool:
