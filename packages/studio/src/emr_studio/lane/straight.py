@@ -17,10 +17,10 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any
 
 import httptools
 
+from emr_studio.bounded import Bounded
 from emr_studio.edge.decisions import DELETE, EdgeAnswer
 from emr_studio.lane import head as heads
 from emr_studio.lane.entry import MOST_KNOWN_BYTES, Plain, bucket_path, is_plain_bucket, read
@@ -53,10 +53,10 @@ class Straight:
     def __init__(self, pool: Pool, inside: Callable[[], Inside | None]) -> None:
         self._pool = pool
         self._inside = inside
-        self._dull: dict[str, float] = {}
-        self._seen: dict[str, bytes] = {}
+        self._dull = Bounded[str, float](_MOST_KNOWN)
+        self._seen = Bounded[str, bytes](_MOST_KNOWN)
         """What the filer said last of an object."""
-        self._without_versions: dict[str, bool] = {}
+        self._without_versions = Bounded[str, bool](_MOST_KNOWN)
         """Buckets that never kept versions, as the last decision had it."""
 
     def meant(self, request: RequestHead) -> Look | None:
@@ -74,13 +74,13 @@ class Straight:
     def learn(self, look: Look, answer: EdgeAnswer) -> None:
         """Remember buckets of which nothing is plain, or that keep no versions; and what was said of plain objects."""
         if answer.without_versions:
-            _keep(self._without_versions, look.bucket, value=True)
+            self._without_versions[look.bucket] = True
         else:
             self._without_versions.pop(look.bucket, None)
         if look.dull_seconds:
-            _keep(self._dull, look.bucket, value=time.monotonic() + look.dull_seconds)
+            self._dull[look.bucket] = time.monotonic() + look.dull_seconds
         elif look.found is not None and len(look.said) < MOST_KNOWN_BYTES:
-            _keep(self._seen, look.target, value=look.said)
+            self._seen[look.target] = look.said
 
 
 class Look:
@@ -213,13 +213,6 @@ class _Reading:
     def on_message_complete(self) -> None:
         """The end of one answer."""
         self.ended += 1
-
-
-def _keep(known: dict[str, Any], key: str, *, value: Any) -> None:
-    """Remember, but not without end."""
-    if len(known) > _MOST_KNOWN:
-        known.clear()
-    known[key] = value
 
 
 async def _replies(peer: Peer, count: int) -> list[tuple[int, bytes]]:
