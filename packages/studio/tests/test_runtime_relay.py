@@ -17,7 +17,8 @@ from pathlib import Path
 import pytest
 
 from emr_studio.runtime import relay
-from emr_studio.runtime.relays import write_private
+from emr_studio.runtime.relays import RelayControl, write_private
+from emr_studio.settings import Settings
 
 MANY = 500
 
@@ -133,3 +134,20 @@ def test_one_workspace_does_not_use_up_what_all_share(process: subprocess.Popen[
 
     asyncio.run(scenario())
     assert process.poll() is None
+
+
+def test_it_may_be_told_to_look_before_it_can(tmp_path: Path) -> None:
+    settings = Settings(data_dir=tmp_path)
+    settings.agent_dir.mkdir(parents=True)
+    settings.logs_dir.mkdir(parents=True)
+    control = RelayControl(settings)
+    control.ensure()
+    started = control.pid
+    try:
+        control.point("e-1", tmp_path / "one.sock", 0, "127.0.0.1:1")
+        asyncio.run(listening(tmp_path / "one.sock"))
+        control.point("e-2", tmp_path / "two.sock", 0, "127.0.0.1:1")
+        asyncio.run(listening(tmp_path / "two.sock"))
+        assert control.pid == started
+    finally:
+        control.stop()

@@ -8,7 +8,7 @@ import signal
 import subprocess
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -18,7 +18,11 @@ _STOP_SECONDS = 5.0
 
 
 class Daemon:
-    """One helper. `fingerprint` names what it was started from: another one means start anew."""
+    """One helper. `fingerprint` names what it was started from: another one means start anew.
+
+    `held` are signals that it starts with blocked, and unblocks once it can take them: one that is sent
+    before waits, and does not end it.
+    """
 
     def __init__(
         self,
@@ -26,13 +30,16 @@ class Daemon:
         state_path: Path,
         log_path: Path,
         fingerprint: str,
+        *,
         environment: Mapping[str, str] | None = None,
+        held: Collection[signal.Signals] = (),
     ) -> None:
         self._argv = list(argv)
         self._state_path = state_path
         self._log_path = log_path
         self._fingerprint = fingerprint
         self._environment = dict(environment or {})
+        self._held = frozenset(held)
         self._process: subprocess.Popen[bytes] | None = None
         self._lock = threading.Lock()
 
@@ -68,8 +75,21 @@ class Daemon:
     def _start(self) -> None:
         if self._process:
             self._process.poll()
+        # A new process has the mask of the thread that starts it.
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, self._held)
+        try:
+            self._process = self._spawn()
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        pid = self._process.pid
+        state = {"pid": pid, "started": start_time(pid) or 0, "fingerprint": self._fingerprint}
+        temporary = self._state_path.with_suffix(".tmp")
+        temporary.write_text(json.dumps(state))
+        temporary.replace(self._state_path)
+
+    def _spawn(self) -> subprocess.Popen[bytes]:
         with self._log_path.open("ab") as log:
-            self._process = subprocess.Popen(
+            return subprocess.Popen(
                 self._argv,
                 stdin=subprocess.DEVNULL,
                 stdout=log,
@@ -78,11 +98,6 @@ class Daemon:
                 cwd="/",
                 start_new_session=True,
             )
-        pid = self._process.pid
-        state = {"pid": pid, "started": start_time(pid) or 0, "fingerprint": self._fingerprint}
-        temporary = self._state_path.with_suffix(".tmp")
-        temporary.write_text(json.dumps(state))
-        temporary.replace(self._state_path)
 
     def _end(self, pid: int, started: int) -> None:
         signal_if_alive(pid, started, signal.SIGTERM)

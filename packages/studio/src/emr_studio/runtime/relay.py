@@ -147,6 +147,8 @@ class Relay:
         loop = asyncio.get_running_loop()
         loop.add_signal_handler(signal.SIGHUP, self._look.set)
         loop.add_signal_handler(signal.SIGTERM, self._stop)
+        # The agent starts it with this one blocked: it may want it to look before it can.
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGHUP})
         while not self._stopping:
             await self._rescan()
             with suppress(TimeoutError):

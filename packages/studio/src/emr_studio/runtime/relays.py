@@ -27,7 +27,8 @@ class RelayControl:
             settings.agent_dir / "relay.json",
             settings.logs_dir / "relay.log",
             " ".join(str(here.with_name(name).stat().st_mtime_ns) for name in ("relay.py", "egress.py")),
-            {"PATH": "/usr/local/bin:/usr/bin:/bin", "LANG": "C.UTF-8"},
+            environment={"PATH": "/usr/local/bin:/usr/bin:/bin", "LANG": "C.UTF-8"},
+            held={signal.SIGHUP},
         )
 
     @property
@@ -62,7 +63,7 @@ class RelayControl:
         self._daemon.stop()
 
     def _nudge(self) -> None:
-        # A relay that has only just started looks at the folder by itself, and would die of the signal.
+        # A relay that has only just started looks at the folder by itself.
         if not self._daemon.ensure():
             self._daemon.signal(signal.SIGHUP)
 

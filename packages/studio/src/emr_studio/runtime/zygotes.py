@@ -49,7 +49,7 @@ class Zygote:
             settings.agent_dir / "zygote.json",
             settings.logs_dir / "zygote.log",
             fingerprint(source, python.parent.parent / "etc"),
-            {"PATH": "/usr/local/bin:/usr/bin:/bin", "LANG": "C.UTF-8", "HOME": "/nonexistent"},
+            environment={"PATH": "/usr/local/bin:/usr/bin:/bin", "LANG": "C.UTF-8", "HOME": "/nonexistent"},
         )
 
     @property
