@@ -37,6 +37,8 @@ class Backend:
     """Said instead of reading a body; then the connection ends."""
     torn: threading.Event = field(default_factory=threading.Event)
     """Set when a connection ended in the middle of a body."""
+    cut: threading.Event = field(default_factory=threading.Event)
+    """Set when a connection ended in the middle of an answer."""
 
     @contextmanager
     def listening(self) -> Iterator[None]:
@@ -81,7 +83,11 @@ class Backend:
                 said = self.answer(head, body)
                 if said is None:
                     return
-                connection.sendall(said)
+                try:
+                    connection.sendall(said)
+                except ConnectionError:
+                    self.cut.set()
+                    return
 
     def _head(self, file: BinaryIO) -> bytes:
         """The lines before the empty one; nothing if the connection has ended."""

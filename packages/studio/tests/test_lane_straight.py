@@ -394,6 +394,32 @@ def test_a_piece_that_goes_meanwhile_ends_the_connection(store: Store) -> None:
     assert store.rig.store.heads == []
 
 
+def test_a_client_that_goes_in_the_middle_of_a_body(store: Store) -> None:
+    large = random.Random(9).randbytes(16 << 20)  # more than all the buffers on its way hold
+    store.volume.answer = lambda _head, _body: b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(large) + large
+    store.entry = entry(FileSize=len(large), chunks=[{"file_id": "3,09", "size": len(large)}])
+    for _ in range(3):
+        with store.rig.connect() as client:
+            client.sendall(request("GET /lake/a"))
+            assert client.recv(15) == b"HTTP/1.1 200 OK"
+        assert store.volume.cut.wait(60)  # what nobody takes is not brought
+        store.volume.cut.clear()
+    with store.rig.connect() as client:
+        client.sendall(request("GET /lake/a"))
+        assert reply(client)[2] == large
+    assert store.volume.connections == 4
+
+
+def test_clients_that_go_before_the_answer(store: Store) -> None:
+    with store.rig.connect() as client:
+        for _ in range(20):
+            with store.rig.connect() as hasty:
+                hasty.sendall(request("GET /lake/a"))
+            client.sendall(request("GET /lake/a"))
+            assert reply(client)[2] == BODY
+    assert store.rig.store.heads == []
+
+
 def test_parts_that_are_away(tmp_path: Path) -> None:
     addresses = Inside(f"unix/{Settings(data_dir=tmp_path).run_dir / 'store.sock'}", "unix//nowhere", "in/1:/nowhere")
     with (
