@@ -34,7 +34,7 @@ def test_whoever_asks_over_plain_http_reads_no_certificates(tmp_path: Path, monk
 
     settings = Settings(data_dir=tmp_path)
     settings.store_dir.mkdir()
-    (settings.store_dir / "ports.json").write_text(json.dumps({"s3": free_port()}))
+    (settings.store_dir / "ports.json").write_text(json.dumps({"s3": free_port(), "filer": free_port()}))
     certificates()
     monkeypatch.setattr(ssl, "create_default_context", read)
     assert not NodeProbe().has_pages(f"127.0.0.1:{free_port()}")

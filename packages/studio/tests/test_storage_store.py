@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import errno
+import gc
+import json
 import os
 import socket
 import stat
@@ -92,6 +94,15 @@ def test_it_listens_on_loopback_only_and_says_when_it_is_not_there(settings: Set
     listening = {found.laddr for found in connections if found.status == psutil.CONN_LISTEN}
     assert {address.ip for address in listening} == {"127.0.0.1"}
     assert {address.port for address in listening} == set(store.read_ports(settings).values())
+
+
+def test_a_look_while_it_begins_leaves_nothing_open(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    settings.store_dir.mkdir(parents=True)
+    (settings.store_dir / "ports.json").write_text(json.dumps({"s3": free_port(), "filer": free_port()}))
+    answers = iter([False])  # it says that it is hidden in the middle of the look
+    monkeypatch.setattr(store, "is_hidden", lambda _settings: next(answers, True))
+    assert not store.ready(settings)
+    gc.collect()  # a socket that was left would be told of, which is an error here
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root may give a process a network of its own")

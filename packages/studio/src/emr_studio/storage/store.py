@@ -32,6 +32,8 @@ PROBE_BUCKET = "emr-studio-ready"
 """The probe's own bucket; no account may have one of this name."""
 _PORTS = ("s3", "s3_grpc", "filer", "filer_grpc", "volume", "volume_grpc", "master", "master_grpc")
 _HOST = "127.0.0.1"
+_UNIX = "unix/"
+_READY_SECONDS = 5.0
 _NO_ORIGIN = "http://nobody.invalid"
 _HIDDEN = "hidden"
 """This file in the store's folder says that the store has a network of its own."""
@@ -165,8 +167,7 @@ def store_address(settings: Settings) -> str:
     """
     if (outside := external(settings)) is not None:
         return outside.address
-    port = read_ports(settings)["s3"]
-    return f"unix/{_sockets(settings) / 's3.sock'}" if is_hidden(settings) else f"{_HOST}:{port}"
+    return _address(settings, "s3")
 
 
 def filer_address(settings: Settings) -> str:
@@ -175,8 +176,12 @@ def filer_address(settings: Settings) -> str:
     Raises:
         FileNotFoundError: if it was never started on this data folder.
     """
-    port = read_ports(settings)["filer"]
-    return f"unix/{_sockets(settings) / 'filer.sock'}" if is_hidden(settings) else f"{_HOST}:{port}"
+    return _address(settings, "filer")
+
+
+def _address(settings: Settings, part: str) -> str:
+    port = read_ports(settings)[part]
+    return f"{_UNIX}{_sockets(settings) / part}.sock" if is_hidden(settings) else f"{_HOST}:{port}"
 
 
 def store_client(settings: Settings, *, part: str = "s3", timeout: float = 20) -> httpx.Client:
@@ -187,10 +192,14 @@ def store_client(settings: Settings, *, part: str = "s3", timeout: float = 20) -
     """
     if part == "s3" and (outside := external(settings)) is not None:
         return httpx.Client(base_url=outside.endpoint, auth=StoreAuth(outside), timeout=timeout, verify=certificates())
-    port = read_ports(settings)[part]
-    if not is_hidden(settings):
-        return httpx.Client(base_url=f"http://{_HOST}:{port}", timeout=timeout, verify=certificates())
-    transport = httpx.HTTPTransport(verify=certificates(), uds=str(_sockets(settings) / f"{part}.sock"))
+    return _client_of(store_address(settings) if part == "s3" else filer_address(settings), timeout)
+
+
+def _client_of(address: str, timeout: float) -> httpx.Client:
+    """A client of what listens at this address of an embedded store."""
+    if not address.startswith(_UNIX):
+        return httpx.Client(base_url=f"http://{address}", timeout=timeout, verify=certificates())
+    transport = httpx.HTTPTransport(verify=certificates(), uds=address.removeprefix(_UNIX))
     return httpx.Client(base_url="http://store", transport=transport, timeout=timeout)
 
 
@@ -203,10 +212,10 @@ def async_store_client(settings: Settings, *, timeout: float = 20) -> httpx.Asyn
     if (outside := external(settings)) is not None:
         auth = StoreAuth(outside)
         return httpx.AsyncClient(base_url=outside.endpoint, auth=auth, timeout=timeout, verify=certificates())
-    if not is_hidden(settings):
-        url = f"http://{_HOST}:{read_ports(settings)['s3']}"
-        return httpx.AsyncClient(base_url=url, timeout=timeout, verify=certificates())
-    transport = httpx.AsyncHTTPTransport(verify=certificates(), uds=str(_sockets(settings) / "s3.sock"))
+    address = store_address(settings)
+    if not address.startswith(_UNIX):
+        return httpx.AsyncClient(base_url=f"http://{address}", timeout=timeout, verify=certificates())
+    transport = httpx.AsyncHTTPTransport(verify=certificates(), uds=address.removeprefix(_UNIX))
     return httpx.AsyncClient(base_url="http://store", transport=transport, timeout=timeout)
 
 
@@ -225,22 +234,26 @@ def ready(settings: Settings) -> bool:
 
     In its first seconds the store answers 403 or 500 to some requests: only a real round trip tells.
     """
-    if is_hidden(settings) and not _is_open(_sockets(settings) / "s3.sock"):
-        return False
     try:
-        with store_client(settings, timeout=5) as client:
+        # Read before the look: a store that begins says only after its ports that it is hidden.
+        s3, filer = store_address(settings), filer_address(settings)
+        if not (_is_open(s3) and _is_open(filer)):
+            return False
+        with _client_of(s3, _READY_SECONDS) as client:
             if not _round_trip(client):
                 return False
-        _fsync_writes(settings)
+        _fsync_writes(settings, filer)
     except (OSError, httpx.HTTPError):
         return False
     return True
 
 
-def _is_open(path: Path) -> bool:
-    # Asked first: httpx leaves the socket of a connection that was refused to the garbage collector.
+def _is_open(address: str) -> bool:
+    # Asked first: httpx leaves the unix socket of a connection that was refused to the garbage collector.
+    if not address.startswith(_UNIX):
+        return True
     with socket.socket(socket.AF_UNIX) as probe:
-        return probe.connect_ex(str(path)) == 0
+        return probe.connect_ex(address.removeprefix(_UNIX)) == 0
 
 
 def _round_trip(client: httpx.Client) -> bool:
@@ -255,12 +268,12 @@ def _round_trip(client: httpx.Client) -> bool:
     return same and client.delete(path).status_code == httpx.codes.NO_CONTENT
 
 
-def _fsync_writes(settings: Settings) -> None:
+def _fsync_writes(settings: Settings, filer: str) -> None:
     """Once per data folder: the filer keeps its rules in itself and reads them again on a change."""
     done = settings.store_dir / "fsync.json"
     if done.exists():
         return
-    with store_client(settings, part="filer", timeout=5) as client:
+    with _client_of(filer, _READY_SECONDS) as client:
         answer = client.post("/etc/seaweedfs/filer.conf", files={"file": ("filer.conf", json.dumps(_FSYNC).encode())})
     answer.raise_for_status()
     done.write_text(json.dumps(_FSYNC))
