@@ -24,7 +24,7 @@ SELECT * FROM VALUES ('apple', 3, DATE'2026-01-01'), ('pear', 4, DATE'2026-01-02
 AS fruit(`name.of[it]`, pieces, day)"""
 WORK = """import time
 from pyspark.sql.functions import udf
-slow = udf(lambda n: time.sleep(3) or n, 'long')
+slow = udf(lambda n: time.sleep(5) or n, 'long')
 print(spark.range(0, 12, 1, 12).repartition(3).select(slow('id').alias('n')).groupBy('n').count().count(), 'rows')"""
 FAILING = """broken = udf(lambda n: time.sleep(1.5) or 1 // (n - 3), 'long')
 spark.range(0, 4, 1, 4).select(broken('id')).collect()"""
@@ -98,9 +98,14 @@ def test_progress_is_shown_below_the_cell(studio: Studio, editor: dict[str, Any]
     lab.run(1)
     progress = lab.cell(1).locator(".emrs-progress")
     expect(progress).to_have_attribute("data-state", "running", timeout=LONG)
-    # All of it is there while the job runs, which is for half a minute; the picture takes longest and comes last.
+    # All of it is there while the job runs, for half a minute at least; the picture takes longest and comes last.
     expect(progress).to_contain_text(re.compile(r"Spark is at work.*[1-9]\d* of \d+ tasks", re.DOTALL), timeout=LONG)
     expect(progress.get_by_role("progressbar", name="Tasks of this cell")).to_be_visible()
+    stages = progress.locator("details")
+    stages.get_by_text("Stages").click()
+    said = progress.locator("span").first.inner_text()
+    expect(progress.locator("span").first).not_to_have_text(said, timeout=LONG)
+    expect(stages).to_have_attribute("open", "")  # what was unfolded stays so while the rest is drawn anew
     # By its cell: JupyterLab draws an output that has changed in the shared document as a new one.
     lab.cell(1).scroll_into_view_if_needed()
     lab.page.screenshot(path=artifacts / "progress-running.png")

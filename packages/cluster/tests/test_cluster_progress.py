@@ -129,6 +129,7 @@ def test_each_cell_has_a_display_of_its_own() -> None:
     page.now = 3.0
     page.reporter.see(HALF)
     assert len(page.displays) == 2
+    assert [data[MIME]["id"] for data in page.displays.values()] == [*page.displays]
 
 
 @pytest.mark.parametrize(

@@ -122,7 +122,7 @@ class Reporter:
         assert self._publish is not None
         there, self._display = bool(self._display), self._display or uuid.uuid4().hex
         told = summary(self._seen, state, reason, round(self.clock() - self._begun))
-        told |= {"unit": self.unit, "ui": self.ui}
+        told |= {"id": self._display, "unit": self.unit, "ui": self.ui}
         line = plain(told)
         markup = f"<div>{html.escape(line)}</div>"
         if state == RUNNING:

@@ -3,6 +3,9 @@ import * as React from "react";
 import { type Progress, progressLine, type Stage } from "./progressLine";
 import { SparkUi } from "./sparkUi";
 
+/** Whether somebody unfolded the stages, by the display's id: JupyterLab draws a display that was updated as a new one. */
+const unfolded = new Map<string, boolean>();
+
 function StageRow({ stage }: { stage: Stage }) {
   return (
     <tr data-state={stage.state}>
@@ -22,6 +25,7 @@ function StageRow({ stage }: { stage: Stage }) {
 export function SparkProgress({ progress }: { progress: Progress }) {
   const running = progress.state === "running";
   const [done, all] = progress.tasks;
+  const { id } = progress;
   return (
     <div className="emrs-progress" data-state={progress.state}>
       <div className="emrs-tools">
@@ -31,7 +35,12 @@ export function SparkProgress({ progress }: { progress: Progress }) {
       </div>
       {progress.reason && <pre className="emrs-failure">{progress.reason}</pre>}
       {progress.shown.length > 0 && (
-        <details open={!running}>
+        <details
+          open={unfolded.get(id ?? "") ?? !running}
+          onToggle={(event) => {
+            if (id) unfolded.set(id, event.currentTarget.open);
+          }}
+        >
           <summary>Stages</summary>
           <table>
             <tbody>

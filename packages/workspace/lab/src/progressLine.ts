@@ -13,6 +13,8 @@ export interface Stage {
 
 /** What kernels tell (`emr_studio_cluster.progress`). */
 export interface Progress {
+  /** The display's; notebooks of before have none. */
+  id?: string;
   state: "running" | "done" | "failed";
   seconds: number;
   /** What a piece of work is: a job, or a query of Spark Connect. */
