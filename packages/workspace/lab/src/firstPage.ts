@@ -166,7 +166,8 @@ export class FirstPages {
       panel.content.activeCellIndex = index;
       const shown = panel.content.scrollToItem(index).then(() => cell.ready);
       await Promise.race([shown, pause(2_000)]);
-      if (this.field(page) === field) return field;
+      // The field takes what is typed meanwhile: without an editor there is nowhere for the caret to go.
+      if (this.field(page) === field && cell.editor) return field;
     }
     return this.field(page);
   }

@@ -58,8 +58,8 @@ class ExecuteNotebook:
             raise UsageError("--timeout is a number of seconds.")
         told = self._asked({"begin": options.path, "cluster": options.cluster_id})
         shown = DisplayHandle()
-        shown.display(_bundle(told), raw=True)
         try:
+            shown.display(_bundle(told), raw=True)
             told = self._follow(told, shown, time.monotonic() + options.timeout)
         except KeyboardInterrupt:
             shown.update(_bundle(self._stopped(told["id"])), raw=True)

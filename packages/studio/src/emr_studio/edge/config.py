@@ -34,7 +34,7 @@ Json = dict[str, Any]
 
 CONTROL_PLANE_MAX_BODY = 16 * 1024 * 1024
 """Bytes; AWS's own limit for the services served is below 1 MB. S3 and Workspaces have none here."""
-_RETRY = {"try_duration": "5s", "try_interval": "100ms"}
+_RETRY = {"try_duration": "20s", "try_interval": "100ms"}
 """While the control plane restarts, requests wait for it (only dialling is tried again)."""
 # Shorter than uvicorn's own 5 s: else a request could meet a connection that is being closed.
 _TRANSPORT = {"protocol": "http", "compression": False, "keep_alive": {"idle_timeout": "3s"}}

@@ -26,7 +26,7 @@ from emr_studio.lane.way import DRAINED_BYTES, UNKNOWN, Away, End, Way, answered
 IDLE_SECONDS = 300.0
 HEAD_SECONDS = 30.0
 _LINGER_SECONDS = 1.0
-_EDGE_SECONDS = 5.0
+_EDGE_SECONDS = 20.0
 """While the edge restarts, connections wait for it."""
 _AGAIN_SECONDS = 0.1
 _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"

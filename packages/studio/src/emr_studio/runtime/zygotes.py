@@ -13,7 +13,8 @@ from emr_studio.runtime.daemons import Daemon, fingerprint
 from emr_studio.settings import Settings
 
 _WARM_SECONDS = 60.0
-_ANSWER_SECONDS = 20.0
+_SPAWN_SECONDS, _ANSWER_SECONDS = 60.0, 20.0
+"""A fork may wait for others, and for a rehearsal. One that has died closes its connections."""
 _POLL = 0.02
 _ANSWER_BYTES = 1 << 16
 
@@ -78,7 +79,7 @@ class Zygote:
 
     def exit_code(self, pid: int) -> int | None:
         """How a Workspace of this zygote ended; None if it is not known (any more)."""
-        with suppress(OSError, ValueError, KeyError), self._dial() as connection:
+        with suppress(OSError, ValueError, KeyError), self._dial(_ANSWER_SECONDS) as connection:
             connection.send(json.dumps({"exit_code": pid}).encode())
             code: int | None = json.loads(connection.recv(_ANSWER_BYTES))["exit_code"]
             return code
@@ -95,15 +96,15 @@ class Zygote:
         while True:
             self._daemon.ensure()
             try:
-                return self._dial()
+                return self._dial(_SPAWN_SECONDS)
             except OSError as error:
                 if time.monotonic() > deadline:
                     raise ZygoteFailed("the parent process of Workspaces does not start; see zygote.log") from error
             time.sleep(_POLL)
 
-    def _dial(self) -> socket.socket:
+    def _dial(self, seconds: float) -> socket.socket:
         connection = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        connection.settimeout(_ANSWER_SECONDS)
+        connection.settimeout(seconds)
         try:
             connection.connect(str(self._path))
         except OSError:
