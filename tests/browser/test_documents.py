@@ -123,8 +123,8 @@ def test_an_open_page_goes_on_when_parts_are_killed(shared: Shared, page: Page, 
     until("the cell has ended", lambda: re.fullmatch(r"\[\d+\]:", lab.prompt(0)))
     assert lab.lines(0) == EXPECTED
     until("S3 has every line", lambda: shared.saved_lines(name) == EXPECTED)
-    body = stored(shared.studio.client("s3"), shared.location, name)
-    assert b"# while it was away" in body
+    s3 = shared.studio.client("s3")
+    until("what was typed is in S3", lambda: b"# while it was away" in stored(s3, shared.location, name))
     lab.write(1, "\nprint(6 * 7)")
     lab.run(1)
     lab.shows(1, "42")

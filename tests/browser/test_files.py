@@ -151,4 +151,4 @@ def test_a_save_by_hand_keeps_one_checkpoint(files: Files, lab: Lab) -> None:
         lab.page.keyboard.press("Control+s")
         until("the checkpoint is in S3", lambda: words.encode() in files.read(kept))  # noqa: B023
         assert files.names("checkpoints/") == [kept]
-    assert b"second" in files.read(NOTEBOOK)
+    until("the notebook is in S3", lambda: b"second" in files.read(NOTEBOOK))

@@ -270,6 +270,7 @@ def test_what_was_run_is_there_after_a_restart_and_runs_again(world: World, arti
     tab = new_tab(page)
     tab.run("SELECT 'remembered' AS word", "1 row in")
     tab.run("SELECT * FROM nowhere.nothing", "TABLE_OR_VIEW_NOT_FOUND")
+    expect(tab.button("Run")).to_be_enabled(timeout=LONG)  # it is kept
     history = tab.pane("History")
     entries = history.get_by_role("list", name="History").get_by_role("listitem")
     who = world.studio.json["sample"]["user_name"]

@@ -70,7 +70,8 @@ def test_without_a_catalog_the_explorer_says_why_and_what_to_do(
     nothing_to_click(explorer)
     page.screenshot(path=artifacts / "sql-unavailable.png")
     # The explorer has not tried: the one kernel there is the notebook's.
-    assert [kernel["name"] for kernel in gateway.kernels()] == ["pysparkkernel"]
+    names = until("the notebook has its kernel", lambda: [kernel["name"] for kernel in gateway.kernels()])
+    assert names == ["pysparkkernel"]
 
     show(page, "Compute").get_by_role("button", name="Detach").click()
     expect(compute).to_contain_text("No compute attached")

@@ -16,6 +16,7 @@ from emr_studio.clusters.controller import MAX_RESTARTS
 from emr_studio.clusters.probe import NodeProbe
 from emr_studio.runtime.contract import WorkloadState
 from tests.support.cluster_rig import ClusterRig, Kernel, cluster_rig, processes_of
+from tests.support.studio import until
 
 pytestmark = pytest.mark.soak
 OWN = {"Classification": "spark-defaults", "Properties": {"spark.sql.catalogImplementation": "in-memory"}}
@@ -131,4 +132,4 @@ def test_a_master_that_dies_again_and_again_ends_the_cluster(rig: ClusterRig, cl
         assert time.monotonic() < deadline, state
     reason = rig.play.describe(cluster_id)["Status"]["StateChangeReason"]
     assert "the Spark master" in reason["Message"]
-    assert processes_of(cluster_id) == []
+    until("no process is left", lambda: not processes_of(cluster_id))

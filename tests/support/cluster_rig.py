@@ -216,3 +216,12 @@ def processes_of(cluster_id: str) -> list[int]:
         if cluster_id.encode() in text:
             found.append(int(entry.name))
     return found
+
+
+def hosts(cluster_id: str) -> int:
+    """The kernels' host, and what is forked from it."""
+    found = 0
+    for pid in processes_of(cluster_id):
+        with suppress(OSError):
+            found += b"emr_studio_cluster.node\0kernels" in Path(f"/proc/{pid}/cmdline").read_bytes()
+    return found

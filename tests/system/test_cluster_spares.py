@@ -16,7 +16,7 @@ from emr_studio.clusters.model import Cluster
 from emr_studio.clusters.probe import NodeProbe
 from emr_studio.clusters.spares import NOBODY, QUIET, SpareKeeper
 from emr_studio.clusters.ui_keys import token_for, ui_key
-from tests.support.cluster_rig import ClusterRig, cluster_rig, processes_of
+from tests.support.cluster_rig import ClusterRig, cluster_rig, hosts, processes_of
 from tests.support.studio import until
 
 
@@ -56,15 +56,6 @@ def jobs_done(rig: ClusterRig, cluster_id: str) -> int:
             jobs = httpx.get(f"{base}/{one['id']}/jobs?status=succeeded", headers=headers, timeout=60)
             return len(jobs.raise_for_status().json())
     return 0
-
-
-def hosts(cluster_id: str) -> int:
-    """The kernels' host, and what is forked from it."""
-    found = 0
-    for pid in processes_of(cluster_id):
-        with suppress(OSError):
-            found += b"emr_studio_cluster.node\0kernels" in Path(f"/proc/{pid}/cmdline").read_bytes()
-    return found
 
 
 def programs(rig: ClusterRig, cluster_id: str) -> dict[str, int]:

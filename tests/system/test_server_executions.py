@@ -38,6 +38,8 @@ class Notebook:
 
     first = second = ""
     """Addresses of what was asked for."""
+    enough: Path
+    """The first ends when this is there."""
 
     def __init__(self, workspace: Workspace, client: httpx.Client, kernel_id: str) -> None:
         self.workspace, self.client, self.kernel_id = workspace, client, kernel_id
@@ -348,7 +350,12 @@ def test_a_repository_is_made_where_git_knows_no_name(notebook: Notebook) -> Non
     assert notebook.client.post("/git/config", json={}).json()["options"].get("user.name") is None
 
 
-OFTEN = "import time\nfor i in range(60):\n    print('line', i, flush=True); time.sleep(0.1)"
+def often(enough: Path) -> str:
+    """Prints 60 lines, the last when it is told: it runs however late somebody looks."""
+    return (
+        f"import os, time\nfor i in range(60):\n    while i == 59 and not os.path.exists('{enough}'):\n"
+        "        time.sleep(0.05)\n    print('line', i, flush=True); time.sleep(0.1)"
+    )
 
 
 @pytest.fixture(scope="module")
@@ -359,15 +366,19 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ClusterGateway
 
 
 @pytest.fixture
-def running(rig: AgentRig, cluster: ClusterGateway, request: pytest.FixtureRequest) -> Iterator[Notebook]:
+def running(
+    rig: AgentRig, cluster: ClusterGateway, request: pytest.FixtureRequest, tmp_path: Path
+) -> Iterator[Notebook]:
     """A notebook on a cluster's gateway: its first cell prints, its second one waits."""
     workspace = rig.launch(f"e-{abs(hash(request.node.name)) % 10**9}")
     _attach(rig, workspace, cluster)
     kernel_id = start_kernel(workspace)
     with workspace.client() as client:
         notebook = Notebook(workspace, client, kernel_id)
-        first, second = notebook.write(OFTEN, "print('then')")
-        notebook.first, notebook.second = notebook.run(OFTEN, first), notebook.run("print('then')", second)
+        notebook.enough = tmp_path / "enough"
+        code = often(notebook.enough)
+        first, second = notebook.write(code, "print('then')")
+        notebook.first, notebook.second = notebook.run(code, first), notebook.run("print('then')", second)
         until(lambda: "line 3\n" in notebook.text())
         yield notebook
     rig.runtime.stop(workspace.id)
@@ -379,6 +390,7 @@ def _attach(rig: AgentRig, workspace: Workspace, cluster: ClusterGateway) -> Non
 
 
 def _all_there(notebook: Notebook) -> None:
+    notebook.enough.touch()
     for address in (notebook.first, notebook.second):
         done = notebook.result(address)
         assert done["status"] == "ok", done
@@ -405,15 +417,18 @@ def test_a_server_that_is_killed_in_the_middle_of_a_cell_finds_every_line(
         assert done["outputs"][0]["text"] == "59\n", "it is another kernel"
 
 
-def test_a_tab_that_comes_back_to_the_new_server_shows_each_line_once(rig: AgentRig, cluster: ClusterGateway) -> None:
+def test_a_tab_that_comes_back_to_the_new_server_shows_each_line_once(
+    rig: AgentRig, cluster: ClusterGateway, tmp_path: Path
+) -> None:
     workspace = rig.launch("e-TAB")
     _attach(rig, workspace, cluster)
     kernel_id = start_kernel(workspace)
     with workspace.client() as client:
         notebook = Notebook(workspace, client, kernel_id)
-        (cell_id,) = notebook.write(OFTEN)
+        code = often(tmp_path / "enough")
+        (cell_id,) = notebook.write(code)
         tab = Client(workspace, room_of(workspace, NAME))
-        address = notebook.run(OFTEN, cell_id)
+        address = notebook.run(code, cell_id)
         # As early as can be: what the tab has seen is in no file yet.
         until(lambda: "line 1\n" in _shown(tab))
     os.kill(workspace.pid, signal.SIGKILL)
@@ -424,6 +439,7 @@ def test_a_tab_that_comes_back_to_the_new_server_shows_each_line_once(rig: Agent
     with again.client() as notebook.client:
         back = Client(again, room_of(again, NAME), tab.document)
         _attach(rig, again, cluster)
+        (tmp_path / "enough").touch()
         assert notebook.result(address)["status"] == "ok"
         until(lambda: notebook.text() == lines(60))
         until(lambda: _shown(back) == lines(60))
@@ -445,6 +461,7 @@ def test_a_cell_that_ends_while_the_server_is_dead_is_found_ended(
 ) -> None:
     os.kill(running.workspace.pid, signal.SIGKILL)
     rig.ended(running.workspace.id)
+    running.enough.touch()
     until(lambda: cluster.kernel(running.kernel_id)["execution_state"] == "idle")
     running.workspace = rig.launch(running.workspace.id)
     _attach(rig, running.workspace, cluster)

@@ -178,6 +178,7 @@ def _as_shown(messages: Iterator[dict[str, Any]]) -> list[dict[str, Any]]:
     """
     outputs: list[dict[str, Any]] = []
     places: dict[str, int] = {}
+    failed: BrowserError | None = None
     for message in messages:
         kind, content = message["msg_type"], message["content"]
         display = content.get("transient", {}).get("display_id", "")
@@ -190,7 +191,10 @@ def _as_shown(messages: Iterator[dict[str, Any]]) -> list[dict[str, Any]]:
         elif kind == "update_display_data" and display in places:
             outputs[places[display]] |= {"data": content["data"], "metadata": content["metadata"]}
         elif kind == "error":
-            raise BrowserError("\n".join(content["traceback"]) or f"{content['ename']}: {content['evalue']}")
+            # Heard to its end: a kernel passes over what it is asked before a cell that failed has ended.
+            failed = BrowserError("\n".join(content["traceback"]) or f"{content['ename']}: {content['evalue']}")
+    if failed is not None:
+        raise failed
     return outputs
 
 
