@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -130,6 +131,43 @@ def test_an_interrupt_cancels_the_statement(play: PlayLivy, session: FarSession)
     with pytest.raises(KeyboardInterrupt):
         session.run("1", "pyspark", interrupt)
     assert requests(play, "POST")[-1][0] == "/sessions/5/statements/7/cancel"
+    session.end()
+
+
+def test_an_interrupt_before_livy_has_answered_cancels_the_statement(
+    play: PlayLivy, session: FarSession, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Livy has the statement, and tells its number after the interrupt; a second one does not keep it running."""
+    session.open()
+    play.statement = [{"state": "cancelled", "output": None}]
+    main, answer = threading.main_thread().ident or 0, play.answer
+    came, looked = threading.Event(), threading.Event()
+
+    def interrupted(*_: Any) -> None:
+        if not came.is_set():
+            came.set()
+            raise KeyboardInterrupt
+
+    def interrupts(method: str, path: str) -> Any:
+        if method == "POST":
+            came.clear()
+            # One that comes right before a thread waits is heard after that wait alone.
+            while not came.wait(0.1):
+                signal.pthread_kill(main, signal.SIGINT)
+        if (method, path) == ("GET", "/sessions/5/statements/7"):
+            looked.set()
+        return answer(method, path)
+
+    monkeypatch.setattr(play, "answer", interrupts)
+    before = signal.signal(signal.SIGINT, interrupted)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            session.run("1", "pyspark", lambda _done: None)
+        assert looked.wait(60)
+    finally:
+        signal.signal(signal.SIGINT, before)
+    statement = "/sessions/5/statements"
+    assert [path for path, _ in requests(play, "POST")[1:]] == [statement, f"{statement}/7/cancel"]
     session.end()
 
 

@@ -12,10 +12,12 @@ import urllib.error
 import urllib.request
 import uuid
 from collections.abc import Callable, Mapping
+from concurrent.futures import Future
 from contextlib import suppress
 from enum import StrEnum
 from typing import Any
 
+from emr_studio_cluster.background import Background
 from emr_studio_cluster.config import LIVY_PORT, NodeConfig
 
 _ASK_SECONDS = 60.0
@@ -171,13 +173,26 @@ class FarSession:
             LivyError: Livy refuses, or does not answer.
             KeyboardInterrupt: after the statement was cancelled.
         """
-        path = f"{self._path}/statements"
-        path = f"{path}/{int(self._livy.ask('POST', path, {'code': code, 'kind': kind})['id'])}"
+        sent: Future[str] = Future()
         try:
-            return self._output(path, tell)
+            Background(lambda: self._send(code, kind, sent), "livy-statement").start()
+            return self._output(sent.result(), tell)
         except KeyboardInterrupt:
-            self._cancel(path)
+            # Of another thread: an interrupt that comes again ends the waiting, not the cancelling.
+            Background(lambda: self._cancel(sent), "livy-cancel").start().wait()
             raise
+
+    def _send(self, code: str, kind: str, sent: Future[str]) -> None:
+        """Of a thread that nothing interrupts: Livy may have the statement before its answer is here."""
+        if not sent.set_running_or_notify_cancel():
+            return
+        path = f"{self._path}/statements"
+        try:
+            number = int(self._livy.ask("POST", path, {"code": code, "kind": kind})["id"])
+        except Exception as error:  # whoever waits raises it
+            sent.set_exception(error)
+        else:
+            sent.set_result(f"{path}/{number}")
 
     def _output(self, path: str, tell: Callable[[float], None]) -> Mapped:
         for pause in _pauses():
@@ -191,8 +206,11 @@ class FarSession:
             self._sleep(pause)
         raise AssertionError
 
-    def _cancel(self, path: str) -> None:
+    def _cancel(self, sent: Future[str]) -> None:
+        if sent.cancel():
+            return  # it has not been sent yet
         with suppress(LivyError):
+            path = sent.result()
             self._livy.ask("POST", f"{path}/cancel", {})
             deadline = time.monotonic() + _ASK_SECONDS
             while time.monotonic() < deadline and self._livy.ask("GET", path)["state"] in ("running", "cancelling"):
