@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import threading
 from dataclasses import dataclass, field
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
+from emr_studio_cluster.background import Background
 from emr_studio_cluster.progress import (
     DONE,
     INTERRUPTED,
@@ -196,17 +198,68 @@ class Tracker:
         return SimpleNamespace(name=f"count at {number}", **dict(zip(names, counts, strict=True)))
 
 
-def test_a_driver_is_looked_at() -> None:
+def context(tracker: Tracker) -> Any:
+    """Spark's own, as far as it is asked."""
     told = SimpleNamespace(isDefined=lambda: True, get=lambda: "Task 0 failed: no pears\n\tat x")
     store = SimpleNamespace(lastStageAttempt=lambda _id: SimpleNamespace(failureReason=lambda: told))
     java = SimpleNamespace(sc=lambda: SimpleNamespace(statusStore=lambda: store))
-    context = SimpleNamespace(statusTracker=Tracker, _jsc=java)
-    seen = DriverWatch(context, "mine", Reporter()).look()
+    return SimpleNamespace(statusTracker=lambda: tracker, _jsc=java)
+
+
+def test_a_driver_is_looked_at() -> None:
+    seen = DriverWatch(context(Tracker()), "mine", Reporter()).look()
     assert (seen.done, seen.work) == (1, 2)
     assert seen.stages == (
         Stage(2, "failed", 4, 3, 1, "count at 2", "Task 0 failed: no pears"),
         Stage(3, "running", 2, 1, 0, "count at 3"),
     )
+
+
+class SlowDriver(Tracker):
+    """One whose answers take `seconds` from when the cell has ended; it plays what `stop` waits for as well."""
+
+    def __init__(self, seconds: float, page: Page) -> None:
+        self.seconds = seconds
+        self.asked, self.answers = threading.Event(), threading.Event()
+        self.watch = DriverWatch(context(self), "mine", page.reporter)
+        self.watch.start()
+        assert self.watch._watching is not None
+        self.watching, self.watch._watching = self.watch._watching, cast(Background, self)
+        assert self.asked.wait(60)
+
+    def getJobIdsForGroup(self, group: str) -> list[int]:
+        self.asked.set()
+        self.answers.wait()
+        return super().getJobIdsForGroup(group)
+
+    def wait(self, seconds: float) -> bool:
+        if seconds >= self.seconds:
+            self.answer()
+        return self.watching.wait(0)
+
+    def answer(self) -> None:
+        self.answers.set()
+        assert self.watching.wait(60)
+
+
+def test_the_last_look_at_a_slow_driver_is_waited_for() -> None:
+    page = Page()
+    page.now = 1.0
+    SlowDriver(2.0, page).watch.stop()
+    page.reporter.end("no pears")
+    assert (page.told["shown"][0]["id"], page.told["shown"][0]["reason"]) == (2, "Task 0 failed: no pears")
+
+
+def test_a_look_that_comes_too_late_is_not_shown_in_the_next_cell() -> None:
+    page = Page()
+    driver = SlowDriver(600.0, page)
+    driver.watch.stop()
+    page.reporter.end("no pears")
+    page.reporter.begin(page.publish)
+    page.now = 1.0
+    driver.answer()
+    page.reporter.end()
+    assert page.displays == {}
 
 
 def after_one_that_is_counted_as_complete() -> tuple[Page, Queries]:

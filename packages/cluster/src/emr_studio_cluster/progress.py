@@ -28,6 +28,8 @@ WAITING, RUNNING, DONE, FAILED = "waiting", "running", "done", "failed"
 _PATIENCE_SECONDS = 0.5
 _PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS = 0.5, 5.0
 _LOOK_SECONDS = 0.5
+_LAST_SECONDS = 5.0
+"""For the last look, which has some 25 calls to the driver: why a cell failed stands in it."""
 _SHOWN_STAGES = 5
 _LONGEST_REASON = 600
 INTERRUPTED = "Interrupted."
@@ -250,23 +252,35 @@ class DriverWatch:
         self._jobs: set[int] = set()
         self._over = threading.Event()
         self._watching: Background | None = None
+        self._is_left = False
+        self._lock = threading.Lock()
 
     def start(self) -> None:
         """Begin to look."""
         self._watching = Background(self._watch, "spark-progress").start()
 
     def stop(self) -> None:
-        """Look once more, and no more; a driver that hangs keeps nobody waiting."""
+        """Look once more, and no more; a driver that hangs keeps nobody waiting for long."""
         self._over.set()
-        if self._watching is not None:
-            self._watching.wait(_LOOK_SECONDS)
+        try:
+            if self._watching is not None:
+                self._watching.wait(_LAST_SECONDS)
+        finally:
+            # What is seen later is of a cell that has ended: the reporter is the next one's.
+            with self._lock:
+                self._is_left = True
 
     def _watch(self) -> None:
         # The driver may end with the cell.
         with suppress(Exception):
             while not self._over.wait(_LOOK_SECONDS):
-                self._reporter.see(self.look())
-            self._reporter.see(self.look())
+                self._tell(self.look())
+            self._tell(self.look())
+
+    def _tell(self, seen: Seen) -> None:
+        with self._lock:
+            if not self._is_left:
+                self._reporter.see(seen)
 
     def look(self) -> Seen:
         """How far it is."""

@@ -401,10 +401,13 @@ class ClassicKeeper(SessionKeeper):
 
     def after_cell(self, result: Any) -> None:
         """As above."""
-        if self._watch is not None:
-            self._watch.stop()
-            self._watch = None
-        super().after_cell(result)
+        watch, self._watch = self._watch, None
+        try:
+            if watch is not None:
+                watch.stop()
+        finally:
+            # Whoever has waited for long enough interrupts that.
+            super().after_cell(result)
 
     def _cancel(self, spark: Any) -> None:
         cancel_jobs(spark.sparkContext, self._group, for_good=self._scala is None)
