@@ -31,6 +31,7 @@ class Driver(WorkspaceDriver):
         self.hold = threading.Event()
         self.hold.set()
         self.unsaved = ""
+        self.fault: Exception | None = None
         self.children: list[subprocess.Popen[bytes]] = []
         self.gateways: list[Gateway | None] = []
 
@@ -61,6 +62,8 @@ class Driver(WorkspaceDriver):
         return self.children[-1].wait() if self.children else None
 
     def wind_up(self, record: Record) -> str:
+        if self.fault:
+            raise self.fault
         return self.unsaved
 
     def look(self, record: Record) -> tuple[str, str]:
@@ -167,6 +170,17 @@ def test_what_could_not_be_saved_is_told(host: Host, driver: Driver) -> None:
     driver.unsaved = "S3 does not have the last changes"
     host.stop("e-1")
     assert leaves(host, WorkloadState.STOPPING).reason == driver.unsaved
+
+
+def test_even_an_unforeseen_failure_at_the_end_ends_it_and_counts_as_unsaved(host: Host, driver: Driver) -> None:
+    host.launch(SPEC)
+    leaves(host, WorkloadState.STARTING)
+    driver.fault = RuntimeError("a bug")
+    host.stop("e-1")
+    seen = leaves(host, WorkloadState.STOPPING)
+    assert seen.state is WorkloadState.EXITED
+    assert seen.reason.startswith("S3 does not have the last changes")
+    assert seen.reason.endswith("a bug")
 
 
 def test_an_agent_killed_before_it_spawned_goes_on(host: Host, settings: Settings, driver: Driver) -> None:

@@ -277,9 +277,17 @@ class Host:
         cause, why = ("", "") if wanted else self._driver(record).explain(record)
         left = "" if trees.kill(record.root) else "some of its processes stay"
         cgroups.remove(record.groups)
-        unsaved = self._driver(record).wind_up(record)
+        unsaved = self._put_away(record)
         reasons = ["" if wanted else why or _describe(code), left, unsaved]
         self._ended(record, code, ". ".join(reason for reason in reasons if reason), cause)
+
+    def _put_away(self, record: Record) -> str:
+        """Whatever fails there, the workload has ended, and nobody may take its files for saved."""
+        try:
+            return self._driver(record).wind_up(record)
+        except Exception as error:
+            log.exception("what workload %s used could not be put away", record.workload_id)
+            return f"S3 does not have the last changes (they are kept on this host): the host agent failed: {error}"
 
     def _ended(self, record: Record, code: int | None, reason: str, cause: str = "") -> None:
         with self._condition:

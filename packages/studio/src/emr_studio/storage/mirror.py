@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import datetime as dt
 import logging
+import sqlite3
 import threading
 import time
 from collections.abc import Callable, Iterable
@@ -52,7 +53,8 @@ _LONGEST_BACKOFF = 30.0
 _TORN_AFTER = 4
 """A file that changed during so many readings on end (a growing log) is saved as read."""
 _PARALLEL = 8
-_FAILURES = (BotoCoreError, ClientError, HTTPError, OSError, Unstable)
+_FAILURES = (BotoCoreError, ClientError, HTTPError, OSError, Unstable, sqlite3.Error)
+"""What may go wrong and be tried again; SQLite's, where the host's disk has no room to note what S3 has."""
 
 
 class MirrorError(Exception):
@@ -125,10 +127,11 @@ class Mirror:
         Raises:
             MirrorError: if S3 cannot be read (a later call goes on where this one stopped).
         """
-        with self._working, self._state.opened():
+        with self._working:
             try:
-                self._restore(progress)
-                self._save(None)
+                with self._state.opened():
+                    self._restore(progress)
+                    self._save(None)
             except _FAILURES as error:
                 self._error = _sentence(error)
                 raise MirrorError(self._error) from error
