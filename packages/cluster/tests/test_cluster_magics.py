@@ -6,6 +6,7 @@ import asyncio
 import datetime as dt
 import json
 import os
+import threading
 from decimal import Decimal
 from pathlib import Path
 
@@ -16,7 +17,7 @@ from IPython.core.interactiveshell import InteractiveShell
 from traitlets.config import Config
 
 from emr_studio_cluster import magics, r
-from emr_studio_cluster.magics import first_line, forbidden, help_text, r_cell, settings, tables
+from emr_studio_cluster.magics import first_line, forbidden, help_text, r_cell, scala_cell, settings, tables
 from emr_studio_cluster.magics.downloads import download_url
 from emr_studio_cluster.magics.execute_notebook import ExecuteNotebook, ExecutionFailed
 from emr_studio_cluster.magics.workspace_folder import WorkspaceFolder
@@ -151,6 +152,48 @@ def test_a_machine_without_r_says_what_to_do(shell: InteractiveShell, monkeypatc
 def test_a_kernel_without_spark_says_so(shell: InteractiveShell, cell: str) -> None:
     error = shell.run_cell(cell).error_in_exec
     assert "choose the kernel PySpark" in str(error)
+
+
+class PlayScala:
+    """A driver's Scala, and who keeps it; an interrupt that hits a question for what was printed breaks that."""
+
+    def __init__(self) -> None:
+        self.told: list[str] = []
+        self.begun, self.over = threading.Event(), threading.Event()
+
+    def scala(self) -> PlayScala:
+        return self
+
+    def set_group(self) -> None:
+        self.told.append("group")
+
+    def run(self, _code: str) -> str:
+        self.begun.set()
+        self.over.wait()
+        self.told.append("ended")
+        return "Error"
+
+    def take(self) -> str:
+        assert self.begun.wait(60)
+        try:
+            raise KeyboardInterrupt
+        except KeyboardInterrupt:
+            raise ConnectionError("the answer is empty")  # noqa: B904  (as py4j does)
+
+    def cancel(self) -> None:
+        self.told.append("cancelled")
+
+    def interrupt(self) -> None:
+        self.told.append("interrupted")
+        self.over.set()
+
+
+def test_scala_ends_though_an_error_took_the_interrupts_place(shell: InteractiveShell) -> None:
+    play = PlayScala()
+    scala_cell.install(shell, play)
+    result = shell.run_cell("%%scalaspark\nwhile (true) {}")
+    assert isinstance(result.error_in_exec, KeyboardInterrupt)
+    assert play.told == ["group", "cancelled", "interrupted", "ended"]
 
 
 def test_settings() -> None:

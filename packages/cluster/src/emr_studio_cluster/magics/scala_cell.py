@@ -6,11 +6,13 @@ the session, so views made in one are read in the other; their variables are the
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Any
 
 from IPython.core.error import UsageError
 
 from emr_studio_cluster.background import Background
+from emr_studio_cluster.cancelling import was_interrupted
 
 _LOOK_SECONDS, _END_SECONDS = 0.05, 10.0
 
@@ -45,12 +47,19 @@ def _run(keeper: Any, cell: str) -> None:
     running = Background(work, "scala").start()
     try:
         while not running.wait(_LOOK_SECONDS):
-            print(str(notebook.take()), end="", flush=True)
-    except KeyboardInterrupt:
+            _show(notebook)
+    except BaseException as error:
+        if not was_interrupted(error):
+            raise
         keeper.cancel()
         running.stop(notebook.interrupt, _END_SECONDS)
-        raise
-    finally:
-        print(str(notebook.take()), end="", flush=True)
+        with suppress(Exception):  # of a connection that the interrupt broke
+            _show(notebook)
+        raise KeyboardInterrupt from None
+    _show(notebook)
     if outcome != ["Success"]:
         raise ScalaError("The cell is incomplete." if outcome == ["Incomplete"] else "The cell failed.")
+
+
+def _show(notebook: Any) -> None:
+    print(str(notebook.take()), end="", flush=True)
