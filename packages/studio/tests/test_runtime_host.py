@@ -11,11 +11,13 @@ from typing import Any
 
 import pytest
 
+from emr_studio.runtime import host as host_module
 from emr_studio.runtime.contract import Gateway, Observation, RuntimeUnavailable, WorkloadState, WorkspaceSpec
 from emr_studio.runtime.drivers import Report, Started, StartFailed
 from emr_studio.runtime.host import Host
 from emr_studio.runtime.records import Record, RecordStore
 from emr_studio.runtime.workspaces import WorkspaceDriver
+from emr_studio.runtime.writers import Ended, Writers
 from emr_studio.settings import Settings
 from tests.support.agent_rig import until
 
@@ -244,3 +246,40 @@ def test_no_helper_is_started_after_a_shutdown(settings: Settings) -> None:
         driver.hold.set()
         ending.join(120)
     assert driver.calls == ["open", "open", "close", "close"]
+
+
+class Faulty(Driver):
+    """Nothing of it can be looked at, and its helpers do not start again."""
+
+    def __init__(self, settings: Settings) -> None:
+        super().__init__(settings)
+        self.looks = self.opens = 0
+
+    def open(self) -> None:
+        self.opens += 1
+        if self.opens > 1:
+            raise RuntimeError("a bug")
+
+    def look(self, record: Record) -> tuple[str, str]:
+        self.looks += 1
+        raise RuntimeError("a bug") if self.looks == 1 else OSError("no room to note it")
+
+
+def test_no_failure_ends_a_watch(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    driver, asked = Faulty(settings), []
+
+    def look(_writers: Writers, _programs: object) -> list[Ended]:
+        asked.append(driver.looks)
+        return [Ended("j-1/forgotten", "it was ended")]
+
+    monkeypatch.setattr(Writers, "look", look)
+    monkeypatch.setattr(host_module, "_WATCH_SECONDS", 0.01)
+    monkeypatch.setattr(host_module, "_HOUSEKEEPING_SECONDS", 0.01)
+    try:
+        with opened(settings, driver) as host:
+            host.launch(SPEC)
+            until(lambda: driver.looks >= 3 and driver.opens >= 3 and asked[-1] >= 3)
+    finally:
+        for child in driver.children:
+            child.kill()
+            child.wait()

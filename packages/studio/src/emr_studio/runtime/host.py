@@ -14,7 +14,7 @@ import secrets
 import shutil
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from emr_studio.runtime import cgroups, trees, wire
@@ -350,8 +350,9 @@ class Host:
         while not self._closing:
             for record in list(self._records.values()):
                 if record.active:
-                    keep_short(Path(record.log_path))
-            with contextlib.suppress(OSError):
+                    with _going_on(f"the log of {record.workload_id} could not be kept short"):
+                        keep_short(Path(record.log_path))
+            with _going_on("what helps could not be started"):
                 self.workspaces.open()
             with self._condition:
                 self._condition.wait_for(lambda: self._closing, _HOUSEKEEPING_SECONDS)
@@ -361,8 +362,10 @@ class Host:
         while not self._closing:
             for record in list(self._records.values()):
                 if record.state is WorkloadState.RUNNING and record.typed_spec().kind is WorkloadKind.WORKSPACE:
-                    self._look(record)
-            self._look_at_writers()
+                    with _going_on(f"{record.workload_id} could not be looked at"):
+                        self._look(record)
+            with _going_on("what fills the disk could not be looked at"):
+                self._look_at_writers()
             with self._condition:
                 self._condition.wait_for(lambda: self._closing, _WATCH_SECONDS)
 
@@ -372,22 +375,28 @@ class Host:
 
     def _look_at_writers(self) -> None:
         """Keep the last of the disk from what clusters' programs write."""
-        try:
-            for ended in self._writers.look(self._programs):
-                append_line(Path(self._records[ended.workload_id].log_path), ended.message)
-        except OSError as error:
-            log.warning("what fills the disk could not be looked at: %s", error)
+        for ended in self._writers.look(self._programs):
+            record = self._records.get(ended.workload_id)
+            if record is not None:  # its controller may have forgotten it meanwhile
+                append_line(Path(record.log_path), ended.message)
 
     def _look(self, record: Record) -> None:
-        try:
-            notice = self.workspaces.look(record)
-        except OSError as error:
-            log.warning("%s could not be looked at: %s", record.workload_id, error)
-            return
+        notice = self.workspaces.look(record)
         with self._condition:
             if record.state is WorkloadState.RUNNING and (record.cause, record.reason) != notice:
                 record.cause, record.reason = notice
                 self._change(record, record.state)
+
+
+@contextlib.contextmanager
+def _going_on(failed: str) -> Iterator[None]:
+    """Whatever fails within is told in the log, and ends no watch."""
+    try:
+        yield
+    except OSError as error:
+        log.warning("%s: %s", failed, error)
+    except Exception:
+        log.exception("%s", failed)
 
 
 def keep_short(path: Path, limit: int = _LONGEST_LOG) -> None:
