@@ -12,27 +12,26 @@ import base64
 import binascii
 import hmac
 import json
-import uuid
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from tornado.httpclient import AsyncHTTPClient, HTTPError, HTTPRequest
 from tornado.httpserver import HTTPServer
 from tornado.web import Application, RequestHandler
-from tornado.websocket import WebSocketClientConnection, websocket_connect
+from tornado.websocket import websocket_connect
 
 from emr_studio_cluster.config import GATEWAY_PORT, LIVY_PORT, NodeConfig
 from emr_studio_cluster.livy.api import Answer, Api, Call
 from emr_studio_cluster.livy.asked import LARGEST_BODY
+from emr_studio_cluster.livy.channels import GatewayKernel
 from emr_studio_cluster.livy.sessions import KernelGone
-from emr_studio_cluster.livy.statements import Heard
 
 _TEND_SECONDS = 5.0
 _PING_SECONDS = 30.0
 _START_SECONDS = 120.0
 _SHORT_SECONDS = 20.0
-_GONE = ("restarting", "dead")
+_LARGEST_MESSAGE = 512 * 1024 * 1024
+"""One that is larger ends the session: a picture or a table may be of some."""
 
 
 def run(config: NodeConfig, folder: Path) -> None:
@@ -129,7 +128,7 @@ class Gateway:
         request = HTTPRequest(f"ws://{self._place}/{kernel_id}/channels", headers=self._headers)
         request.connect_timeout = _START_SECONDS
         try:
-            stream = await websocket_connect(request, ping_interval=_PING_SECONDS)
+            stream = await websocket_connect(request, ping_interval=_PING_SECONDS, max_message_size=_LARGEST_MESSAGE)
         except (OSError, HTTPError) as error:
             raise KernelGone(f"The kernel cannot be reached: {error}") from error
         return GatewayKernel(self, kernel_id, stream)
@@ -149,96 +148,3 @@ class Gateway:
         except (OSError, HTTPError) as error:
             raise KernelGone(f"The kernel gateway refuses: {error}") from error
         return json.loads(answer.body) if answer.body else None
-
-
-class GatewayKernel:
-    """A kernel, and the websocket to it; one reader hands each answer to who waits for it."""
-
-    def __init__(self, gateway: Gateway, kernel_id: str, stream: WebSocketClientConnection) -> None:
-        self.id = kernel_id
-        self._gateway = gateway
-        self._stream = stream
-        self._waiting: dict[str, asyncio.Queue[dict[str, Any]]] = {}
-        self._is_gone = False
-        self._reader = asyncio.get_running_loop().create_task(self._read())
-
-    async def _read(self) -> None:
-        while (text := await self._stream.read_message()) is not None:
-            message = json.loads(text)
-            if message["msg_type"] == "status" and message["content"]["execution_state"] in _GONE:
-                break
-            waiting = self._waiting.get((message.get("parent_header") or {}).get("msg_id", ""))
-            if waiting is not None:
-                waiting.put_nowait(message)
-        self._is_gone = True
-        for waiting in self._waiting.values():
-            waiting.put_nowait({"msg_type": "gone", "content": {}})
-
-    async def run(self, code: str, *, silent: bool = False) -> Heard:
-        """Run one cell to its end."""
-        content = {"code": code, "silent": silent, "store_history": not silent, "user_expressions": {}}
-        heard = Heard()
-        async with _Conversation(self, "execute_request", content | {"allow_stdin": False}) as messages:
-            # The end is told twice, on two channels; nothing comes after both.
-            ends = set[str]()
-            while len(ends) < 2:
-                message = await messages.get()
-                kind, found = message["msg_type"], message["content"]
-                if kind == "gone":
-                    raise KernelGone("The session's kernel ended.")
-                if kind == "execute_reply" or (kind == "status" and found["execution_state"] == "idle"):
-                    ends.add(kind)
-                else:
-                    heard.take(kind, found)
-        return heard
-
-    async def complete(self, code: str, cursor: int) -> list[str]:
-        """What could stand at the cursor."""
-        content = {"code": code, "cursor_pos": cursor}
-        async with _Conversation(self, "complete_request", content) as messages:
-            while True:
-                message = await messages.get()
-                if message["msg_type"] == "gone":
-                    raise KernelGone("The session's kernel ended.")
-                if message["msg_type"] == "complete_reply":
-                    return list(message["content"]["matches"])
-
-    async def interrupt(self) -> None:
-        """Interrupt what runs."""
-        with suppress(KernelGone):
-            await self._gateway.ask("POST", f"/{self.id}/interrupt")
-
-    async def close(self) -> None:
-        """End it."""
-        self._reader.cancel()
-        self._stream.close()
-        with suppress(KernelGone):
-            await self._gateway.ask("DELETE", f"/{self.id}")
-
-    async def send(self, message_id: str, kind: str, content: dict[str, Any]) -> None:
-        """Send a message on the shell's channel."""
-        header = {"msg_id": message_id, "msg_type": kind, "version": "5.3", "username": "livy", "session": self.id}
-        request = {"header": header, "parent_header": {}, "metadata": {}, "content": content, "channel": "shell"}
-        await self._stream.write_message(json.dumps(request))
-
-
-class _Conversation:
-    """A request to a kernel and what it says to that."""
-
-    def __init__(self, kernel: GatewayKernel, kind: str, content: dict[str, Any]) -> None:
-        self._kernel, self._kind, self._content = kernel, kind, content
-        self._id = uuid.uuid4().hex
-
-    async def __aenter__(self) -> asyncio.Queue[dict[str, Any]]:
-        if self._kernel._is_gone:
-            raise KernelGone("The session's kernel ended.")
-        messages = self._kernel._waiting[self._id] = asyncio.Queue()
-        try:
-            await self._kernel.send(self._id, self._kind, self._content)
-        except Exception as error:  # the stream has closed meanwhile
-            del self._kernel._waiting[self._id]
-            raise KernelGone(f"The session's kernel cannot be reached: {error}") from error
-        return messages
-
-    async def __aexit__(self, *_: object) -> None:
-        self._kernel._waiting.pop(self._id, None)
