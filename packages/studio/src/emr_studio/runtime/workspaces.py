@@ -44,7 +44,8 @@ _CREDENTIALS = "credentials-token"
 BACKUP = "backup.json"
 """In a Workspace's run folder: how far its files are in S3, for its own page."""
 _READY_SECONDS = 20.0
-_RELEASE_SECONDS = 5.0
+_RELEASE_SECONDS = 20.0
+"""Kernels take up to 5 s to end. Less than the agent's client waits for its answer."""
 _ACTIVITY_SECONDS = 5.0
 _GIT_SECONDS = 10.0
 _ANSWER_BYTES = 16_384
