@@ -26,11 +26,21 @@ class Server:
     def __init__(self):
         self.root_dir, self.kernel_manager, self.session_manager = str(root), self, self
         self.kernels, self.kinds, self.asked, self.interrupted = [], [], {}, False
+        self.starts, self.may_start = 0, asyncio.Event()
+        self.may_start.set()
 
     def get_kernel_env(self, path):
         return {"KERNEL_NOTEBOOK_PATH": path}
 
     async def start_kernel(self, kernel_name, env):
+        # As a cluster: what was asked for is carried out, whoever still waits for it.
+        return await asyncio.shield(asyncio.ensure_future(self.start(kernel_name)))
+
+    async def start(self, kernel_name):
+        self.starts += 1
+        await self.may_start.wait()
+        if kernel_name == "none":
+            raise OSError("does not start")
         self.kernels.append(f"k{len(self.kinds)}")
         self.kinds.append(kernel_name)
         return self.kernels[-1]
@@ -56,9 +66,9 @@ class Server:
         return told | {"outputs": json.dumps([{"output_type": "stream", "name": "stdout", "text": source}])}
 
 
-def write(name, *sources):
+def write(name, *sources, kind="python3"):
     cells = [nbformat.v4.new_markdown_cell("# text"), *(nbformat.v4.new_code_cell(source) for source in sources)]
-    spec = {"name": "python3", "display_name": "Python 3", "language": "python"}
+    spec = {"name": kind, "display_name": "Python 3", "language": "python"}
     nbformat.write(nbformat.v4.new_notebook(cells=cells, metadata={"kernelspec": spec}), root / name)
 
 
@@ -76,6 +86,12 @@ async def play():
             told = await ask(look=told["id"])
         return told
 
+    async def starting(name):
+        before, told = server.starts, await ask(begin=name)
+        while server.starts == before:
+            await asyncio.sleep(0.01)
+        return told
+
     def outputs(told):
         cells = nbformat.read(root / told["output"], 4).cells
         return [[o.get("text", o.get("evalue")) for o in cell.outputs] for cell in cells if cell.cell_type == "code"]
@@ -84,6 +100,7 @@ async def play():
     write("bad.ipynb", "one", "fail", "two")
     write("asks.ipynb", "input")
     write("long.ipynb", "one", "wait")
+    write("kind.ipynb", "one", kind="none")
     (root / "broken.ipynb").write_text("{")
     good, bad, asks = await run("good.ipynb"), await run("bad.ipynb"), await run("asks.ipynb")
     found = {"good": [good, outputs(good)], "bad": [bad, outputs(bad)], "asks": asks}
@@ -97,7 +114,20 @@ async def play():
         await asyncio.sleep(0.01)
     found["half"] = outputs(many[0])
     found["stopped"] = await ask(stop=many[0]["id"])
-    await made.close()
+    server.may_start.clear()
+    for name in ("long.ipynb", "kind.ipynb"):
+        found[name] = await ask(stop=(await starting(name))["id"])
+    server.may_start.set()
+    while made._endings:
+        await asyncio.sleep(0.01)
+    found["late"] = [len(server.kinds), len(server.kernels)]
+    server.may_start.clear()
+    many.append(await starting("long.ipynb"))
+    closing = asyncio.create_task(made.close())
+    while not made._endings:
+        await asyncio.sleep(0.01)
+    server.may_start.set()
+    await closing
     found["closed"] = [(await ask(look=told["id"]))["status"] for told in many]
     found["left"] = [server.kernels, sorted(set(server.kinds)), len(asyncio.all_tasks())]
     return found
@@ -142,5 +172,12 @@ def test_what_cannot_be_run_is_refused_in_plain_words(found: dict[str, Any]) -> 
 def test_a_stop_ends_the_run_and_its_kernel(found: dict[str, Any]) -> None:
     assert found["half"] == [["one"], []]
     assert (found["stopped"]["status"], found["stopped"]["done"]) == ("STOPPED", 1)
-    assert found["closed"] == ["STOPPED"] * 5
+    assert found["closed"] == ["STOPPED"] * 6
     assert found["left"] == [[], ["python3"], 1]
+
+
+def test_a_stop_during_the_start_ends_the_kernel_once_it_is_there(found: dict[str, Any]) -> None:
+    for name in ("long.ipynb", "kind.ipynb"):
+        assert (found[name]["status"], found[name]["done"]) == ("STOPPED", 0)
+    # Three good runs, five and one that was stopped; four of the five are still there.
+    assert found["late"] == [9, 4]

@@ -17,6 +17,7 @@ import json
 import os
 import secrets
 import string
+from collections.abc import Coroutine
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -38,6 +39,8 @@ MOST_AT_ONCE = 5
 STARTING, RUNNING, FINISHED, FAILED, STOPPED = "STARTING", "RUNNING", "FINISHED", "FAILED", "STOPPED"
 _LOOK_SECONDS = 0.1
 _KEPT = 100
+_LATE_SECONDS = 3.0
+"""A server that stops waits so long for kernels that are still being started; it has documents to save."""
 _NO_INPUT = "A cell asks for input, which nobody can give it here."
 
 
@@ -95,11 +98,12 @@ class NotebookRuns:
         self._runs: dict[str, Run] = {}
         self._memory = Remembered("runs")
         """Kernels of runs: nobody else would end them after this server was killed."""
-        self._ending: asyncio.Task[None] | None = None
+        self._endings: set[asyncio.Task[None]] = set()
+        """What ends kernels of runs that are over."""
 
     def take_up(self) -> None:
         """End the kernels of runs that a server before this one was killed over."""
-        self._ending = asyncio.create_task(self._end_kernels(list(self._memory.all())))
+        self._end_beside(self._end_kernels(list(self._memory.all())))
 
     async def _end_kernels(self, kernel_ids: list[str]) -> None:
         for kernel_id in kernel_ids:
@@ -110,10 +114,20 @@ class NotebookRuns:
             await ensure_async(self._serverapp.kernel_manager.shutdown_kernel(kernel_id, now=True))
         self._memory.forget(kernel_id)
 
+    def _end_beside(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(work)
+        self._endings.add(task)
+        task.add_done_callback(self._endings.discard)
+
+    async def _end_late(self, starting: asyncio.Future[str]) -> None:
+        with suppress(Exception):  # one that does not start needs no end
+            await self._end_kernel(await starting)
+
     async def close(self) -> None:
         """The server stops."""
-        for run in list(self._runs.values()):
-            await self._stop(run)
+        await asyncio.gather(*(self._stop(run) for run in self._runs.values()))
+        if self._endings:
+            await asyncio.wait(self._endings, timeout=_LATE_SECONDS)
 
     @staticmethod
     def is_asked(code: str, prompt: str) -> bool:
@@ -189,7 +203,13 @@ class NotebookRuns:
     async def _in_kernel(self, run: Run, path: str) -> None:
         kind = run.notebook.metadata.get("kernelspec", {}).get("name", KERNEL_NAME)
         environment = self._serverapp.session_manager.get_kernel_env(path)
-        kernel_id = await self._serverapp.kernel_manager.start_kernel(kernel_name=kind, env=environment)
+        starting = asyncio.ensure_future(self._serverapp.kernel_manager.start_kernel(kernel_name=kind, env=environment))
+        try:
+            kernel_id = await asyncio.shield(starting)
+        except asyncio.CancelledError:
+            # The cluster goes on starting it, and nobody else would know of it.
+            self._end_beside(self._end_late(starting))
+            raise
         self._memory.keep(kernel_id, {})
         try:
             run.status = RUNNING
