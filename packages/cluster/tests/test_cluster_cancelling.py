@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from emr_studio_cluster import cancelling, progress
+from emr_studio_cluster.background import Background
 
 
 class ConnectionBroken(Exception):
@@ -113,3 +114,26 @@ def test_an_interrupt_is_known_though_an_error_took_its_place() -> None:
     circle.__context__, other.__context__ = other, circle
     assert not cancelling.was_interrupted(circle)
     assert not cancelling.was_interrupted(None)
+
+
+def test_a_connect_session_is_interrupted_by_another_thread(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An interrupt that comes again hits the main thread, and a server that hangs keeps that not for long."""
+    told, over = list[str](), threading.Event()
+
+    class PlaySession:
+        def interruptAll(self) -> None:
+            told.append(threading.current_thread().name)
+            assert over.wait(60)
+            raise ConnectionBroken("the server is away")
+
+    waited = Background.wait
+
+    def again(self: Any, seconds: float | None = None) -> bool:
+        over.set()
+        waited(self, 60)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Background, "wait", again)
+    with pytest.raises(KeyboardInterrupt):
+        cancelling.interrupt_session(PlaySession())
+    assert told == ["cancel"]

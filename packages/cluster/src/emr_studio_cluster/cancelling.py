@@ -34,6 +34,18 @@ def was_interrupted(error: BaseException | None) -> bool:
     return False
 
 
+def interrupt_session(session: Any) -> None:
+    """Stop what a session of Spark Connect runs; an interrupt that comes again ends the waiting alone."""
+
+    def tell() -> None:
+        try:
+            session.interruptAll()
+        except Exception:  # the server may be away
+            log.warning("the server could not be told to interrupt the session", exc_info=True)
+
+    Background(tell, "cancel").start().wait(_TOLD_SECONDS)
+
+
 def cancel_jobs(context: Any, group: str = "", *, for_good: bool = True) -> None:
     """Cancel all jobs of the driver, and those that the group, if there is one, still submits.
 

@@ -25,8 +25,9 @@ from pyspark.sql.connect import client as connect_client
 
 from emr_studio_cluster import driver, libraries, progress, virtualenv
 from emr_studio_cluster.background import Background
-from emr_studio_cluster.cancelling import cancel_jobs, was_interrupted
+from emr_studio_cluster.cancelling import cancel_jobs, interrupt_session, was_interrupted
 from emr_studio_cluster.config import CONNECT_PORT, NodeConfig, read_config
+from emr_studio_cluster.waiting import Gate
 
 _MENTIONS = re.compile(r"\b(?:spark|sc|sqlContext|display)\b|^\s*%%?(?:sql|info|scalaspark|rspark)\b", re.MULTILINE)
 # Cells that speak of the session and do not use it.
@@ -179,7 +180,7 @@ def node_config() -> NodeConfig:
 def install(shell: Any, *, classic: bool = False) -> SessionKeeper:
     """Give the shell its `spark` and `sc`, and begin to make them; `classic`: of a driver of its own."""
     keeper = (ClassicKeeper if classic else SessionKeeper)(shell, node_config())
-    shell.events.register("pre_run_cell", keeper.before_cell)
+    Gate(shell, keeper.before_cell)
     shell.events.register("post_run_cell", keeper.after_cell)
     keeper.begin()
     return keeper
@@ -207,7 +208,7 @@ class SessionKeeper:
         self._making = Background(self._make, "spark-session").start()
 
     def before_cell(self, info: Any) -> None:
-        """IPython's event: wait for the session if the cell mentions it."""
+        """Wait for the session if the cell mentions it; `info` is that of IPython's event."""
         self._wait(info.raw_cell or "")
         self._queries.begin()
         self._reporter.begin(progress.publisher(self._shell.kernel))
@@ -303,7 +304,7 @@ class SessionKeeper:
         return {"spark": spark, "sc": libraries.ConnectContext(spark, python)}
 
     def _cancel(self, spark: Any) -> None:
-        spark.interruptAll()
+        interrupt_session(spark)
 
     def end(self) -> None:
         """End the session, and what runs in it: the kernel ends."""

@@ -9,6 +9,7 @@ from typing import Any
 from pyspark.errors import PySparkException
 
 from emr_studio_cluster import progress
+from emr_studio_cluster.cancelling import interrupt_session
 from emr_studio_cluster.cells import CellKernel
 from emr_studio_cluster.replies import completion, inspection, word_at, word_before
 from emr_studio_cluster.session import connect, is_gone, node_config
@@ -60,7 +61,9 @@ class SqlKernel(CellKernel):
             for statement in statements(code):
                 self._show(self._run(statement), silent)
         except KeyboardInterrupt as error:
-            self._spark.interruptAll()
+            # None, while the first is being made.
+            if self._session is not None:
+                interrupt_session(self._session)
             return self._stopped(error, "The statement was interrupted.")
         except PySparkException as error:
             return self._stopped(error, str(error))

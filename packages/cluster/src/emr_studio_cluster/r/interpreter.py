@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from emr_studio_cluster.background import Background
-from emr_studio_cluster.cancelling import cancel_jobs
+from emr_studio_cluster.cancelling import cancel_jobs, interrupt_session
 from emr_studio_cluster.r.bridge import Bridge
 from emr_studio_cluster.r.client import Message, REnded, RProcess
 
@@ -27,7 +27,7 @@ Ask = Callable[[str, bool], str]
 def cancel(session: Any) -> None:
     """End what a session runs, of Spark Connect or of a driver of this process."""
     if ".connect." in type(session).__module__:
-        session.interruptAll()
+        interrupt_session(session)
     else:
         cancel_jobs(session.sparkContext)
 
