@@ -1,5 +1,5 @@
 import type { ServiceManager } from "@jupyterlab/services";
-import { describe, expect, it } from "vitest";
+import { afterEach, describe, expect, it, vi } from "vitest";
 import { Cancelled, SqlError, SqlKernel } from "./sqlKernel";
 
 type Content = { status: string; evalue?: string; ename?: string };
@@ -26,8 +26,8 @@ class Kernel {
     return future;
   }
 
-  begin(index: number): void {
-    this.futures[index]?.onIOPub?.({ content: { execution_state: "busy" } });
+  begin(index: number, state = "busy"): void {
+    this.futures[index]?.onIOPub?.({ content: { execution_state: state } });
   }
 
   end(index: number, content: Content = { status: "ok" }): void {
@@ -46,6 +46,10 @@ function started() {
 }
 
 const soon = () => new Promise((resolve) => setTimeout(resolve));
+
+afterEach(() => {
+  vi.useRealTimers();
+});
 
 describe("the SQL session", () => {
   it("interrupts the statement that is cancelled", async () => {
@@ -90,6 +94,62 @@ describe("the SQL session", () => {
     expect(kernel.interrupts).toBe(0);
     kernel.begin(0);
     expect(kernel.interrupts).toBe(1);
+  });
+
+  it("interrupts again until the statement has ended, and not after it", async () => {
+    vi.useFakeTimers();
+    const { kernel, sql } = started();
+    const stop = new AbortController();
+    const answer = sql.run("SELECT 1", 1, { signal: stop.signal });
+    const second = sql.run("SELECT 2", 1);
+    await vi.advanceTimersByTimeAsync(0);
+    kernel.begin(0);
+    stop.abort();
+    await vi.advanceTimersByTimeAsync(2000);
+    expect(kernel.interrupts).toBe(3);
+    kernel.end(0, { status: "error", ename: "KeyboardInterrupt", evalue: "" });
+    await expect(answer).rejects.toThrow(Cancelled);
+    await vi.advanceTimersByTimeAsync(0);
+    kernel.begin(1);
+    await vi.advanceTimersByTimeAsync(5000);
+    kernel.end(1);
+    await second;
+    expect(kernel.interrupts).toBe(3);
+  });
+
+  it("begins the next statement once the last interrupt has arrived", async () => {
+    const { kernel, sql } = started();
+    let arrive = () => {};
+    kernel.interrupt = () => new Promise<void>((resolve) => (arrive = resolve));
+    const stop = new AbortController();
+    const answer = sql.run("SELECT 1", 1, { signal: stop.signal });
+    const second = sql.run("SELECT 2", 1);
+    await soon();
+    kernel.begin(0);
+    stop.abort();
+    kernel.end(0, { status: "error", ename: "KeyboardInterrupt", evalue: "" });
+    await soon();
+    expect(kernel.codes).toHaveLength(1);
+    arrive();
+    await expect(answer).rejects.toThrow(Cancelled);
+    await soon();
+    kernel.end(1);
+    await second;
+  });
+
+  it("goes on after a cancelled statement to which the kernel gives no reply", async () => {
+    const { kernel, sql } = started();
+    const stop = new AbortController();
+    const answer = sql.run("SELECT 1", 1, { signal: stop.signal });
+    await soon();
+    kernel.begin(0);
+    stop.abort();
+    kernel.begin(0, "idle");
+    await expect(answer).rejects.toThrow(Cancelled);
+    const second = sql.run("SELECT 1", 1);
+    await soon();
+    kernel.end(1);
+    await second;
   });
 
   it("goes on after a statement that failed", async () => {

@@ -52,6 +52,18 @@ def _emr_studio_rows(statement, limit):
     _emr_studio_tell({"columns": columns, "rows": text, "more": len(rows) > limit})
 `;
 
+const AGAIN_MS = 1000;
+
+/** Again and again: one may come before the kernel listens, or be caught by what runs. None hits what comes after. */
+async function interrupt(kernel: Kernel.IKernelConnection, ended: Promise<unknown>): Promise<void> {
+  let over = false;
+  const end = ended.then(() => (over = true));
+  while (!over) {
+    await kernel.interrupt().catch(() => undefined);
+    await Promise.race([end, new Promise((resolve) => setTimeout(resolve, AGAIN_MS))]);
+  }
+}
+
 /** A Python literal of any text: JSON's escapes are Python's too. */
 export function literal(text: string): string {
   return JSON.stringify(text);
@@ -122,25 +134,35 @@ export class SqlKernel {
     const kernel = await this.kernel();
     let told: unknown;
     let begun = false;
+    let end: () => void = () => undefined;
+    const ended = new Promise<void>((resolve) => (end = resolve));
+    let interrupting: Promise<void> | undefined;
     const future = kernel.requestExecute({ code, store_history: false, stop_on_error: false });
     // An interrupt hits what the kernel is at: while that is another page's statement, this one's turn is waited for.
-    const stop = () => void (begun && kernel.interrupt().catch(() => undefined));
+    const stop = () => {
+      if (begun) interrupting ??= interrupt(kernel, ended);
+    };
     signal?.addEventListener("abort", stop);
     future.onIOPub = (message) => {
       const content = message.content as Partial<KernelMessage.IDisplayDataMsg["content"] & KernelMessage.IStatusMsg["content"]>;
       if (content.data && MIME in content.data) told = content.data[MIME];
+      // An interrupt that hits the kernel's own work around a statement leaves it without a reply.
+      if (content.execution_state === "idle" && interrupting) end();
       if (content.execution_state !== "busy" || begun) return;
       begun = true;
       onBegin?.();
       if (signal?.aborted) stop();
     };
     try {
-      const reply = (await future.done).content;
+      const reply = (await Promise.race([future.done, ended]))?.content;
+      if (!reply) throw new Cancelled("Cancelled.");
       if (reply.status === "ok") return told;
       if (signal?.aborted) throw new Cancelled("Cancelled.");
       throw new SqlError(reply.status === "error" ? plainError(reply) : "The statement was cancelled.");
     } finally {
       signal?.removeEventListener("abort", stop);
+      end();
+      await interrupting;
     }
   }
 
