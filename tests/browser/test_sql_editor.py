@@ -131,7 +131,6 @@ def test_a_statement_is_completed_by_the_catalog_and_run(world: World, artifacts
     expect(tab.button("Run")).to_be_disabled()
     tab.run("CREATE DATABASE rides", "The statement has no rows")
     tab.run("CREATE TABLE rides.trips AS SELECT id, id * 2 AS fare FROM range(150)", "The statement has no rows")
-    tab.button("Refresh").click()
     catalog = tab.body.get_by_role("complementary", name="Catalog")
     expect(catalog.get_by_title("`rides`.`trips`")).to_be_visible(timeout=LONG)
 

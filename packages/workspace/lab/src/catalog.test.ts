@@ -2,7 +2,7 @@ import { autocompletion, CompletionContext, completionStatus } from "@codemirror
 import { EditorState, type TransactionSpec } from "@codemirror/state";
 import type { EditorView } from "@codemirror/view";
 import { describe, expect, it } from "vitest";
-import { Catalog, type CatalogSource, mentioned, quoted, spelled, usedBy } from "./catalog";
+import { Catalog, type CatalogSource, changesCatalog, mentioned, quoted, spelled, usedBy } from "./catalog";
 import { LateNames, sparkSql } from "./sqlLanguage";
 
 class Known implements CatalogSource {
@@ -111,6 +111,8 @@ describe("the catalog", () => {
 
   it("knows which database a statement leads to, and spells names", () => {
     expect([usedBy("use Travel;"), usedBy(" USE DATABASE `A b`"), usedBy("SELECT 1")]).toEqual(["travel", "A b", undefined]);
+    const changes = ["CREATE TABLE a AS SELECT 1", "-- mine\n/* and\nyours */ drop view a", "SELECT 'create'", "created", "-- drop a\nSELECT 1"];
+    expect(changes.map(changesCatalog)).toEqual([true, true, false, false, false]);
     expect([spelled("trips"), spelled("rideId"), quoted("a`b")]).toEqual(["trips", "`rideId`", "`a``b`"]);
   });
 });

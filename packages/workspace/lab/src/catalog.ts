@@ -24,6 +24,7 @@ const NAME = "(?:`(?:[^`]|``)+`|[A-Za-z_][\\w]*)";
 const MENTION = new RegExp(`\\b(?:from|join|into|update|table|describe|desc)\\s+(${NAME}(?:\\s*\\.\\s*${NAME})?)`, "gi");
 const BEFORE_A_DOT = new RegExp(`(${NAME})\\s*\\.`, "g");
 const PARTS = new RegExp(NAME, "g");
+const CHANGE = /^(?:\s|--[^\n]*\n|\/\*[\s\S]*?\*\/)*(?:create|drop|alter|replace)\b/i;
 const USE = new RegExp(`^\\s*use\\s+(?:database\\s+|schema\\s+)?(${NAME})\\s*;?\\s*$`, "i");
 
 /** `name` as SQL spells any name. */
@@ -55,6 +56,11 @@ export function mentioned(statement: string, current: string): Place[] {
 export function usedBy(statement: string): string | undefined {
   const name = USE.exec(statement)?.[1];
   return name === undefined ? undefined : plain(name);
+}
+
+/** Whether the catalog is another one after a statement. */
+export function changesCatalog(statement: string): boolean {
+  return CHANGE.test(statement);
 }
 
 export class Catalog {

@@ -5,7 +5,7 @@ import { UUID } from "@lumino/coreutils";
 import { type ISignal, Signal } from "@lumino/signaling";
 import * as React from "react";
 import { keepRan } from "./api";
-import { usedBy } from "./catalog";
+import { changesCatalog, usedBy } from "./catalog";
 import { CatalogTree } from "./catalogTree";
 import { csv, duration } from "./format";
 import { sqlIcon } from "./icons";
@@ -151,7 +151,9 @@ function useRuns({ tab, state, kernel, catalog }: PageProps) {
     void runQuery(kernel, asked, controller.signal, setOutcome, keepRan).then((ended) => {
       setStop(undefined);
       const database = usedBy(statement);
-      if (ended.state === "SUCCEEDED" && database) catalog.current = database;
+      if (ended.state !== "SUCCEEDED") return;
+      if (database) catalog.current = database;
+      if (changesCatalog(statement)) catalog.forget();
     });
     tab.edited();
   };
