@@ -7,7 +7,7 @@ import signal
 import subprocess
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -54,10 +54,11 @@ def descendants(pid: int) -> list[int]:
 
 
 def pss_megabytes(pids: Sequence[int]) -> float:
-    """Sum of the proportional set sizes (/proc/pid/smaps_rollup), in MB."""
+    """Sum of the proportional set sizes (/proc/pid/smaps_rollup), in MB; one that has ended has none."""
     total = 0
     for pid in pids:
-        for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines():
-            if line.startswith("Pss:"):
-                total += int(line.split()[1])
+        with suppress(OSError):
+            for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines():
+                if line.startswith("Pss:"):
+                    total += int(line.split()[1])
     return total / 1024
