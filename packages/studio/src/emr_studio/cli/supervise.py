@@ -13,6 +13,7 @@ from contextlib import suppress
 from emr_studio.cli import installation, parts, preflight
 from emr_studio.runtime.client import LocalRuntime
 from emr_studio.runtime.contract import RuntimeUnavailable, WorkloadState
+from emr_studio.runtime.leftovers import end_unused_helpers
 from emr_studio.runtime.processes import is_alive, signal_if_alive
 from emr_studio.runtime.supervisor import PartFailed, Supervisor, read_record
 from emr_studio.settings import Settings
@@ -104,8 +105,9 @@ def _stop(settings: Settings, supervisor: Supervisor) -> None:
     # The controllers go first, or they would start again what the agent stops.
     supervisor.stop({"controller"})
     try:
-        with suppress(RuntimeUnavailable):
-            LocalRuntime(settings).shutdown(keep=supervisor.keep_workloads)
+        LocalRuntime(settings).shutdown(keep=supervisor.keep_workloads)
+    except RuntimeUnavailable:
+        _end_agent(settings, supervisor)
     finally:
         supervisor.stop()
 
@@ -115,14 +117,21 @@ def _give_up(settings: Settings, supervisor: Supervisor) -> None:
     supervisor.stop({"controller"})
     runtime = LocalRuntime(settings)
     try:
-        with suppress(RuntimeUnavailable):
-            runtime.shutdown(keep=any(seen.state is not WorkloadState.EXITED for seen in runtime.list()))
+        runtime.shutdown(keep=any(seen.state is not WorkloadState.EXITED for seen in runtime.list()))
+    except RuntimeUnavailable:
+        _end_agent(settings, supervisor)
     finally:
         supervisor.stop()
 
 
+def _end_agent(settings: Settings, supervisor: Supervisor) -> None:
+    """End one that does not answer; if it has only just begun, it may have started its helpers all the same."""
+    supervisor.stop({"agent"})
+    end_unused_helpers(settings)
+
+
 def _end_leftovers(settings: Settings) -> None:
-    """End what a supervisor that was killed left running: its parts, never its workloads."""
+    """End what a supervisor that was killed left running: its parts, never its workloads and what these need."""
     record = read_record(settings.run_dir)
     if record is None or record.alive:
         return
@@ -134,6 +143,7 @@ def _end_leftovers(settings: Settings) -> None:
             if time.monotonic() > deadline:
                 signal_if_alive(part["pid"], part["started"], signal.SIGKILL)
             time.sleep(0.05)
+    end_unused_helpers(settings)
     with suppress(FileNotFoundError):
         (settings.run_dir / "supervisor.json").unlink()
 
