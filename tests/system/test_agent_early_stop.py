@@ -4,11 +4,8 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
-
-import pytest
 
 from emr_studio.runtime import wire
 from emr_studio.runtime.records import Record
@@ -16,14 +13,6 @@ from emr_studio.runtime.workspaces import WorkspaceDriver
 from tests.support.agent_rig import AgentRig, alive, until
 
 GRACE = 100.0
-
-
-@pytest.fixture
-def rig(tmp_path: Path) -> Iterator[AgentRig]:
-    rig = AgentRig(tmp_path)
-    rig.start()
-    yield rig
-    rig.close()
 
 
 def test_told_before_it_may_begin(rig: AgentRig) -> None:
@@ -45,25 +34,25 @@ def test_told_before_it_may_begin(rig: AgentRig) -> None:
 
 
 def test_told_in_the_middle_of_its_start(rig: AgentRig) -> None:
-    rig.launch("e-ONE")
-    rig.runtime.stop("e-ONE")
-    rig.ended("e-ONE")
+    rig.launch("e-TWO")
+    rig.runtime.stop("e-TWO")
+    rig.ended("e-TWO")
     # The start reads it, and waits there for whoever writes.
-    kernels = rig.settings.workspaces_dir / "e-ONE/home/.local/share/jupyter/running/kernels"
+    kernels = rig.settings.workspaces_dir / "e-TWO/home/.local/share/jupyter/running/kernels"
     kernels.mkdir(parents=True, exist_ok=True)
     os.mkfifo(kernels / "held.json")
-    rig.runtime.launch(rig.spec("e-ONE"))
+    rig.runtime.launch(rig.spec("e-TWO"))
     held = until(lambda: _writer(kernels / "held.json"))
     try:
-        rig.runtime.stop("e-ONE", grace_seconds=GRACE)
-        assert rig.ended("e-ONE").exit_code == 0
+        rig.runtime.stop("e-TWO", grace_seconds=GRACE)
+        assert rig.ended("e-TWO").exit_code == 0
     finally:
         os.close(held)
 
 
 def test_what_runs_in_it_can_be_told_to_end(rig: AgentRig) -> None:
     """Its server began with SIGTERM blocked: no program of it has that."""
-    workspace = rig.launch("e-ONE")
+    workspace = rig.launch("e-THREE")
     assert workspace.shell("grep SigBlk /proc/self/status").split() == ["SigBlk:", "0" * 16]
     mask = Path(f"/proc/{workspace.pid}/status").read_text().split("SigBlk:")[1].split()[0]
     assert int(mask, 16) & 1 << signal.SIGTERM - 1 == 0
